@@ -1,0 +1,15 @@
+//! The NT ABI as data, no logic: IRQL, status values, bug checks, addresses, x64 structure layouts.
+//!
+//! Every other crate knows this one; it knows nobody.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod bug_check;
+mod irql;
+mod status;
+
+pub use address::{PAGE_SHIFT, PAGE_SIZE, Rva, Va};
+pub use bug_check::{BugCheck, BugCheckCode};
+pub use irql::Irql;
+pub use status::NtStatus;
