@@ -1,1 +1,27 @@
-//! See ARCHITECTURE.md.
+//! The one place that draws: diagnostics, tables, JSON.
+//!
+//! A [`Diagnostic`] is evidence: a [`Cause`](cause::Cause), the place, the earlier [`Event`]s that made it possible, the
+//! bug check. What it is called and whose fault it is follows from the cause, in one file an area under [`cause`].
+//! This crate knows neither the kernel nor an engine; the program converts their evidence into these types.
+#![forbid(unsafe_code)]
+
+pub mod cause;
+mod code;
+mod context;
+mod diagnostic;
+mod event;
+mod finding;
+mod span;
+
+pub use code::{Class, Code, Level};
+pub use context::{Context, Departure, Frame, Replay, Thread};
+pub use diagnostic::Diagnostic;
+pub use event::{Event, EventKind, RaisedBy, Step};
+pub use finding::Finding;
+pub use span::{Place, Source, Span, Symbol, Window};
+
+/// `1 page`, `2 pages`: the one place that counts in words.
+pub(crate) fn plural(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}

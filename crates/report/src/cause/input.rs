@@ -1,0 +1,60 @@
+//! Input that cannot be used.
+
+/// Input that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// The command line.
+    Arguments {
+        /// What is wrong, as a phrase.
+        problem: String,
+    },
+    /// A file that cannot be read.
+    Unreadable {
+        /// What it is for: "driver", "scenario" and so on.
+        role: &'static str,
+        /// Its path.
+        path: String,
+        /// What the host said.
+        error: String,
+    },
+    /// Not an image that NT would load as a driver.
+    NotLoadable {
+        /// Its path.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A text file with an error in it.
+    Malformed {
+        /// What it is for.
+        role: &'static str,
+        /// Its path.
+        path: String,
+        /// Line from 1, where known.
+        line: Option<usize>,
+        /// Column from 1, where known.
+        column: Option<usize>,
+        /// The text of that line.
+        text: Option<String>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The scenario's expectation was not met.
+    Expectation {
+        /// Index of the step in the scenario, from 1.
+        step: usize,
+        /// What was expected, such as `status 0xc0000120`.
+        expected: String,
+        /// What came instead.
+        found: String,
+    },
+    /// A name that does not exist, with those that do.
+    UnknownName {
+        /// What kind of name.
+        role: &'static str,
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+}

@@ -1,0 +1,64 @@
+//! Causes: what went wrong, as evidence. Each area has a file with its types and, beside them, their words: title, label,
+//! documented rule, notes and helps. Nothing here draws.
+
+mod evidence;
+mod exceptions;
+mod input;
+mod irql;
+mod layout;
+mod limit;
+mod memory;
+mod objects;
+mod paging;
+mod pool;
+mod requests;
+mod unload;
+mod unsupported;
+
+pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
+pub use exceptions::{Exception, ThreadKind};
+pub use input::Input;
+pub use irql::{Callback, IrqlMisuse};
+pub use layout::Layout;
+pub use limit::Limit;
+pub use memory::{Fault, InPageReason, Memory, PageState, Target};
+pub use objects::ObjectMisuse;
+pub use paging::{Operation, Paging, Refusal};
+pub use pool::PoolMisuse;
+pub use requests::RequestMisuse;
+pub use unload::{LeftBehind, UnloadMisuse};
+pub use unsupported::{Hardware, Unsupported};
+
+/// What went wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// An access that memory refused.
+    Memory(Memory),
+    /// Misuse of the six routines.
+    Paging(Paging),
+    /// Code at the wrong IRQL.
+    Irql(IrqlMisuse),
+    /// An object or routine in the wrong memory.
+    Object(ObjectMisuse),
+    /// A request handled wrongly.
+    Request(RequestMisuse),
+    /// Something left behind at unload.
+    Unload(UnloadMisuse),
+    /// An exception or a deliberate stop.
+    Exception(Exception),
+    /// Pool handled wrongly.
+    Pool(PoolMisuse),
+    /// A property of the image.
+    Layout(Layout),
+    /// Something not modelled.
+    Unsupported(Unsupported),
+    /// A limit.
+    Limit(Limit),
+    /// Input that cannot be used.
+    Input(Input),
+    /// A bug in this program: an invariant that did not hold.
+    OwnBug {
+        /// The invariant.
+        invariant: String,
+    },
+}

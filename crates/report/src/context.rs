@@ -1,0 +1,106 @@
+//! The circumstances of a report: who ran where, why the page was out, how to see it again.
+
+use core::fmt;
+
+use nt_types::{Irql, Va};
+
+use crate::event::Step;
+use crate::span::Place;
+
+/// Who was running.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Context {
+    /// The thread; `None` in an interrupt or DPC that no thread is charged with.
+    pub thread: Option<Thread>,
+    /// Processor number from 0.
+    pub cpu: u32,
+    /// IRQL at the report.
+    pub irql: Irql,
+    /// Spin locks held by this processor.
+    pub spin_locks: u32,
+    /// The call stack, innermost first.
+    pub stack: Vec<Frame>,
+}
+
+/// A guest thread.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Thread {
+    /// Its number in creation order.
+    pub id: u32,
+    /// What it is there for: the scenario's name for it, or its role.
+    pub name: String,
+}
+
+/// One frame of a call stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Frame {
+    /// Code of a driver.
+    Driver(Place),
+    /// A modelled export of the kernel.
+    Modelled {
+        /// `ntoskrnl` or `hal`.
+        module: String,
+        /// The export.
+        export: String,
+    },
+    /// An address in no module.
+    Unknown(Va),
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Frame::Driver(place) => place.fmt(f),
+            Frame::Modelled { module, export } => write!(f, "{module}!{export} (modelled)"),
+            Frame::Unknown(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Why the page in question was not in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// `--trim=at-once`.
+    TrimAtOnce,
+    /// `--trim=on-raise`, the trim before each raise to `DISPATCH_LEVEL`.
+    TrimOnRaise,
+    /// The verifier's Force IRQL Checking.
+    Verifier,
+    /// A trim step of the scenario.
+    Scenario,
+    /// The frame budget was used up.
+    Pressure {
+        /// The budget, in pages.
+        frames: u64,
+    },
+    /// It had not been in memory since the image was loaded (D1).
+    NeverIn,
+}
+
+/// How to see a report again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    /// The driver as it was named on the command line.
+    pub driver: String,
+    /// The scenario as it was named; `None` for the built-in exercise.
+    pub scenario: Option<String>,
+    /// The seed.
+    pub seed: u64,
+    /// Further arguments that differ from their defaults, each as written on the command line.
+    pub arguments: Vec<String>,
+    /// The step of the report.
+    pub stop_at: Step,
+}
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nonpaged run {}", self.driver)?;
+        if let Some(scenario) = &self.scenario {
+            write!(f, " --scenario {scenario}")?;
+        }
+        for argument in &self.arguments {
+            write!(f, " {argument}")?;
+        }
+        write!(f, " --seed {} --stop-at {}", self.seed, self.stop_at)
+    }
+}

@@ -1,0 +1,156 @@
+//! Earlier events that made a fault possible.
+
+use nt_types::{Irql, NtStatus, Va};
+
+use crate::cause::{Home, ObjectKind, Requests};
+use crate::span::Span;
+
+/// Instructions retired since the machine started, over all processors.
+pub type Step = u64;
+
+/// Something that happened before, with its own place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub step: Step,
+    /// Where in the driver; `None` where the system did it on its own (a trim, a discard).
+    pub at: Option<Span>,
+}
+
+/// What happened. Evidence only: the words are in [`crate::draw`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EventKind {
+    /// KeRaiseIrql, a spin lock, a write to CR8, delivery of a DPC or an interrupt.
+    IrqlRaised {
+        /// Level before.
+        from: Irql,
+        /// Level after.
+        to: Irql,
+        /// What raised it.
+        by: RaisedBy,
+    },
+    /// The faulting code was called from here. Drawn inside the window of the event before it where it lies there.
+    Entered,
+    /// An unlock, or the first one to leave the section unlocked.
+    SectionUnlocked {
+        /// The section.
+        section: String,
+        /// Count before.
+        from: u32,
+        /// Count after.
+        to: u32,
+        /// Requests the driver had pending at that moment.
+        outstanding: Requests,
+    },
+    /// A lock.
+    SectionLocked {
+        /// The section.
+        section: String,
+        /// Count after.
+        count: u32,
+    },
+    /// No lock was ever taken: pageable since the image was loaded.
+    PageableSinceLoad {
+        /// The section.
+        section: String,
+    },
+    /// Pages of a section left memory.
+    SectionTrimmed {
+        /// The section.
+        section: String,
+        /// Pages that left.
+        pages: u32,
+        /// Pages the section has that may leave.
+        of: u32,
+    },
+    /// One page left memory.
+    PageTrimmed {
+        /// Address of the page.
+        page: Va,
+    },
+    /// MmPageEntireDriver made the whole image pageable.
+    DriverPaged,
+    /// MmResetDriverPaging restored the attributes of the sections.
+    DriverReset,
+    /// The section was discarded when initialisation ended.
+    Discarded {
+        /// The section.
+        section: String,
+        /// Bytes freed with it.
+        bytes: u64,
+    },
+    /// Pool was allocated.
+    Allocated {
+        /// Where it lies.
+        home: Home,
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// Pool was freed.
+    Freed {
+        /// Where it lay.
+        home: Home,
+    },
+    /// An object was initialised.
+    Initialised {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// A DPC, timer, APC, work item or request was queued.
+    Queued {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// An interrupt was connected.
+    InterruptConnected {
+        /// The vector.
+        vector: u32,
+    },
+    /// A completion routine was set.
+    CompletionRoutineSet,
+    /// A request was marked pending.
+    Pended {
+        /// The request.
+        irp: Va,
+    },
+    /// A request was completed.
+    Completed {
+        /// The request.
+        irp: Va,
+        /// With this status.
+        status: NtStatus,
+    },
+    /// A spin lock, mutex or resource was acquired.
+    Acquired {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// A driver was unloaded.
+    Unloaded {
+        /// The image.
+        image: String,
+    },
+}
+
+/// What raised the IRQL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RaisedBy {
+    /// A spin lock that is still held at the report.
+    SpinLockHeld,
+    /// A spin lock that has been released since.
+    SpinLock,
+    /// KeRaiseIrql and its like, or a write to CR8.
+    Raise,
+    /// The system entered a DPC routine.
+    Dpc,
+    /// The system entered an interrupt service routine.
+    Interrupt,
+}
