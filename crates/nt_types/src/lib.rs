@@ -7,6 +7,7 @@
 mod address;
 pub mod bug_check;
 mod irql;
+pub mod layout;
 mod status;
 
 pub use address::{PAGE_SHIFT, PAGE_SIZE, Rva, Va};

@@ -1,0 +1,21 @@
+// Memory descriptors: wdm.h and ntddk.h.
+#include "probe.h"
+
+STRUCT(MDL)
+FIELD(MDL, Next)
+FIELD(MDL, Size)
+FIELD(MDL, MdlFlags)
+FIELD(MDL, Process)
+FIELD(MDL, MappedSystemVa)
+FIELD(MDL, StartVa)
+FIELD(MDL, ByteCount)
+FIELD(MDL, ByteOffset)
+
+STRUCT(PHYSICAL_MEMORY_RANGE)
+FIELD(PHYSICAL_MEMORY_RANGE, BaseAddress)
+FIELD(PHYSICAL_MEMORY_RANGE, NumberOfBytes)
+
+STRUCT(SECTION_OBJECT_POINTERS)
+FIELD(SECTION_OBJECT_POINTERS, DataSectionObject)
+FIELD(SECTION_OBJECT_POINTERS, SharedCacheMap)
+FIELD(SECTION_OBJECT_POINTERS, ImageSectionObject)
