@@ -1,1 +1,32 @@
-//! See ARCHITECTURE.md.
+//! PE32+ driver images: sections, pageability, imports, relocations, unwind data, symbols.
+//!
+//! [`Image::parse`] takes the bytes of a `.sys` file and checks everything a load depends on: headers, sections,
+//! relocations and imports. Tables that only a later use depends on (exports, unwind data, resources) are decoded on
+//! demand, from the file or from the image in guest memory: see [`ReadImage`].
+//!
+//! Input is hostile: no byte of it may cause a panic, an endless loop or an allocation without bound.
+#![forbid(unsafe_code)]
+
+pub mod builder;
+mod directory;
+mod error;
+mod export;
+mod headers;
+mod image;
+mod import;
+pub mod pageability;
+mod read;
+mod relocation;
+mod section;
+
+pub use directory::{DataDirectory, Directory};
+pub use error::ImageError;
+pub use export::{ExportTarget, Exports};
+pub use headers::Headers;
+pub use image::Image;
+pub use import::{Import, ImportedModule, ImportedSymbol};
+pub use read::{MappedImage, ReadImage};
+pub use section::{Section, SectionFlags};
+
+/// Largest `SizeOfImage` accepted, in bytes.
+pub const MAX_IMAGE_SIZE: u32 = 256 << 20;
