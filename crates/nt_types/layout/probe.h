@@ -13,3 +13,8 @@
 #define FIELD(type, path) AT_LINE(__LINE__, __builtin_offsetof(type, path), sizeof(((type *)0)->path))
 // A member that C cannot name (bit-fields) or that these headers name differently.
 #define SPAN(type, name, offset, size) AT_LINE(__LINE__, offset, size)
+
+// A title over the values that follow.
+#define GROUP(title)
+// A macro or enumerator.
+#define VALUE(name) AT_LINE(__LINE__, 0, (unsigned)(name))

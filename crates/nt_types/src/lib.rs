@@ -6,11 +6,14 @@
 
 mod address;
 pub mod bug_check;
+pub mod constants;
+mod irp;
 mod irql;
 pub mod layout;
 mod status;
 
 pub use address::{PAGE_SHIFT, PAGE_SIZE, Rva, Va};
 pub use bug_check::{BugCheck, BugCheckCode};
+pub use irp::{ControlCode, IrpFunction, TransferMethod};
 pub use irql::Irql;
 pub use status::NtStatus;
