@@ -134,6 +134,11 @@ impl Answers {
         *self = Answers::default();
     }
 
+    /// True where four answers are held: no further question can be answered.
+    pub fn is_full(&self) -> bool {
+        usize::from(self.known) == self.values.len()
+    }
+
     /// True where nothing is held, so that the hot path need not clear.
     pub fn is_empty(&self) -> bool {
         self.known == 0
@@ -166,8 +171,10 @@ pub struct Cpu {
     pub segments: Segments,
     pub gdtr: DescriptorTable,
     pub idtr: DescriptorTable,
-    /// Value that RDTSC would have returned before the first instruction of this run; it advances by one an instruction.
+    /// What RDTSC returns. The engine advances it by one for each instruction that it retires.
     pub tsc: u64,
+    /// The instruction before was an STI that set IF: no interrupt may be taken before the next one is committed.
+    pub interrupt_shadow: bool,
     pub answers: Answers,
 }
 
@@ -193,6 +200,7 @@ impl Default for Cpu {
             gdtr: DescriptorTable::default(),
             idtr: DescriptorTable::default(),
             tsc: 0,
+            interrupt_shadow: false,
             answers: Answers::default(),
         }
     }

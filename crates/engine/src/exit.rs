@@ -31,7 +31,8 @@ pub enum Exit {
         /// The IRQL before.
         old: u8,
     },
-    /// After: IF went from 0 to 1 (the one-instruction shadow of STI has passed).
+    /// After: IF went from 0 to 1 (the one-instruction shadow of STI has passed). An exit of another kind may come
+    /// first; IF is what counts, together with `cpu.interrupt_shadow`.
     InterruptsEnabled,
     /// After: `hlt`.
     Halt,
@@ -82,8 +83,8 @@ pub enum Privileged {
 /// A processor exception.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exception {
-    /// 0 divide, 1 debug, 3 breakpoint, 6 invalid opcode, 13 general protection, 16 and 19 floating point, 17 alignment;
-    /// for `int n` the operand.
+    /// 0 divide, 1 debug, 3 breakpoint, 6 invalid opcode, 7 no floating point, 12 stack, 13 general protection, 16 and 19
+    /// floating point, 17 alignment; for `int n` the operand.
     pub vector: u8,
     /// The error code, where the vector has one.
     pub error: Option<u32>,

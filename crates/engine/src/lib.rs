@@ -15,6 +15,8 @@
 
 mod cpu;
 mod exit;
+#[cfg(feature = "conformance")]
+pub mod flat;
 mod mmu;
 
 pub use cpu::{Answers, Cpu, DescriptorTable, Gpr, Rflags, Segments, X87};

@@ -1,0 +1,132 @@
+//! Decoded code: blocks of operations, keyed by address and content.
+
+use crate::context::Context;
+use crate::decode;
+use crate::op::{Op, Stop};
+use engine::{Exception, Exit, Fault, Mmu};
+use std::collections::HashMap;
+
+/// Operations kept before everything is forgotten: about 16 MiB.
+const MOST_OPS: usize = 1 << 18;
+
+/// Slots of the table that is looked at first.
+const SLOTS: usize = 1 << 12;
+
+/// What a block was decoded from: its address, and the stamps of its page and, where its one instruction straddles two
+/// pages, of the second (else 0).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Key {
+    pub(crate) address: u64,
+    pub(crate) stamps: [u64; 2],
+}
+
+/// Consecutive operations that begin in one page. Control enters at the first only.
+pub(crate) struct Block<M> {
+    pub(crate) key: Key,
+    pub(crate) ops: Vec<Op<M>>,
+}
+
+/// The block that was last found for an address.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    address: u64,
+    /// The value of `Cache::period` in which the block was known to be valid.
+    period: u64,
+    block: usize,
+}
+
+/// All decoded code.
+pub(crate) struct Cache<M> {
+    blocks: Vec<Block<M>>,
+    by_key: HashMap<Key, usize>,
+    recent: Box<[Slot; SLOTS]>,
+    /// Number of the period in which memory has not changed under decoded code. Never 0, the mark of an empty slot.
+    period: u64,
+    ops: usize,
+}
+
+impl<M> Default for Cache<M> {
+    fn default() -> Self {
+        let recent = Box::new([Slot::default(); SLOTS]);
+        Cache { blocks: Vec::new(), by_key: HashMap::new(), recent, period: 1, ops: 0 }
+    }
+}
+
+impl<M: Mmu> Cache<M> {
+    /// Nothing is known to be valid any more: another memory, or one that changed. Decoded code stays.
+    pub(crate) fn begin_period(&mut self) {
+        self.period += 1;
+    }
+
+    /// The block at the context's RIP, or the exit for code that cannot be fetched.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, context: &mut Context<'_, M>) -> Result<&Block<M>, Stop> {
+        if context.code_changed() {
+            self.begin_period();
+        }
+        let slot = self.recent[slot_of(context.rip)];
+        let index =
+            if slot.address == context.rip && slot.period == self.period { slot.block } else { self.look_up(context)? };
+        Ok(&self.blocks[index])
+    }
+
+    /// Finds or decodes the block, and remembers that it is valid.
+    #[inline(never)]
+    fn look_up(&mut self, context: &mut Context<'_, M>) -> Result<usize, Stop> {
+        let address = context.rip;
+        let stamp = context.mmu.fetch(address).map(|span| span.stamp).map_err(|fault| fetch_fault(context, fault))?;
+        let block = match self.known(address, stamp) {
+            Some(block) => block,
+            None => self.decode(context)?,
+        };
+        self.recent[slot_of(address)] = Slot { address, period: self.period, block };
+        Ok(block)
+    }
+
+    /// The block of this address and content, unless its content lies in two pages.
+    fn known(&self, address: u64, stamp: u64) -> Option<usize> {
+        let key = Key { address, stamps: [stamp, 0] };
+        let recent = self.recent[slot_of(address)].block;
+        if self.blocks.get(recent).is_some_and(|block| block.key == key) {
+            return Some(recent);
+        }
+        self.by_key.get(&key).copied()
+    }
+
+    fn decode(&mut self, context: &mut Context<'_, M>) -> Result<usize, Stop> {
+        let block = decode::block(context.mmu, context.rip).map_err(|fault| fetch_fault(context, fault))?;
+        if let Some(known) = self.by_key.get(&block.key) {
+            return Ok(*known);
+        }
+        if self.ops + block.ops.len() > MOST_OPS {
+            self.clear();
+        }
+        self.ops += block.ops.len();
+        self.by_key.insert(block.key, self.blocks.len());
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
+    }
+
+    fn clear(&mut self) {
+        self.blocks.clear();
+        self.by_key.clear();
+        self.recent.fill(Slot::default());
+        self.ops = 0;
+    }
+}
+
+/// Code lies densely: neighbours get different slots, pages are spread.
+#[inline(always)]
+fn slot_of(address: u64) -> usize {
+    ((address ^ (address >> 12)) as usize) % SLOTS
+}
+
+#[cold]
+fn fetch_fault<M: Mmu>(context: &mut Context<'_, M>, fault: Fault) -> Stop {
+    context.exit_at_fetch(match fault {
+        Fault::Page(fault) => Exit::PageFault(fault),
+        Fault::NonCanonical(_) | Fault::Device(_) => {
+            Exit::Exception(Exception { vector: 13, error: Some(0), software: false })
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! From bytes to operations.
+
+use crate::block::{Block, Key};
+use crate::op::{Memory, MemoryKind, Op, Repeat};
+use crate::ops;
+use crate::registers::ZERO;
+use engine::{Fault, Mmu};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register};
+
+/// Longest instruction, in bytes.
+const LONGEST: usize = 15;
+
+/// Most operations in a block.
+const MOST_OPS: usize = 32;
+
+const PAGE: u64 = 0x1000;
+
+/// Decodes the block at `address`: at least one operation, at most up to the end of the page.
+///
+/// Only the first instruction may straddle two pages, and it is then alone. So the second page is fetched exactly when
+/// the processor would need it.
+pub(crate) fn block<M: Mmu>(mmu: &mut M, address: u64) -> Result<Block<M>, Fault> {
+    let span = mmu.fetch(address)?;
+    let ops = decode_all(span.bytes, address);
+    if !ops.is_empty() {
+        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, ops });
+    }
+    let (stamp, mut bytes) = (span.stamp, span.bytes.to_vec());
+    let second = mmu.fetch((address | (PAGE - 1)).wrapping_add(1))?;
+    bytes.extend(second.bytes.iter().take(LONGEST));
+    let ops = decode_all(&bytes, address).into_iter().take(1).collect();
+    Ok(Block { key: Key { address, stamps: [stamp, second.stamp] }, ops })
+}
+
+/// Decodes operations until the block must end. None where the first instruction does not end within `bytes`.
+fn decode_all<M: Mmu>(bytes: &[u8], address: u64) -> Vec<Op<M>> {
+    let bytes = &bytes[..bytes.len().min(MOST_OPS * LONGEST)];
+    let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
+    let mut ops = Vec::with_capacity(MOST_OPS);
+    let mut instruction = Instruction::default();
+    while ops.len() < MOST_OPS && decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if decoder.last_error() == DecoderError::NoMoreBytes || (stands_alone(&instruction) && !ops.is_empty()) {
+            break;
+        }
+        ops.push(operation(&instruction));
+        if ends_block(&instruction) {
+            break;
+        }
+    }
+    ops
+}
+
+fn ends_block(instruction: &Instruction) -> bool {
+    let goes_on = matches!(instruction.flow_control(), FlowControl::Next | FlowControl::ConditionalBranch);
+    !goes_on || stands_alone(instruction)
+}
+
+/// True for an instruction that must know how many were retired before it.
+fn stands_alone(instruction: &Instruction) -> bool {
+    let counts = matches!(instruction.code(), Code::Rdtsc | Code::Rdtscp | Code::Rdmsr | Code::Wrmsr);
+    counts || repeat(instruction) != Repeat::None
+}
+
+fn repeat(instruction: &Instruction) -> Repeat {
+    if !instruction.is_string_instruction() {
+        Repeat::None
+    } else if instruction.has_repne_prefix() {
+        Repeat::WhileNotEqual
+    } else if instruction.has_rep_prefix() {
+        Repeat::WhileEqual
+    } else {
+        Repeat::None
+    }
+}
+
+fn operation<M: Mmu>(instruction: &Instruction) -> Op<M> {
+    Op {
+        run: ops::select(instruction).unwrap_or(ops::unsupported),
+        address: instruction.ip(),
+        immediate: immediate(instruction),
+        memory: memory(instruction),
+        registers: [0, 1, 2].map(|operand| register_number(operand_register(instruction, operand))),
+        length: instruction.len() as u8,
+        repeat: repeat(instruction),
+        code: instruction.code(),
+    }
+}
+
+fn operand_register(instruction: &Instruction, operand: u32) -> Register {
+    if operand < instruction.op_count() && instruction.op_kind(operand) == OpKind::Register {
+        instruction.op_register(operand)
+    } else {
+        Register::None
+    }
+}
+
+/// The number by which handlers know a register; 0 where there is none.
+fn register_number(register: Register) -> u8 {
+    match register {
+        Register::AH => 16,
+        Register::CH => 17,
+        Register::DH => 18,
+        Register::BH => 19,
+        Register::None => 0,
+        register => register.number() as u8,
+    }
+}
+
+/// The immediate operand, or the target of a near branch. ENTER and EXTRQ have two: the second is in bits 16 to 23.
+fn immediate(instruction: &Instruction) -> u64 {
+    let value = |operand| match instruction.op_kind(operand) {
+        OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => Some(instruction.near_branch_target()),
+        OpKind::Immediate8_2nd => None,
+        _ => instruction.try_immediate(operand).ok(),
+    };
+    let first = (0..instruction.op_count()).find_map(value).unwrap_or(0);
+    match instruction.code() {
+        Code::Enterq_imm16_imm8 | Code::Enterw_imm16_imm8 => first | u64::from(instruction.immediate8_2nd()) << 16,
+        _ => first,
+    }
+}
+
+/// True for an instruction that touches the stack by its nature; without a memory operand, the stack counts as one.
+fn uses_stack(instruction: &Instruction) -> bool {
+    instruction.is_stack_instruction() || matches!(instruction.code(), Code::Enterq_imm16_imm8 | Code::Leaveq)
+}
+
+fn memory(instruction: &Instruction) -> Memory {
+    let (base, index) = match instruction.op_kinds().any(|kind| kind == OpKind::Memory) {
+        false if uses_stack(instruction) => (Register::RSP, Register::None),
+        _ => (instruction.memory_base(), instruction.memory_index()),
+    };
+    // iced gives the address itself as the displacement of a RIP-relative operand.
+    let number = |register: Register| if register.is_gpr() { register.number() as u8 } else { ZERO };
+    Memory {
+        displacement: instruction.memory_displacement64(),
+        base: number(base),
+        index: number(index),
+        shift: instruction.memory_index_scale().trailing_zeros() as u8,
+        kind: memory_kind(instruction, base, index),
+    }
+}
+
+fn memory_kind(instruction: &Instruction, base: Register, index: Register) -> MemoryKind {
+    let narrow = [base, index].iter().any(|register| register.size() == 4)
+        || (base == Register::None && index == Register::None && instruction.memory_displ_size() == 4);
+    let size = if narrow { MemoryKind::NARROW } else { MemoryKind::PLAIN };
+    match instruction.memory_segment() {
+        Register::FS => size.with(MemoryKind::FS),
+        Register::GS => size.with(MemoryKind::GS),
+        _ => size,
+    }
+}

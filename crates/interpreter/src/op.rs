@@ -1,0 +1,98 @@
+//! A decoded instruction, ready to execute.
+
+use crate::context::Context;
+use iced_x86::Code;
+
+/// What to do after an instruction was committed.
+#[must_use = "a store may have changed the code that follows"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    /// Go on with the operation that follows in the block.
+    Next,
+    /// Go on at `Context::rip`.
+    Jump,
+}
+
+/// The run ends here; the reason is in the context. Empty, so that a handler's result fits a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stop;
+
+/// How a handler ends.
+pub(crate) type Outcome = Result<Flow, Stop>;
+
+/// Executes one operation.
+pub(crate) type Handler<M> = fn(&mut Context<'_, M>, &Op<M>) -> Outcome;
+
+/// An instruction with its operands resolved.
+pub(crate) struct Op<M> {
+    pub(crate) run: Handler<M>,
+    /// Where the instruction lies.
+    pub(crate) address: u64,
+    /// The immediate, sign-extended to 64 bits; or the target of a near branch.
+    pub(crate) immediate: u64,
+    pub(crate) memory: Memory,
+    /// Register numbers of the first three operands, where they are registers. The legacy high bytes AH, CH, DH and BH
+    /// are 16 to 19.
+    pub(crate) registers: [u8; 3],
+    /// Bytes of the instruction.
+    pub(crate) length: u8,
+    pub(crate) repeat: Repeat,
+    pub(crate) code: Code,
+}
+
+impl<M> Op<M> {
+    /// Address of the instruction that follows.
+    pub(crate) fn next(&self) -> u64 {
+        self.address.wrapping_add(u64::from(self.length))
+    }
+}
+
+/// The repeat prefix of a string instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Repeat {
+    None,
+    /// `rep` or `repe`.
+    WhileEqual,
+    WhileNotEqual,
+}
+
+/// A memory operand: `base + (index << shift) + displacement`, then what `kind` says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) displacement: u64,
+    /// Register numbers; [`crate::registers::ZERO`] where there is none.
+    pub(crate) base: u8,
+    pub(crate) index: u8,
+    pub(crate) shift: u8,
+    pub(crate) kind: MemoryKind,
+}
+
+/// What is special about a memory operand. A set of bits, so that "nothing" is one comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MemoryKind(u8);
+
+impl MemoryKind {
+    pub(crate) const PLAIN: MemoryKind = MemoryKind(0);
+    pub(crate) const FS: MemoryKind = MemoryKind(1);
+    pub(crate) const GS: MemoryKind = MemoryKind(2);
+    /// The offset is cut to 32 bits before the segment base is added.
+    pub(crate) const NARROW: MemoryKind = MemoryKind(4);
+
+    pub(crate) fn with(self, other: MemoryKind) -> MemoryKind {
+        MemoryKind(self.0 | other.0)
+    }
+
+    pub(crate) fn has(self, other: MemoryKind) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Cuts an offset to the address size.
+    #[inline(always)]
+    pub(crate) fn cut(self, offset: u64) -> u64 {
+        if self.has(MemoryKind::NARROW) { offset & 0xffff_ffff } else { offset }
+    }
+
+    pub(crate) fn has_segment(self) -> bool {
+        self.has(MemoryKind::FS.with(MemoryKind::GS))
+    }
+}
