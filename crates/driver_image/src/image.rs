@@ -6,7 +6,11 @@ use nt_types::{Rva, Va};
 use object::pe;
 
 use crate::headers::{self, ParsedHeaders};
-use crate::{Directory, Exports, Headers, ImageError, ImportedModule, ReadImage, Section, import, relocation};
+use crate::unwind::{self, RuntimeFunction};
+use crate::{
+    DataDirectory, Directory, Exports, Headers, ImageError, ImportedModule, LoadConfig, PdbReference, ReadImage,
+    Section, VersionInfo, import, pdb_reference, relocation,
+};
 
 /// A driver image: the bytes of its file, and what a loader needs to know of them. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -69,8 +73,35 @@ impl Image {
 
     /// What the image exports.
     pub fn exports(&self) -> Result<Exports, ImageError> {
-        let table = self.headers().directory(Directory::Export);
-        Exports::read(&mut self.clone(), table).map_err(|e| e.in_table(Directory::Export))
+        self.decode(Directory::Export, Exports::read)
+    }
+
+    /// The function table, in table order.
+    pub fn functions(&self) -> Result<Vec<RuntimeFunction>, ImageError> {
+        self.decode(Directory::Exception, unwind::functions)
+    }
+
+    /// Where the security cookie and the pointers of control-flow guard lie.
+    pub fn load_config(&self) -> Result<LoadConfig, ImageError> {
+        self.decode(Directory::LoadConfig, LoadConfig::read)
+    }
+
+    /// The version resource, if there is one.
+    pub fn version(&self) -> Result<Option<VersionInfo>, ImageError> {
+        self.decode(Directory::Resource, VersionInfo::read)
+    }
+
+    /// The PDB that belongs to the image, if it names one.
+    pub fn pdb_reference(&self) -> Result<Option<PdbReference>, ImageError> {
+        self.decode(Directory::Debug, pdb_reference)
+    }
+
+    fn decode<T>(
+        &self,
+        directory: Directory,
+        decoder: impl FnOnce(&mut Image, DataDirectory) -> Result<T, ImageError>,
+    ) -> Result<T, ImageError> {
+        decoder(&mut self.clone(), self.headers().directory(directory)).map_err(|error| error.in_table(directory))
     }
 
     /// The bytes of the file.

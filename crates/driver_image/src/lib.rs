@@ -8,25 +8,32 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+mod debug;
 mod directory;
 mod error;
 mod export;
 mod headers;
 mod image;
 mod import;
+mod load_config;
 pub mod pageability;
 mod read;
 mod relocation;
 mod section;
+pub mod unwind;
+mod version;
 
+pub use debug::{PdbId, PdbReference, pdb_reference};
 pub use directory::{DataDirectory, Directory};
 pub use error::ImageError;
 pub use export::{ExportTarget, Exports};
 pub use headers::Headers;
 pub use image::Image;
 pub use import::{Import, ImportedModule, ImportedSymbol};
+pub use load_config::LoadConfig;
 pub use read::{MappedImage, ReadImage};
 pub use section::{Section, SectionFlags};
+pub use version::VersionInfo;
 
 /// Largest `SizeOfImage` accepted, in bytes.
 pub const MAX_IMAGE_SIZE: u32 = 256 << 20;
