@@ -10,8 +10,8 @@ use crate::span::Place;
 /// Who was running.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Context {
-    /// The thread; `None` in an interrupt or DPC that no thread is charged with.
-    pub thread: Option<Thread>,
+    /// On whose behalf.
+    pub runner: Runner,
     /// Processor number from 0.
     pub cpu: u32,
     /// IRQL at the report.
@@ -22,13 +22,33 @@ pub struct Context {
     pub stack: Vec<Frame>,
 }
 
-/// A guest thread.
+/// On whose behalf a processor runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Thread {
-    /// Its number in creation order.
-    pub id: u32,
-    /// What it is there for: the scenario's name for it, or its role.
-    pub name: String,
+pub enum Runner {
+    /// A guest thread.
+    Thread {
+        /// Its number in creation order.
+        id: u32,
+        /// What it is there for: the scenario's name for it, or its role.
+        name: String,
+    },
+    /// A DPC.
+    Dpc,
+    /// An interrupt service routine.
+    Interrupt {
+        /// The vector.
+        vector: u32,
+    },
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Runner::Thread { id, name } => write!(f, "thread {id} (`{name}`)"),
+            Runner::Dpc => f.write_str("a DPC"),
+            Runner::Interrupt { vector } => write!(f, "an interrupt on vector {vector:#x}"),
+        }
+    }
 }
 
 /// One frame of a call stack.
@@ -57,9 +77,18 @@ impl fmt::Display for Frame {
     }
 }
 
-/// Why the page in question was not in memory.
+/// Why the page in question was not in memory, or need not have been.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Departure {
+pub struct Departure {
+    /// Why.
+    pub reason: DepartureReason,
+    /// The same run with `--trim=never` has been seen to pass. Only ever set by a caller that made that run.
+    pub passes_untrimmed: bool,
+}
+
+/// What took a page out of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DepartureReason {
     /// `--trim=at-once`.
     TrimAtOnce,
     /// `--trim=on-raise`, the trim before each raise to `DISPATCH_LEVEL`.

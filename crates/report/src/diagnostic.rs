@@ -3,9 +3,11 @@
 use nt_types::BugCheck;
 
 use crate::cause::Cause;
-use crate::context::{Context, Departure, Replay};
+use crate::code::{Class, Code, Level};
+use crate::context::{Context, Departure, DepartureReason, Replay};
 use crate::event::{Event, Step};
 use crate::span::Span;
+use crate::words::Words;
 
 /// A report. It holds evidence only; titles, notes and helps follow from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,4 +43,67 @@ impl From<Cause> for Diagnostic {
             replay: None,
         }
     }
+}
+
+impl Diagnostic {
+    /// What it is called.
+    pub fn code(&self) -> Code {
+        self.words().code
+    }
+
+    /// How bad it is.
+    pub fn level(&self) -> Level {
+        self.words().level
+    }
+
+    /// Whose fault it is.
+    pub fn class(&self) -> Class {
+        self.words().class
+    }
+
+    /// The first line without its code.
+    pub fn title(&self) -> String {
+        self.words().title
+    }
+
+    pub(crate) fn words(&self) -> Words {
+        self.cause.words(self)
+    }
+
+    /// Notes in the order they are drawn: whose fault, what Windows does, why the page was out, the rest.
+    pub(crate) fn notes_of(&self, words: &Words) -> Vec<String> {
+        let blame = words.blame();
+        let bug_check = self.bug_check.map(|bug_check| windows_stops(bug_check, words.code));
+        let departure = self.departure.map(left_memory);
+        [blame, bug_check, departure].into_iter().flatten().chain(words.notes.iter().cloned()).collect()
+    }
+}
+
+fn windows_stops(bug_check: BugCheck, code: Code) -> String {
+    let [first, second, third, fourth] = bug_check.parameters;
+    let stops = match code {
+        Code::BugCheck(_) => "Windows stops here with",
+        _ => "Windows may stop here with",
+    };
+    let name = bug_check.code.name().map(|name| format!(" `{name}`")).unwrap_or_default();
+    format!("{stops} bug check {}{name}\n({first:#x}, {second:#x}, {third:#x}, {fourth:#x})", bug_check.code)
+}
+
+fn left_memory(departure: Departure) -> String {
+    let reason = match departure.reason {
+        DepartureReason::TrimAtOnce => "the page left memory because of `--trim=at-once`",
+        DepartureReason::TrimOnRaise => {
+            "the page left memory because of `--trim=on-raise`, as Driver Verifier would have it"
+        }
+        DepartureReason::Verifier => {
+            "the page left memory because of `--verifier`: Force IRQL Checking trims before each raise"
+        }
+        DepartureReason::Scenario => "the page left memory because of a `trim` step of the scenario",
+        DepartureReason::Pressure { frames } => {
+            return format!("the page left memory because `--frames={frames}` were in use");
+        }
+        DepartureReason::NeverIn => "the page had not been in memory since the image was loaded",
+    };
+    let passes = if departure.passes_untrimmed { "; with `--trim=never` this run passes" } else { "" };
+    format!("{reason}{passes}")
 }

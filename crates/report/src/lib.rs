@@ -9,12 +9,14 @@ pub mod cause;
 mod code;
 mod context;
 mod diagnostic;
+pub mod draw;
 mod event;
 mod finding;
 mod span;
+mod words;
 
 pub use code::{Class, Code, Level};
-pub use context::{Context, Departure, Frame, Replay, Thread};
+pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
 pub use diagnostic::Diagnostic;
 pub use event::{Event, EventKind, RaisedBy, Step};
 pub use finding::Finding;

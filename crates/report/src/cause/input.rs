@@ -1,5 +1,8 @@
 //! Input that cannot be used.
 
+use crate::code::{Class, Code, Level};
+use crate::words::Words;
+
 /// Input that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
@@ -57,4 +60,37 @@ pub enum Input {
         /// The names there are.
         known: Vec<String>,
     },
+}
+
+impl Input {
+    pub(super) fn words(&self) -> Words {
+        let words = |title: String| Words::plain(Code::Input, Level::Error, Class::Input, title);
+        match self {
+            Input::Arguments { problem } => words(problem.clone()),
+            Input::Unreadable { role, path, error } => words(format!("{role} `{path}` cannot be read: {error}")),
+            Input::NotLoadable { path, reason } => words(format!("`{path}` is not a loadable driver: {reason}")),
+            Input::Malformed { role, path, line, column, text, problem } => {
+                let position = position(*line, *column);
+                let words = words(format!("{role} `{path}`{position}: {problem}"));
+                match text {
+                    Some(text) => words.note(format!("the line reads `{}`", text.trim())),
+                    None => words,
+                }
+            }
+            Input::Expectation { step, expected, found } => {
+                words(format!("step {step} of the scenario expected {expected}, found {found}"))
+            }
+            Input::UnknownName { role, name, known } => {
+                words(format!("unknown {role} `{name}`")).help(format!("the known ones are {}", known.join(", ")))
+            }
+        }
+    }
+}
+
+fn position(line: Option<usize>, column: Option<usize>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!(", line {line}, column {column}"),
+        (Some(line), None) => format!(", line {line}"),
+        _ => String::new(),
+    }
 }

@@ -3,6 +3,10 @@
 use nt_types::Irql;
 
 use super::evidence::ObjectKind;
+use crate::code::Level;
+use crate::diagnostic::Diagnostic;
+use crate::finding::Finding;
+use crate::words::{Rule, Words, on_verifier};
 
 /// Code at the wrong IRQL.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,6 +111,78 @@ impl Callback {
             Callback::Thread => "thread routine",
             Callback::Reinitialize => "`Reinitialize` routine",
             Callback::Unload => "`Unload` routine",
+        }
+    }
+}
+
+const RESIDENT_ABOVE_APC: Rule = Rule {
+    text: "code that acquires a spin lock or raises IRQL to `DISPATCH_LEVEL` is resident",
+    source: "When Should Code and Data be Pageable",
+};
+const NO_WAIT_FROM_PAGED: Rule = Rule {
+    text: "a call with Wait = TRUE returns at `DISPATCH_LEVEL`, so that its caller is resident",
+    source: "KeSetEvent function",
+};
+const IRQL_RANGE: Rule =
+    Rule { text: "each routine is called within its documented IRQL range", source: "Managing Hardware Priorities" };
+const RAISE_AND_LOWER: Rule = Rule {
+    text: "IRQL is raised to a level not below the current one, and lowered to one not above it",
+    source: "KeRaiseIrql macro",
+};
+const RETURN_AT_ENTRY_IRQL: Rule =
+    Rule { text: "a routine returns at the IRQL at which it was called", source: "IrqlReturn Rule (WDM)" };
+const NO_WAIT_ABOVE_APC: Rule =
+    Rule { text: "a wait at or above `DISPATCH_LEVEL` is a fatal error", source: "Managing Hardware Priorities" };
+const SPIN_LOCKS: Rule = Rule {
+    text: "a spin lock is acquired once and released by its holder",
+    source: "Preventing Errors and Deadlocks While Using Spin Locks",
+};
+
+impl IrqlMisuse {
+    pub(super) fn words(&self, report: &Diagnostic) -> Words {
+        match self {
+            IrqlMisuse::RaiseInPageable { section, routine, to } => {
+                let title = format!("code in pageable section `{section}` raises IRQL to `{to}`");
+                let by = routine.as_ref().map_or("by a write to CR8".to_owned(), |routine| format!("by `{routine}`"));
+                Words::finding(Finding::RaiseInPageable, Level::Error, title, RESIDENT_ABOVE_APC)
+                    .label(by)
+                    .help("move the part that runs at raised IRQL to a nonpaged section")
+                    .help(format!("or lock `{section}` before this code is called"))
+            }
+            IrqlMisuse::WaitTrue { routine, section } => {
+                let title = format!("`{routine}` called with Wait = TRUE from pageable section `{section}`");
+                Words::finding(Finding::WaitTruePageable, Level::Error, title, NO_WAIT_FROM_PAGED)
+                    .help("pass FALSE for Wait")
+            }
+            IrqlMisuse::OutOfRange { routine, irql, lowest, highest } => {
+                let range = match lowest == highest {
+                    true => format!("at `{lowest}` only"),
+                    false => format!("from `{lowest}` to `{highest}`"),
+                };
+                let title = format!("`{routine}` called at `{irql}`");
+                on_verifier(report, title, IRQL_RANGE).note(format!("it may be called {range}"))
+            }
+            IrqlMisuse::WrongDirection { routine, from, to } => {
+                let title = format!("`{routine}` called at `{from}` with new level `{to}`");
+                on_verifier(report, title, RAISE_AND_LOWER)
+            }
+            IrqlMisuse::NotRestored { callback, expected, found } => {
+                let title = format!("{} returned at `{found}`", callback.name());
+                on_verifier(report, title, RETURN_AT_ENTRY_IRQL)
+                    .note(format!("it was called at `{expected}`"))
+                    .help("lower the IRQL, or release the spin lock, on each path out of the routine")
+            }
+            IrqlMisuse::Wait { routine, irql } => {
+                let title = format!("`{routine}` has to wait at `{irql}`");
+                on_verifier(report, title, NO_WAIT_ABOVE_APC)
+                    .help("wait at or below `APC_LEVEL`, or with a timeout of zero")
+            }
+            IrqlMisuse::AcquiredTwice { object } => {
+                on_verifier(report, format!("{object} acquired by code that holds it already"), SPIN_LOCKS)
+            }
+            IrqlMisuse::NotHeld { object } => {
+                on_verifier(report, format!("{object} released by code that does not hold it"), SPIN_LOCKS)
+            }
         }
     }
 }

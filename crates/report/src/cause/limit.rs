@@ -1,5 +1,9 @@
 //! Limits, configured and physical.
 
+use crate::code::{Class, Code, Level};
+use crate::plural;
+use crate::words::Words;
+
 /// A limit that was reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Limit {
@@ -34,4 +38,29 @@ pub enum Limit {
         /// What the host said.
         error: String,
     },
+}
+
+impl Limit {
+    pub(super) fn words(&self) -> Words {
+        let words = |title: String| Words::plain(Code::Limit, Level::Error, Class::Limit, title);
+        match self {
+            Limit::Steps { steps } => {
+                words(format!("the run did not end within {}", plural(*steps, "step"))).help("raise `--steps`")
+            }
+            Limit::Frames { frames, fixed } => words(format!("no frame left of `--frames={frames}`"))
+                .note(format!("{} cannot leave memory", plural(*fixed, "page")))
+                .help("raise `--frames`"),
+            Limit::Deadlock { threads } => {
+                words(format!("{} for good: nothing is left that could wake any", waiting(*threads)))
+                    .note("an interrupt or a request that the scenario does not send may be missing")
+            }
+            Limit::PagingFile { path, error } => words(format!("the paging file `{path}` cannot be written: {error}")),
+            Limit::Output { path, error } => words(format!("`{path}` cannot be written: {error}")),
+        }
+    }
+}
+
+fn waiting(threads: u32) -> String {
+    let verb = if threads == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", plural(u64::from(threads), "thread"))
 }

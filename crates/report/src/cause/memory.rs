@@ -1,8 +1,13 @@
 //! Faults: accesses that memory refused, and pages that could not come back.
 
-use nt_types::{Irql, NtStatus, Va};
+use nt_types::{NtStatus, Va};
 
-use super::evidence::{Access, Tag};
+use super::evidence::Access;
+use super::fault::{Fault, INIT_IS_DISCARDED};
+use crate::code::{Class, Level};
+use crate::diagnostic::Diagnostic;
+use crate::finding::Finding;
+use crate::words::{Words, bug_check};
 
 /// A fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,81 +39,6 @@ pub enum Memory {
     },
 }
 
-/// An access that memory refused.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// The address.
-    pub address: Va,
-    /// How it was accessed.
-    pub access: Access,
-    /// IRQL of the access.
-    pub irql: Irql,
-    /// What lies there.
-    pub target: Target,
-    /// The export that made the access, where it was not the driver's own instruction.
-    pub service: Option<String>,
-    /// The page was resident by luck: a finding, not a bug check (D47).
-    pub latent: bool,
-}
-
-/// What lies at an address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// A section of a loaded image.
-    Section {
-        /// The image.
-        image: String,
-        /// The section.
-        section: String,
-        /// State of the page.
-        state: PageState,
-        /// Pageable by MmPageEntireDriver alone, not by its name.
-        overridden: bool,
-    },
-    /// Headers of a loaded image, or a gap between its sections.
-    Image {
-        /// The image.
-        image: String,
-        /// State of the page.
-        state: PageState,
-    },
-    /// Paged pool.
-    PagedPool(Tag),
-    /// Pool that was freed.
-    FreedPool(Tag),
-    /// An image that was unloaded.
-    Unloaded {
-        /// The image.
-        image: String,
-    },
-    /// The handle of a locked section (K07).
-    Handle {
-        /// The section it stands for.
-        section: String,
-    },
-    /// The guard page below a kernel stack.
-    StackGuard,
-    /// A user-mode address.
-    User,
-    /// The first 64 KiB.
-    Null,
-    /// An address whose upper bits no processor accepts.
-    NonCanonical,
-    /// Nothing at all.
-    Unmapped,
-}
-
-/// State of a page of an image.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PageState {
-    /// In memory: its protection refused, or the fault is latent.
-    Resident,
-    /// In the paging file only.
-    PagedOut,
-    /// Discarded when initialisation ended.
-    Discarded,
-}
-
 /// Why a page could not be read back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InPageReason {
@@ -121,4 +51,42 @@ pub enum InPageReason {
         /// The budget, in pages.
         frames: u64,
     },
+}
+
+impl Memory {
+    pub(super) fn words(&self, report: &Diagnostic) -> Words {
+        match self {
+            Memory::Fault(fault) => fault.words(report),
+            Memory::InitUse { section, access } => init_use(section, *access),
+            Memory::InPage { address, reason } => in_page(*address, *reason, report),
+            Memory::PagingFileCorrupt { offset, found, expected } => corrupt(*offset, *found, *expected, report),
+        }
+    }
+}
+
+fn init_use(section: &str, access: Access) -> Words {
+    let title = format!("discarded bytes of section `{section}` {} after initialisation ended", access.participle());
+    Words::finding(Finding::InitUseAfterDiscard, Level::Error, title, INIT_IS_DISCARDED)
+        .label(format!("{} of discarded bytes", access.noun()))
+        .note("their page is still there because a section that is kept shares it; in another build it may not be")
+        .help(format!("move what is used after initialisation from `{section}` to a section that is kept"))
+}
+
+fn in_page(address: Va, reason: InPageReason, report: &Diagnostic) -> Words {
+    let title = format!("the page at `{}` could not be read from the paging file", address.page_down());
+    let words = Words::plain(bug_check(report.bug_check), Level::Error, Class::Limit, title);
+    match reason {
+        InPageReason::Io(status) => words.note(format!("the paging file answered with {status}")),
+        InPageReason::Injected(status) => words.note(format!("the scenario made this read fail with {status}")),
+        InPageReason::NoFrames { frames } => words
+            .note(format!("all frames of `--frames={frames}` hold pages that cannot leave"))
+            .help("give the run more frames"),
+    }
+}
+
+fn corrupt(offset: u64, found: u32, expected: u32, report: &Diagnostic) -> Words {
+    let title = format!("the page at offset {offset:#x} of the paging file does not hold what was written to it");
+    Words::plain(bug_check(report.bug_check), Level::Error, Class::Limit, title)
+        .note(format!("its checksum is {found:#010x}, expected {expected:#010x}"))
+        .help("keep other programs from writing to the file that `--paging-file` names")
 }

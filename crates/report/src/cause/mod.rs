@@ -3,6 +3,7 @@
 
 mod evidence;
 mod exceptions;
+mod fault;
 mod input;
 mod irql;
 mod layout;
@@ -15,13 +16,18 @@ mod requests;
 mod unload;
 mod unsupported;
 
+use crate::code::{Class, Code, Level};
+use crate::diagnostic::Diagnostic;
+use crate::words::Words;
+
 pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
 pub use exceptions::{Exception, ThreadKind};
+pub use fault::{Fault, PageState, Target};
 pub use input::Input;
 pub use irql::{Callback, IrqlMisuse};
 pub use layout::Layout;
 pub use limit::Limit;
-pub use memory::{Fault, InPageReason, Memory, PageState, Target};
+pub use memory::{InPageReason, Memory};
 pub use objects::ObjectMisuse;
 pub use paging::{Operation, Paging, Refusal};
 pub use pool::PoolMisuse;
@@ -61,4 +67,25 @@ pub enum Cause {
         /// The invariant.
         invariant: String,
     },
+}
+
+impl Cause {
+    pub(crate) fn words(&self, report: &Diagnostic) -> Words {
+        match self {
+            Cause::Memory(cause) => cause.words(report),
+            Cause::Paging(cause) => cause.words(report),
+            Cause::Irql(cause) => cause.words(report),
+            Cause::Object(cause) => cause.words(report),
+            Cause::Request(cause) => cause.words(report),
+            Cause::Unload(cause) => cause.words(report),
+            Cause::Exception(cause) => cause.words(report),
+            Cause::Pool(cause) => cause.words(report),
+            Cause::Layout(cause) => cause.words(),
+            Cause::Unsupported(cause) => cause.words(),
+            Cause::Limit(cause) => cause.words(),
+            Cause::Input(cause) => cause.words(),
+            Cause::OwnBug { invariant } => Words::plain(Code::Internal, Level::Error, Class::OwnBug, invariant.clone())
+                .help("please report it, with the command that shows it"),
+        }
+    }
 }

@@ -3,6 +3,10 @@
 use nt_types::Va;
 
 use super::evidence::{Home, ObjectKind, RequestKind};
+use crate::code::Level;
+use crate::diagnostic::Diagnostic;
+use crate::finding::Finding;
+use crate::words::{Rule, Words, bug_check_or, on_verifier};
 
 /// An object or routine in the wrong memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,4 +71,92 @@ pub enum ObjectMisuse {
         /// Its address.
         address: Va,
     },
+}
+
+const OBJECTS_NONPAGED: Rule = Rule {
+    text: "timers, DPCs, events, mutexes, semaphores, spin locks and work items lie in nonpaged memory",
+    source: "Force IRQL Checking",
+};
+const ISR_NONPAGED: Rule = Rule {
+    text: "an interrupt service routine is never pageable, even if its device's interrupts can be disabled",
+    source: "MmLockPagableCodeSection macro",
+};
+const DPC_NONPAGED: Rule = Rule {
+    text: "a DPC routine is not pageable where the driver does not control when it is queued",
+    source: "MmLockPagableCodeSection macro",
+};
+const COMPLETION_NONPAGED: Rule = Rule {
+    text: "a completion routine may be called at `DISPATCH_LEVEL`, so that it is resident",
+    source: "Implementing an IoCompletion Routine",
+};
+const PAGING_PATH: Rule = Rule {
+    text: "what serves reads, writes or power in the paging path is nonpaged",
+    source: "Restrictions on Pageable Code in Storage Drivers",
+};
+const INHERIT_FLAG: Rule = Rule {
+    text: "a device object takes `DO_POWER_PAGABLE` from the device object below it",
+    source: "Setting Device Object Flags for Power Management",
+};
+const OUTLIVES: Rule = Rule {
+    text: "memory that holds a queued timer or DPC is not freed or unloaded",
+    source: "Bug Check 0xC7 TIMER_OR_DPC_INVALID",
+};
+const INITIALISED: Rule = Rule {
+    text: "an object is initialised before it is used",
+    source: "Bug Check 0xC4 DRIVER_VERIFIER_DETECTED_VIOLATION",
+};
+
+impl ObjectMisuse {
+    pub(super) fn words(&self, report: &Diagnostic) -> Words {
+        match self {
+            ObjectMisuse::Pageable { object, address, home } => {
+                let code = bug_check_or(report.bug_check, Finding::ObjectPageable);
+                Words::driver(code, Level::Error, format!("{object} in pageable memory"), OBJECTS_NONPAGED)
+                    .note(format!("the {object} at `{address}` lies in {home}"))
+                    .help("put it in the device extension, or in nonpaged pool")
+            }
+            ObjectMisuse::Isr { section, locked } => {
+                let lock = if *locked { ", locked now," } else { "" };
+                let title = format!("interrupt service routine in section `{section}`{lock} connected");
+                Words::finding(Finding::IsrPageable, Level::Error, title, ISR_NONPAGED)
+                    .help("move it, and all it calls and touches, to nonpaged sections")
+            }
+            ObjectMisuse::Dpc { section, locked } => {
+                let level = if *locked { Level::Warning } else { Level::Error };
+                let title = format!("DPC routine in pageable section `{section}` queued from an interrupt");
+                Words::finding(Finding::DpcPageable, level, title, DPC_NONPAGED)
+                    .help("move it, and all it calls and touches, to nonpaged sections")
+            }
+            ObjectMisuse::Completion { section } => {
+                let code = bug_check_or(report.bug_check, Finding::CompletionPageable);
+                let title = format!("completion routine in pageable section `{section}`");
+                Words::driver(code, Level::Error, title, COMPLETION_NONPAGED).help("move it to a nonpaged section")
+            }
+            ObjectMisuse::WorkItem { address, home } => {
+                let code = bug_check_or(report.bug_check, Finding::WorkItemPageable);
+                Words::driver(code, Level::Error, "work item in pageable memory", OBJECTS_NONPAGED)
+                    .note(format!("the work item at `{address}` lies in {home}"))
+                    .help("allocate it with `IoAllocateWorkItem`")
+            }
+            ObjectMisuse::PagingPath { function, section } => {
+                let title = format!("dispatch routine for `{}` in pageable section `{section}`", function.major());
+                Words::finding(Finding::PagingPathPageable, Level::Error, title, PAGING_PATH)
+                    .note("the driver is in the paging path: paging may need this routine to bring this routine in")
+                    .help("move it to a nonpaged section")
+            }
+            ObjectMisuse::PowerPageableNotInherited => {
+                on_verifier(report, "device object without the `DO_POWER_PAGABLE` of the one below it", INHERIT_FLAG)
+                    .help("copy the flag after `IoAttachDeviceToDeviceStack`")
+            }
+            ObjectMisuse::GoingAway { object, address, home } => {
+                on_verifier(report, format!("queued {object} in memory that goes away"), OUTLIVES)
+                    .note(format!("the {object} at `{address}` lies in {home}"))
+                    .help("cancel it, and call `KeFlushQueuedDpcs`, before its memory is freed")
+            }
+            ObjectMisuse::NotInitialised { object, address } => {
+                on_verifier(report, format!("{object} used before it was initialised"), INITIALISED)
+                    .label(format!("the {object} at `{address}`"))
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use nt_types::{Irql, Va};
 
 use super::evidence::{Home, Tag};
+use crate::diagnostic::Diagnostic;
+use crate::words::{Rule, Words, on_verifier};
 
 /// Pool handled wrongly.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,4 +59,44 @@ pub enum PoolMisuse {
         /// Its value.
         value: u64,
     },
+}
+
+const POOL_CALLER: Rule =
+    Rule { text: "pool is freed once, with its own address and tag", source: "Bug Check 0xC2 BAD_POOL_CALLER" };
+const POOL_SIZE: Rule =
+    Rule { text: "only the bytes asked for belong to the caller", source: "Bug Check 0xC2 BAD_POOL_CALLER" };
+const POOL_IRQL: Rule = Rule {
+    text: "paged pool is for `APC_LEVEL` and below, nonpaged pool for `DISPATCH_LEVEL` and below",
+    source: "ExAllocatePool2",
+};
+
+impl PoolMisuse {
+    pub(super) fn words(&self, report: &Diagnostic) -> Words {
+        match self {
+            PoolMisuse::FreedTwice { address, tag } => {
+                on_verifier(report, format!("pool block with tag `{tag}` freed twice"), POOL_CALLER)
+                    .label(format!("second free of `{address}`"))
+                    .help("clear the pointer when the block is freed")
+            }
+            PoolMisuse::NotPool { address, home } => {
+                let what = home.as_ref().map_or("nothing is there".to_owned(), |home| format!("it lies in {home}"));
+                on_verifier(report, format!("`{address}` freed, which is no pool block"), POOL_CALLER).note(what)
+            }
+            PoolMisuse::WrongTag { address, passed, actual } => {
+                on_verifier(report, format!("pool block freed with tag `{passed}`"), POOL_CALLER)
+                    .note(format!("the block at `{address}` was allocated with tag `{actual}`"))
+            }
+            PoolMisuse::Overrun { address, tag, bytes } => {
+                on_verifier(report, format!("bytes after a pool block with tag `{tag}` were written"), POOL_SIZE)
+                    .note(format!("the block at `{address}` has {}", crate::plural(*bytes, "byte")))
+            }
+            PoolMisuse::AboveIrql { routine, paged, irql } => {
+                let kind = if *paged { "paged" } else { "nonpaged" };
+                on_verifier(report, format!("`{routine}` called for {kind} pool at `{irql}`"), POOL_IRQL)
+            }
+            PoolMisuse::BadArgument { routine, argument, value } => {
+                on_verifier(report, format!("`{routine}` called with {value:#x} as argument {argument}"), POOL_CALLER)
+            }
+        }
+    }
 }

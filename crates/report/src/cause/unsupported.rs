@@ -1,5 +1,8 @@
 //! What this program does not model. Never silent success.
 
+use crate::code::{Class, Code, Level};
+use crate::words::Words;
+
 /// Something not modelled.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unsupported {
@@ -56,4 +59,37 @@ pub enum Hardware {
     Msr(u32),
     /// A control register.
     ControlRegister(u8),
+}
+
+impl Unsupported {
+    pub(super) fn words(&self) -> Words {
+        let words = |title: String| Words::plain(Code::Unsupported, Level::Error, Class::Unsupported, title);
+        match self {
+            Unsupported::Export { module, export } => words(format!("call of `{module}!{export}`")),
+            Unsupported::Parameter { routine, parameter, value } => {
+                words(format!("`{routine}` with {value:#x} for `{parameter}`"))
+            }
+            Unsupported::Behaviour { routine, behaviour } => words(format!("`{routine}` {behaviour}")),
+            Unsupported::Instruction { bytes } => {
+                let bytes = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+                words(format!("instruction `{bytes}`"))
+            }
+            Unsupported::Hardware { place, write: None } => words(format!("read of {}", place.noun())),
+            Unsupported::Hardware { place, write: Some(value) } => {
+                words(format!("write of {value:#x} to {}", place.noun()))
+            }
+            Unsupported::Image { feature } => words(format!("image with {feature}")),
+        }
+    }
+}
+
+impl Hardware {
+    fn noun(self) -> String {
+        match self {
+            Hardware::Port(port) => format!("I/O port {port:#x}"),
+            Hardware::Memory(address) => format!("device memory at physical address {address:#x}"),
+            Hardware::Msr(register) => format!("model-specific register {register:#x}"),
+            Hardware::ControlRegister(number) => format!("control register CR{number}"),
+        }
+    }
 }

@@ -1,0 +1,130 @@
+//! The words for earlier events, and which of them are told together.
+
+use super::listing::{self, Mark};
+use crate::event::{Event, EventKind, RaisedBy, Step};
+use crate::plural;
+use crate::span::Span;
+
+/// One note about earlier events.
+pub(super) struct Told<'a> {
+    pub(super) headline: String,
+    pub(super) span: Option<&'a Span>,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// Turns events into notes. Two kinds of followers join the event before them: the trim of the section it made
+/// pageable, and a call that lies in the code shown for it.
+pub(super) fn tell(events: &[Event]) -> Vec<Told<'_>> {
+    let mut told = Vec::new();
+    let mut rest = events;
+    while let [lead, after @ ..] = rest {
+        let trim = after.first().and_then(|next| trim_of(lead, next));
+        let after_trim = if trim.is_some() { &after[1..] } else { after };
+        let entered = after_trim.first().filter(|next| joins(lead, next));
+        rest = if entered.is_some() { &after_trim[1..] } else { after_trim };
+        told.push(note(lead, trim, entered));
+    }
+    told
+}
+
+/// The step and page counts of `next`, where it is the trim of the section that `lead` made pageable.
+fn trim_of(lead: &Event, next: &Event) -> Option<(Step, u32, u32)> {
+    let (EventKind::SectionUnlocked { section, to: 0, .. } | EventKind::PageableSinceLoad { section }) = &lead.kind
+    else {
+        return None;
+    };
+    match &next.kind {
+        EventKind::SectionTrimmed { section: trimmed, pages, of } if trimmed == section && next.at.is_none() => {
+            Some((next.step, *pages, *of))
+        }
+        _ => None,
+    }
+}
+
+fn joins(lead: &Event, next: &Event) -> bool {
+    let (Some(span), Some(call)) = (&lead.at, &next.at) else { return false };
+    next.kind == EventKind::Entered && call.place.image == span.place.image && listing::shows(span, call.place.rva)
+}
+
+fn note<'a>(lead: &'a Event, trim: Option<(Step, u32, u32)>, entered: Option<&Event>) -> Told<'a> {
+    let mut headline = headline(lead);
+    let mut label = label(&lead.kind);
+    if let Some((step, pages, of)) = trim {
+        headline = format!("{headline}, and was trimmed at step {step}");
+        let left = format!("{pages} of {} left memory", plural(of.into(), "page"));
+        label = Some(label.map_or(left.clone(), |label| format!("{label}; {left}")));
+    }
+    let mut marks = Vec::new();
+    if let (Some(span), Some(label)) = (&lead.at, label) {
+        marks.push(Mark { rva: span.place.rva, label });
+    }
+    if let Some((step, span)) = entered.and_then(|event| Some((event.step, event.at.as_ref()?))) {
+        marks.push(Mark { rva: span.place.rva, label: format!("entered from here, at step {step}") });
+    }
+    Told { headline, span: lead.at.as_ref(), marks }
+}
+
+/// The sentence above the code.
+fn headline(event: &Event) -> String {
+    let here = if event.at.is_some() { " here" } else { "" };
+    format!("{}{here}, at step {}", happening(&event.kind), event.step)
+}
+
+fn happening(kind: &EventKind) -> String {
+    match kind {
+        EventKind::IrqlRaised { from, to, by } => raised(&format!("from `{from}` to `{to}`"), *by),
+        EventKind::Entered => "the routine was entered from".to_owned(),
+        EventKind::SectionUnlocked { section, to: 0, .. } => format!("section `{section}` became pageable"),
+        EventKind::SectionUnlocked { section, .. } => {
+            format!("section `{section}` was unlocked, but not for the last time,")
+        }
+        EventKind::SectionLocked { section, .. } => format!("section `{section}` was locked"),
+        EventKind::PageableSinceLoad { section } => {
+            format!("section `{section}` became pageable when the image was loaded")
+        }
+        EventKind::SectionTrimmed { section, .. } => format!("section `{section}` was trimmed"),
+        EventKind::PageTrimmed { page } => format!("page `{page}` was trimmed"),
+        EventKind::DriverPaged => "the whole driver became pageable".to_owned(),
+        EventKind::DriverReset => "the driver's nonpaged sections were brought back".to_owned(),
+        EventKind::Discarded { section, bytes } => {
+            format!("section `{section}` was discarded with {}", plural(*bytes, "byte"))
+        }
+        EventKind::Allocated { home, bytes } => format!("{} was allocated from {home}", plural(*bytes, "byte")),
+        EventKind::Freed { home } => format!("the block in {home} was freed"),
+        EventKind::Initialised { object, address } => format!("the {object} at `{address}` was initialised"),
+        EventKind::Queued { object, address } => format!("the {object} at `{address}` was queued"),
+        EventKind::InterruptConnected { vector } => format!("the interrupt on vector {vector:#x} was connected"),
+        EventKind::CompletionRoutineSet => "the completion routine was set".to_owned(),
+        EventKind::Pended { irp } => format!("the request `{irp}` was marked pending"),
+        EventKind::Completed { irp, .. } => format!("the request `{irp}` was completed"),
+        EventKind::Acquired { object, address } => format!("the {object} at `{address}` was acquired"),
+        EventKind::Unloaded { image } => format!("`{image}` was unloaded"),
+    }
+}
+
+fn raised(levels: &str, by: RaisedBy) -> String {
+    match by {
+        RaisedBy::SpinLockHeld | RaisedBy::SpinLock | RaisedBy::Raise => format!("IRQL was raised {levels}"),
+        RaisedBy::Dpc => format!("the system raised IRQL {levels} and entered a DPC routine"),
+        RaisedBy::Interrupt => format!("the system raised IRQL {levels} and entered an interrupt service routine"),
+    }
+}
+
+/// What stands beside the underlined instruction; `None` where the sentence above says it all.
+fn label(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::IrqlRaised { from, to, by } => {
+            let held = if *by == RaisedBy::SpinLockHeld { ", still held" } else { "" };
+            Some(format!("{} -> {}{held}", from.level(), to.level()))
+        }
+        EventKind::SectionUnlocked { from, to, .. } => Some(format!("lock count {from} -> {to}")),
+        EventKind::SectionLocked { count, .. } => Some(format!("lock count {} -> {count}", count.saturating_sub(1))),
+        EventKind::SectionTrimmed { pages, of, .. } => {
+            Some(format!("{pages} of {} left memory", plural(u64::from(*of), "page")))
+        }
+        EventKind::Completed { status, .. } => Some(format!("with status {status}")),
+        EventKind::Entered => Some("call".to_owned()),
+        EventKind::DriverPaged | EventKind::DriverReset => Some("by this call".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! Drawing a report as text: one function, plain or with ANSI colour.
+
+mod canvas;
+mod events;
+mod listing;
+mod wrap;
+
+use crate::code::{Code, Level};
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use crate::words::Words;
+
+use canvas::{Canvas, Ink};
+use events::Told;
+use listing::{Line, Mark};
+
+/// Draws one report, ending in a line feed.
+pub fn diagnostic(report: &Diagnostic, color: bool) -> String {
+    let words = report.words();
+    let told = events::tell(&report.because);
+    let mut canvas = Canvas::new(color, gutter(report));
+    headline(&mut canvas, &words);
+    if let Some(span) = &report.at {
+        let mark = words.label.clone().map(|label| Mark { rva: span.place.rva, label });
+        snippet(&mut canvas, span, mark.as_slice(), 1, Ink::of(words.level));
+    }
+    for event in &told {
+        earlier(&mut canvas, event);
+    }
+    remarks(&mut canvas, report, &words);
+    canvas.finish()
+}
+
+/// Digits of the widest RVA, at least four.
+fn gutter(report: &Diagnostic) -> usize {
+    let spans = report.at.iter().chain(report.because.iter().filter_map(|event| event.at.as_ref()));
+    spans.map(|span| format!("{:x}", listing::last_rva(span)).len()).fold(4, usize::max)
+}
+
+fn headline(canvas: &mut Canvas, words: &Words) {
+    let kind = match words.code {
+        Code::BugCheck(_) | Code::Finding(_) => format!("{}[{}]", words.level.word(), words.code),
+        Code::Unsupported => "unsupported".to_owned(),
+        Code::Limit => "limit".to_owned(),
+        Code::Input => Level::Error.word().to_owned(),
+        Code::Internal => "bug in nonpaged".to_owned(),
+    };
+    canvas.headline(Ink::of(words.level), &kind, &words.title);
+}
+
+/// An arrow to a place and its code with marks; `further` instructions follow the last mark.
+fn snippet(canvas: &mut Canvas, span: &Span, marks: &[Mark], further: usize, ink: Ink) {
+    canvas.arrow(&location(span));
+    let lines = listing::lines(span, marks, further);
+    if lines.is_empty() {
+        return;
+    }
+    canvas.bar();
+    if let Some(symbol) = span.place.symbol.as_ref().filter(|symbol| symbol.offset == 0) {
+        canvas.label(&symbol.name);
+    }
+    for line in &lines {
+        draw_line(canvas, line, marks, ink);
+    }
+    canvas.bar();
+}
+
+fn draw_line(canvas: &mut Canvas, line: &Line, marks: &[Mark], ink: Ink) {
+    canvas.code(line.rva, &line.bytes, &line.text);
+    for mark in marks.iter().filter(|mark| mark.rva == line.rva) {
+        canvas.underline(ink, line.bytes.len(), &mark.label);
+    }
+}
+
+fn location(span: &Span) -> String {
+    let place = &span.place;
+    let section = place.section.as_ref().map(|name| format!("section {name}, ")).unwrap_or_default();
+    let source = place.source.as_ref().map(|source| format!(" at {}:{}", source.file, source.line)).unwrap_or_default();
+    format!("{place} ({section}rva {}){source}", place.rva)
+}
+
+fn earlier(canvas: &mut Canvas, told: &Told<'_>) {
+    canvas.headline(Ink::Note, "note", &told.headline);
+    if let Some(span) = told.span {
+        snippet(canvas, span, &told.marks, 0, Ink::Secondary);
+    }
+}
+
+fn remarks(canvas: &mut Canvas, report: &Diagnostic, words: &Words) {
+    for note in report.notes_of(words) {
+        canvas.remark("note", &note);
+    }
+    for help in &words.helps {
+        canvas.remark("help", help);
+    }
+    if let Some(context) = &report.context {
+        circumstances(canvas, context);
+    }
+    if let Some(replay) = &report.replay {
+        canvas.remark("help", &format!("to replay: `{replay}`"));
+    }
+}
+
+fn circumstances(canvas: &mut Canvas, context: &Context) {
+    let holding = match context.spin_locks {
+        0 => String::new(),
+        count => format!(", holding {}", crate::plural(u64::from(count), "spin lock")),
+    };
+    canvas.remark("note", &format!("this is {} on cpu {}{holding}", context.runner, context.cpu));
+    for (depth, frame) in context.stack.iter().enumerate() {
+        canvas.continuation(&format!("{depth}: {frame}"));
+    }
+}
