@@ -1,12 +1,42 @@
-//! Project chores.
+//! Project chores: `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
+#![expect(clippy::print_stdout, reason = "a chore tells its progress on the terminal")]
+
+mod drivers;
+mod layers;
 mod layouts;
 
-use std::error::Error;
+use std::path::{Path, PathBuf};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("layouts") => layouts::run(arguments.iter().any(|argument| argument == "--check")),
-        _ => Err("usage: cargo xtask layouts [--check]".into()),
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Project chores")]
+enum Chore {
+    /// Build the sample drivers of drivers/drivers.toml with clang
+    Drivers(drivers::Arguments),
+    /// Check the dependencies between crates against layers.toml
+    Layers,
+    /// Generate the structure layouts of nt_types with clang
+    Layouts {
+        /// Compare with the committed files and change nothing
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let root = project_root()?;
+    match Chore::parse() {
+        Chore::Drivers(arguments) => drivers::run(&root, &arguments),
+        Chore::Layers => layers::run(&root),
+        Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),
     }
+}
+
+/// Asks cargo at run time: a checkout may be moved, and two may share a target folder.
+fn project_root() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("start me as `cargo xtask`")?;
+    let root = Path::new(&package).parent().context("xtask has no parent folder")?;
+    Ok(root.to_path_buf())
 }

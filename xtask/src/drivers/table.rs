@@ -1,0 +1,129 @@
+//! `drivers/drivers.toml`: which images there are and what each is made of.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// Section name, as it stands in the image, to the functions and variables that must lie in it.
+pub(crate) type Placement = BTreeMap<String, Vec<String>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    driver: Vec<Driver>,
+}
+
+/// One row: an image, or a family of images from the same sources.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+struct Driver {
+    output: String,
+    sources: Vec<String>,
+    #[serde(default)]
+    defines: Vec<String>,
+    #[serde(default)]
+    link: Vec<String>,
+    #[serde(default)]
+    place: Placement,
+    /// Also build `-a80`: section and file alignment of 128 bytes, as many real drivers have.
+    #[serde(default)]
+    sub_page: bool,
+    /// Also build `-fixed`, the repaired twin, with `FIXED` defined.
+    fixed: Option<Twin>,
+    /// How to reach what the image is there to show; for people and for scenario files.
+    #[serde(default, rename = "exercise")]
+    _exercise: Vec<String>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+struct Twin {
+    #[serde(default)]
+    place: Placement,
+}
+
+/// One image to build.
+#[derive(Clone)]
+pub(crate) struct Image {
+    /// Path below `drivers/`, without extension.
+    pub(crate) output: String,
+    /// Paths below `drivers/`.
+    pub(crate) sources: Vec<String>,
+    pub(crate) defines: Vec<String>,
+    /// Further options of the linker.
+    pub(crate) link: Vec<String>,
+    pub(crate) place: Placement,
+}
+
+/// Reads the table and spells out its images.
+pub(crate) fn load(path: &Path) -> Result<Vec<Image>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let table: Table = toml::from_str(&text).with_context(|| format!("parsing {}", path.display()))?;
+    let images: Vec<Image> = table.driver.iter().flat_map(images).collect();
+    for (index, image) in images.iter().enumerate() {
+        let twice = images.iter().skip(index + 1).any(|other| other.output == image.output);
+        ensure!(!twice, "{}: two images are called {}", path.display(), image.output);
+    }
+    Ok(images)
+}
+
+fn images(driver: &Driver) -> Vec<Image> {
+    let mut images = vec![Image {
+        output: driver.output.clone(),
+        sources: driver.sources.clone(),
+        defines: driver.defines.clone(),
+        link: driver.link.clone(),
+        place: driver.place.clone(),
+    }];
+    if let Some(twin) = &driver.fixed {
+        let mut fixed = images[0].clone();
+        fixed.output.push_str("-fixed");
+        fixed.defines.push("FIXED".to_owned());
+        fixed.place.clone_from(&twin.place);
+        images.push(fixed);
+    }
+    if driver.sub_page {
+        images.extend(images.clone().into_iter().map(sub_page));
+    }
+    images
+}
+
+fn sub_page(mut image: Image) -> Image {
+    image.output.push_str("-a80");
+    image.link.extend(["/align:128".to_owned(), "/filealign:128".to_owned()]);
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(row: &str) -> Vec<String> {
+        let table: Table = toml::from_str(row).expect("a valid row");
+        table.driver.iter().flat_map(images).map(|image| image.output).collect()
+    }
+
+    #[test]
+    fn one_row_gives_one_image() {
+        assert_eq!(outputs("[[driver]]\noutput = 'a/a'\nsources = ['a/a.c']"), ["a/a"]);
+    }
+
+    #[test]
+    fn twins_and_alignments_multiply() {
+        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nsub_page = true\nfixed = {}";
+        assert_eq!(outputs(row), ["a", "a-fixed", "a-a80", "a-fixed-a80"]);
+    }
+
+    #[test]
+    fn the_twin_has_its_own_placement_and_define() {
+        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nplace = { PAGE = ['F'] }\n\
+                   fixed = { place = { '.text' = ['F'] } }";
+        let table: Table = toml::from_str(row).expect("a valid row");
+        let images = images(&table.driver[0]);
+        assert!(images[0].defines.is_empty() && images[0].place.contains_key("PAGE"));
+        assert_eq!(images[1].defines, ["FIXED"]);
+        assert!(!images[1].place.contains_key("PAGE") && images[1].place.contains_key(".text"));
+    }
+}
