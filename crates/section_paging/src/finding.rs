@@ -36,7 +36,7 @@ pub enum Finding {
     ResetWithInterrupt {
         /// The driver.
         image: ImageId,
-        /// Whether the driver was paged entirely until now.
+        /// Whether its code may be out: the override is set, or a call that sets or clears it is in progress.
         overridden: bool,
     },
     /// K05: an image was unloaded while sections were locked.

@@ -15,7 +15,7 @@ use crate::pages::{PageRun, Runs};
 pub enum ImageKind {
     /// A driver.
     Driver,
-    /// The kernel or the HAL: always resident, offers no sections to this interface (D7, D18, D37).
+    /// The kernel or the HAL: always resident; its sections cannot be locked (D7, D18, D37).
     Kernel,
 }
 
@@ -61,7 +61,6 @@ pub(crate) struct Section {
     /// A first lock is bringing in the pages.
     pub(crate) transition: bool,
     pub(crate) discarded: bool,
-    pub(crate) locked_by_address: bool,
     /// Absent until the first lock.
     pub(crate) call_sites: Option<Box<CallSites>>,
 }
@@ -112,7 +111,6 @@ impl Section {
             issued: false,
             transition: false,
             discarded: false,
-            locked_by_address: false,
             call_sites: None,
         }
     }
@@ -124,20 +122,24 @@ impl Section {
 
 impl Image {
     pub(crate) fn new(id: ImageId, new: &NewImage<'_>) -> Self {
+        let (sections, load_map) = match new.kind {
+            ImageKind::Driver => (new.sections, new.load_map),
+            ImageKind::Kernel => (&[][..], &[][..]),
+        };
         let mut image = Image {
             id,
             name: new.name.into(),
             kind: new.kind,
             base: new.base,
             size_bytes: new.size_bytes,
-            sections: new.sections.iter().map(Section::new).collect(),
+            sections: sections.iter().map(Section::new).collect(),
             pages: alloc::vec![Page::default(); new.run().count as usize].into(),
             overridden: false,
             exclusive: false,
             calls: 0,
             closing: false,
         };
-        for run in new.load_map {
+        for run in load_map {
             image.pages_mut(*run).for_each(|page| page.in_load_map = true);
         }
         image

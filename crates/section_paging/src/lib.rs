@@ -4,6 +4,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "a ticket is given back by value, so that it is used once")]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod call_sites;
 mod failure;
@@ -15,6 +17,8 @@ mod lock;
 mod pages;
 mod paging;
 mod step;
+#[cfg(feature = "std")]
+pub mod sync;
 mod table;
 mod whole;
 

@@ -26,8 +26,9 @@ impl Paging {
         let image = self.table.at(address).filter(|image| !image.closing).ok_or(fail(Reason::NoModule))?;
         let index = image.section_at(address).ok_or(fail(Reason::NoSection))?;
         let section = image.section_id(index);
+        let advice = image.lock_by_address_advice(index);
         let mut answer = self.lock(LockCall { value: address.0, section, caller })?;
-        self.note_lock_by_address(section, &mut answer.findings);
+        answer.findings.extend(advice);
         Ok(answer)
     }
 
@@ -137,19 +138,6 @@ impl Paging {
         Ok(LockStep::PageIn(Transition { pages: image.begin_transition(call.section.index), call }))
     }
 
-    /// K01 and K18.
-    fn note_lock_by_address(&mut self, id: SectionId, findings: &mut Vec<Finding>) {
-        let image = self.inside(id.image);
-        let overridden = image.overridden;
-        let section = image.section_mut(id.index);
-        if core::mem::replace(&mut section.locked_by_address, true) {
-            findings.push(Finding::RepeatLockByAddress { section: id });
-        }
-        if !section.pageable && !overridden {
-            findings.push(Finding::LockNonpageable { section: id });
-        }
-    }
-
     /// K06: the return address lies outside the section's image.
     fn foreign(&self, section: SectionId, caller: Va) -> Vec<Finding> {
         let owner = self.table.get(section.image);
@@ -167,6 +155,15 @@ impl LockCall {
 }
 
 impl Image {
+    /// K01 and K18, before the lock. A section that has a handle, or whose first lock is on its way, was locked by address.
+    fn lock_by_address_advice(&self, index: u16) -> impl Iterator<Item = Finding> + use<> {
+        let (id, section) = (self.section_id(index), &self.sections[usize::from(index)]);
+        let nonpageable = !section.pageable && !self.overridden;
+        let repeated = section.issued || section.transition;
+        let first = nonpageable.then_some(Finding::LockNonpageable { section: id });
+        first.into_iter().chain(repeated.then_some(Finding::RepeatLockByAddress { section: id }))
+    }
+
     fn begin_transition(&mut self, index: u16) -> Runs {
         self.section_mut(index).transition = true;
         self.calls += 1;
@@ -194,7 +191,7 @@ impl Image {
     }
 
     /// The count is zero: nobody holds the pages for this section any more.
-    fn release(&mut self, index: u16) -> Runs {
+    pub(crate) fn release(&mut self, index: u16) -> Runs {
         if let Some(sites) = &mut self.section_mut(index).call_sites {
             sites.clear();
         }

@@ -72,6 +72,11 @@ pub struct LockWait {
 }
 
 impl LockWait {
+    /// The section.
+    pub const fn section(&self) -> SectionId {
+        self.call.section
+    }
+
     /// What it waits for.
     pub const fn event(&self) -> Event {
         Event::Transition(self.call.section)

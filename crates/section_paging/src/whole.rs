@@ -55,7 +55,7 @@ impl Paging {
             return Answer { step: ResetStep::Done, findings: no_module(address) };
         };
         let id = image.id;
-        let finding = Finding::ResetWithInterrupt { image: id, overridden: image.overridden };
+        let finding = Finding::ResetWithInterrupt { image: id, overridden: image.overridden || image.exclusive };
         let findings = interrupt_connected.then_some(finding).into_iter().collect();
         Answer { step: self.begin_reset(id), findings }
     }

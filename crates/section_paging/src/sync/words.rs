@@ -1,0 +1,102 @@
+//! The fast path: one word for each section, found without a lock.
+//!
+//! While a section is locked often, its exact count lives in its word and the machine behind the monitor holds one lock
+//! for all of them: the word is *published*. A published word at zero still keeps the pages in memory, so that the next
+//! lock costs one exchange; the pin is taken back as soon as somebody asks whether a page may be evicted.
+
+use std::boxed::Box;
+use std::sync::OnceLock;
+
+use crate::id::{ImageId, SectionId};
+use crate::sync::platform::Word;
+
+/// The word is published: its low half is the count.
+const PUBLISHED: u64 = 1 << 32;
+/// Serials fit into 19 bits; chunk i holds 2^i images.
+const CHUNKS: usize = 20;
+
+/// Two words to a cache line: 32 bytes a section, and neighbours in the section headers never share a line.
+#[repr(align(64))]
+struct Line<W>([W; 2]);
+
+type ImageWords<W> = Box<[Line<W>]>;
+type Chunk<W> = Box<[OnceLock<ImageWords<W>>]>;
+
+/// The words of all images by load serial. Serials are never reused, so the table only grows.
+pub(super) struct Words<W> {
+    chunks: [OnceLock<Chunk<W>>; CHUNKS],
+}
+
+impl<W: Word> Words<W> {
+    pub(super) fn new() -> Self {
+        Words { chunks: [const { OnceLock::new() }; CHUNKS] }
+    }
+
+    /// Makes the words of a new image, all unpublished.
+    pub(super) fn add(&self, image: ImageId, sections: usize) {
+        let (chunk, place) = position(image);
+        let slots = self.chunks[chunk].get_or_init(|| (0..1usize << chunk).map(|_| OnceLock::new()).collect());
+        let line = |_| Line([W::new(0), W::new(0)]);
+        slots[place].get_or_init(|| (0..sections.div_ceil(2)).map(line).collect());
+    }
+
+    /// The word of a section; `None` if no image has or had it.
+    pub(super) fn get(&self, id: SectionId) -> Option<&W> {
+        let (chunk, place) = position(id.image);
+        let lines = self.chunks.get(chunk)?.get()?.get(place)?.get()?;
+        let index = usize::from(id.index);
+        let (line, half) = if index < lines.len() { (index, 0) } else { (index - lines.len(), 1) };
+        lines.get(line).map(|line| &line.0[half])
+    }
+}
+
+const fn position(image: ImageId) -> (usize, usize) {
+    let chunk = image.serial().ilog2();
+    (chunk as usize, (image.serial() - (1 << chunk)) as usize)
+}
+
+/// Adds a lock to a published count below the limit. False: ask the machine.
+pub(super) fn lock(word: &impl Word, limit: u32) -> bool {
+    update(word, |count| (count < limit).then(|| count + 1))
+}
+
+/// Takes a lock from a published count above zero. False: ask the machine.
+pub(super) fn unlock(word: &impl Word) -> bool {
+    update(word, |count| count.checked_sub(1))
+}
+
+fn update(word: &impl Word, change: impl Fn(u32) -> Option<u32>) -> bool {
+    loop {
+        let old = word.load();
+        let Some(count) = published(old).and_then(&change) else { return false };
+        if word.exchange(old, PUBLISHED | u64::from(count)) {
+            return true;
+        }
+    }
+}
+
+/// Hands the count over to the word. Only under the monitor.
+pub(super) fn publish(word: &impl Word, count: u32) {
+    word.swap(PUBLISHED | u64::from(count));
+}
+
+/// Takes the count back from the word. Only under the monitor.
+pub(super) fn withdraw(word: &impl Word) -> Option<u32> {
+    published(word.swap(0))
+}
+
+/// Takes the pin back from a published word whose count is zero. Only under the monitor.
+pub(super) fn withdraw_idle(word: &impl Word) -> bool {
+    loop {
+        if word.load() != PUBLISHED {
+            return false;
+        }
+        if word.exchange(PUBLISHED, 0) {
+            return true;
+        }
+    }
+}
+
+fn published(value: u64) -> Option<u32> {
+    (value & PUBLISHED != 0).then_some(value as u32)
+}

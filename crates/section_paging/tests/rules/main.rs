@@ -1,0 +1,7 @@
+//! The rules of BEHAVIOUR.md that the pure machine decides. Each test names the requirements and decisions it checks.
+
+mod corner_cases;
+mod images;
+mod lock;
+mod whole_driver;
+mod world;
