@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+use section_paging::LoadError;
+
+use crate::types::Frame;
 
 /// A memory that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +39,20 @@ pub enum SetupError {
 
 /// The frame budget is exhausted and no page may leave (D27).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("all {budget} frames are in use and no page is eligible to leave ({pinned} pinned)")]
+#[error("all {budget} frames are in use and no page can leave ({pinned} pinned){}", self.because())]
 pub struct NoFrames {
     /// The frame budget.
     pub budget: u32,
-    /// Frames pinned by MDLs or leaked.
+    /// Frames that MDLs or leaks keep.
     pub pinned: u32,
+    /// Set if pages were eligible, but the paging file did not take them.
+    pub write: Option<WriteError>,
+}
+
+impl NoFrames {
+    fn because(&self) -> String {
+        self.write.map(|error| format!(": {error}")).unwrap_or_default()
+    }
 }
 
 /// A request on the address space that cannot be met; nothing has changed.
@@ -68,12 +79,44 @@ pub enum MapError {
     /// Something is mapped there already.
     #[error("`{0}` is mapped already")]
     Occupied(Va),
-    /// The physical range is partly RAM and partly not, holds page tables, or is RAM that nothing owns.
+    /// The physical range is not page-aligned, too high for a page-table entry, or only partly RAM.
     #[error("physical range at `{0:#x}` cannot be mapped")]
     BadPhysicalRange(u64),
+    /// The frames to be mapped are fewer or more than the pages.
+    #[error("{frames} frames for {pages} pages")]
+    FrameCount {
+        /// Frames given.
+        frames: u64,
+        /// Pages to map.
+        pages: u64,
+    },
+    /// This frame is free or holds a page table.
+    #[error("frame {:#x} cannot be mapped", .0.0)]
+    BadFrame(Frame),
+}
+
+/// An image that cannot be loaded; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ImageError {
+    /// section_paging refuses the layout.
+    #[error(transparent)]
+    Layout(#[from] LoadError),
+    /// The pages cannot be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The paging file does not take the pages that must start out (D1).
     #[error(transparent)]
     PagingFile(#[from] WriteError),
+    /// Content or protections do not fit the size of the image.
+    #[error("an image of {pages} pages comes with {protections} protections and {bytes} bytes")]
+    Content {
+        /// Pages of the image.
+        pages: usize,
+        /// Protections given.
+        protections: usize,
+        /// Bytes given.
+        bytes: usize,
+    },
 }
 
 /// Pages could not be written to the paging file. They are still in memory: nothing is lost.
@@ -147,5 +190,5 @@ impl InPageError {
 
 /// An unpin of a frame that is not pinned (bug check 0x76, P1 = 1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("frame {0:#x} is not locked")]
-pub struct NotPinned(pub u32);
+#[error("frame {:#x} is not locked", .0.0)]
+pub struct NotPinned(pub Frame);

@@ -3,46 +3,168 @@
 //! [`Memory`] is all of it, as data. An engine reaches it through [`engine::Mmu`]; the modelled kernel maps, pins, trims
 //! and pages in; [`Memory::fork`] makes a second machine that shares every page until one of them writes it.
 //!
-//! One address space serves the whole machine. Every page is a supervisor page (user pages carry the user bit as well)
-//! and engines run at privilege level 0 with write protection on.
+//! One address space serves the whole machine. Engines run at privilege level 0 with write protection on; user pages
+//! carry the user bit for whoever reads the tables.
+//!
+//! The memory owns the state machine of [`section_paging`], since no page of an image may leave unless that machine calls
+//! it eligible: [`Memory::paging`] and [`Memory::paging_mut`]. Load, discard and unload go through the memory, because
+//! they change both.
+//!
+//! ```
+//! use memory::{Backing, Memory, MemoryConfig, PageIn, Protection, Region, TrimReason};
+//!
+//! let mut memory = Memory::new(MemoryConfig::default())?;
+//! let pool = memory.allocate(Region::PagedPool, 1, Backing::Pageable, Protection::READ_WRITE)?;
+//! assert_eq!(memory.begin_page_in(pool)?, PageIn::Soft);
+//! memory.write_u32(pool, 7).unwrap();
+//!
+//! assert_eq!(memory.trim(TrimReason::Command).pages, [pool]);
+//! assert!(memory.read_u32(pool).is_err(), "the page is in the paging file now");
+//!
+//! let PageIn::Hard(ticket) = memory.begin_page_in(pool)? else { unreachable!() };
+//! memory.finish(ticket)?;
+//! assert_eq!(memory.read_u32(pool), Ok(7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
-#![expect(clippy::todo, reason = "API skeleton; being filled")]
 
+mod bits;
 mod config;
+mod cow;
+mod eligible;
 mod error;
+mod extents;
+mod frames;
+mod guest;
+mod image;
+mod inspect;
+mod mapping;
+mod mmu;
+mod page_in;
+mod paging_file;
+mod pfn;
+mod physical;
+mod pins;
+mod pte;
+mod regions;
+mod room;
+mod slots;
+mod tables;
+mod tlb;
+mod trim;
 mod types;
 
-use engine::{CodeSpan, Fault, Mmu};
-use nt_types::Va;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use section_paging::Paging;
 
 pub use config::{InitialResidency, MemoryConfig, PagingFileConfig, TrimPolicy};
-pub use error::{InPageCause, InPageError, MapError, NoFrames, NotPinned, SetupError, WriteError};
+pub use error::{ImageError, InPageCause, InPageError, MapError, NoFrames, NotPinned, SetupError, WriteError};
+pub use pte::pte_address;
 pub use types::{
-    Absence, Backing, Counters, Frame, ImageContent, Injection, PageHistory, PageIn, PageState, Protection,
+    Absence, Backing, Counters, Frame, InjectedFault, Injection, PageHistory, PageIn, PageState, Protection,
     RangePageIn, ReadTicket, Region, TrimReason, TrimReport,
 };
 
-/// The address of the page-table entry of `va`, where NT's self-map has it (`0xFFFFF680_00000000`). It is a value for
-/// bug checks; nothing is mapped there.
-pub const fn pte_address(va: Va) -> u64 {
-    0xFFFF_F680_0000_0000 | ((va.0 & 0xFFFF_FFFF_F000) >> 9)
-}
+use cow::CowVec;
+use eligible::Eligible;
+use frames::Frames;
+use page_in::Reads;
+use paging_file::PagingFile;
+use pfn::{Pfn, Use};
+use regions::Regions;
+use slots::Slots;
+use tlb::Tlb;
+
+/// Frames that a machine needs before it can map a page in each region.
+const MIN_FRAMES: u32 = 32;
+/// What the index in a frame's place can tell apart.
+const MAX_FRAMES: u32 = 1 << 24;
 
 /// All memory of one machine.
 pub struct Memory {
-    config: MemoryConfig,
+    config: Arc<MemoryConfig>,
+    frames: Frames,
+    pfns: CowVec<Pfn>,
+    /// Frame of the top page table.
+    root: u32,
+    tlb: Box<Tlb>,
+    /// See [`engine::Mmu::code_epoch`].
+    epoch: u64,
+    regions: Regions,
+    paging: Paging,
+    eligible: Eligible,
+    /// Frames in transition by [`Pfn::order`], the longest there first.
+    standby: BTreeMap<u64, u32>,
+    slots: Slots,
+    reads: Reads,
+    pressure: TrimReport,
+    /// Where the clock of eviction under pressure stands.
+    hand: u32,
+    step: u64,
+    counters: Counters,
+    /// Pages on their way to or from the paging file.
+    buffer: Vec<u8>,
 }
 
-/// Life.
 impl Memory {
     /// An empty address space and an empty paging file.
-    pub fn new(_config: MemoryConfig) -> Result<Memory, SetupError> {
-        todo!()
+    pub fn new(config: MemoryConfig) -> Result<Memory, SetupError> {
+        if !(MIN_FRAMES..=MAX_FRAMES).contains(&config.frames) {
+            return Err(SetupError::FrameBudget { frames: config.frames, min: MIN_FRAMES, max: MAX_FRAMES });
+        }
+        let file = PagingFile::create(&config.paging_file)?;
+        let mut frames = Frames::new(config.frames);
+        let mut pfns = CowVec::default();
+        let root = frames.allocate(&frames::ZERO).unwrap_or_default();
+        *pfns.get_mut(root) = Pfn { used: Use::Table, ..Pfn::default() };
+        Ok(Memory {
+            frames,
+            pfns,
+            root,
+            tlb: Tlb::new(),
+            epoch: 0,
+            regions: Regions::new(),
+            paging: Paging::new(section_paging::Config { paging: config.paging_enabled, ..Default::default() }),
+            eligible: Eligible::default(),
+            standby: BTreeMap::new(),
+            slots: Slots::new(file, config.paging_file_pages),
+            reads: Reads::default(),
+            pressure: TrimReport::default(),
+            hand: (config.seed % u64::from(config.frames)) as u32,
+            step: 0,
+            counters: Counters::default(),
+            buffer: Vec::new(),
+            config: Arc::new(config),
+        })
     }
 
     /// A second machine in the same state. Pages are shared until one of the two writes them.
     pub fn fork(&mut self) -> Memory {
-        todo!()
+        let frames = self.frames.fork();
+        // What this machine could write is shared now.
+        self.tlb.flush();
+        Memory {
+            config: Arc::clone(&self.config),
+            frames,
+            pfns: self.pfns.clone(),
+            root: self.root,
+            tlb: Tlb::new(),
+            epoch: self.epoch,
+            regions: self.regions.clone(),
+            paging: self.paging.clone(),
+            eligible: self.eligible.clone(),
+            standby: self.standby.clone(),
+            slots: self.slots.clone(),
+            reads: self.reads.clone(),
+            pressure: self.pressure.clone(),
+            hand: self.hand,
+            step: self.step,
+            counters: self.counters,
+            buffer: Vec::new(),
+        }
     }
 
     /// The configuration it was made with.
@@ -50,290 +172,40 @@ impl Memory {
         &self.config
     }
 
+    /// The limit of lock counts and the number of call sites kept for each section (D24, D25). Only before the first
+    /// image is loaded; later it changes nothing and returns false.
+    pub fn configure_locks(&mut self, count_limit: NonZeroU32, call_sites: usize) -> bool {
+        let unused = self.paging.images().next().is_none() && self.paging.unloaded().next().is_none();
+        if unused {
+            let paging = self.config.paging_enabled;
+            self.paging = Paging::new(section_paging::Config { paging, count_limit, call_sites });
+        }
+        unused
+    }
+
     /// Sets the step that histories record from now on.
-    pub fn set_step(&mut self, _step: u64) {
-        todo!()
+    pub fn set_step(&mut self, step: u64) {
+        self.step = step;
     }
 
     /// Physical address of the top page table.
     pub fn cr3(&self) -> u64 {
-        todo!()
-    }
-}
-
-/// The address space.
-impl Memory {
-    /// Takes the lowest free range of `pages` pages in `region`. Nothing is mapped yet.
-    pub fn reserve(&mut self, _region: Region, _pages: u64) -> Result<Va, MapError> {
-        todo!()
+        Frame(self.root).physical()
     }
 
-    /// Unmaps a range that [`Memory::reserve`] returned and gives it back; image ranges are never given out again.
-    pub fn release(&mut self, _va: Va, _pages: u64) {
-        todo!()
+    /// Locks, counts, handles and overrides of the loaded images.
+    pub fn paging(&self) -> &Paging {
+        &self.paging
     }
 
-    /// Maps `pages` pages at `va`, all or none. The range need not be reserved (KUSER_SHARED_DATA has its fixed place),
-    /// but must not be mapped.
-    pub fn map(
-        &mut self,
-        _va: Va,
-        _pages: u64,
-        _backing: Backing<'_>,
-        _protection: Protection,
-    ) -> Result<(), MapError> {
-        todo!()
+    /// The same, to be changed. Which pages may leave is found out again afterwards; nothing else needs to be called,
+    /// except [`Memory::settle`] where [`TrimPolicy::AtOnce`] matters.
+    pub fn paging_mut(&mut self) -> &mut Paging {
+        self.eligible.images_changed();
+        &mut self.paging
     }
 
-    /// [`reserve`](Memory::reserve) and [`map`](Memory::map).
-    pub fn allocate(
-        &mut self,
-        _region: Region,
-        _pages: u64,
-        _backing: Backing<'_>,
-        _protection: Protection,
-    ) -> Result<Va, MapError> {
-        todo!()
-    }
-
-    /// Unmaps the range; unmapped pages in it are skipped. A frame is free once it is mapped nowhere and not pinned.
-    pub fn unmap(&mut self, _va: Va, _pages: u64) {
-        todo!()
-    }
-
-    /// Changes the protection of the mapped pages in the range, resident or not.
-    pub fn protect(&mut self, _va: Va, _pages: u64, _protection: Protection) {
-        todo!()
-    }
-
-    /// Pins the resident pages of `length` bytes at `va` and returns their frames, like MmProbeAndLockPages; pins count.
-    /// A page that is not resident or refuses `access` is the fault: bring it in and start over.
-    pub fn pin(&mut self, _va: Va, _length: u64, _access: engine::Access) -> Result<Vec<Frame>, Fault> {
-        todo!()
-    }
-
-    /// Takes back one pin of each frame; none if one of them is not pinned.
-    pub fn unpin(&mut self, _frames: &[Frame]) -> Result<(), NotPinned> {
-        todo!()
-    }
-}
-
-/// Images. The memory owns the state machine of section_paging, `sections()` and `sections_mut()`: a page of an image
-/// leaves only if that machine calls it eligible. (These two and the image argument's sections follow with its API.)
-impl Memory {
-    /// Maps an image that is relocated, bound and complete (R40) and registers it with section_paging. Load-map pages are
-    /// written to the paging file and start out unless configured otherwise (D1, D4).
-    pub fn load_image(&mut self, _image: &ImageContent<'_>) -> Result<(), MapError> {
-        todo!()
-    }
-
-    /// Frees pages of a loaded image for good (D9, D12).
-    pub fn discard(&mut self, _va: Va, _pages: u64) {
-        todo!()
-    }
-
-    /// Unmaps an image. Frames of pages that locked sections cover stay allocated for the rest of the run (D28); returns
-    /// their number.
-    pub fn unload_image(&mut self, _base: Va) -> u32 {
-        todo!()
-    }
-}
-
-/// Paging.
-impl Memory {
-    /// Evicts every eligible page (D48). The report is empty under [`TrimPolicy::Never`].
-    pub fn trim(&mut self, _reason: TrimReason) -> TrimReport {
-        todo!()
-    }
-
-    /// Under [`TrimPolicy::AtOnce`] evicts the pages that became eligible since the last call, except those that a fault
-    /// brought in; otherwise does nothing. To be called after each change of locks, pins and overrides.
-    pub fn settle(&mut self) -> TrimReport {
-        todo!()
-    }
-
-    /// Evicts these pages as far as they are eligible, whatever the policy: for test commands and schedulers.
-    pub fn evict(&mut self, _pages: &[Va], _reason: TrimReason) -> TrimReport {
-        todo!()
-    }
-
-    /// The pages that were evicted under pressure since the last call.
-    pub fn take_pressure_report(&mut self) -> TrimReport {
-        todo!()
-    }
-
-    /// The resident pages that may leave now, by address.
-    pub fn eligible(&self) -> Vec<Va> {
-        todo!()
-    }
-
-    /// Starts bringing in the page of `va` (D6). After any answer but `Absent` the access starts over from the
-    /// beginning: nothing stays true while a read is in progress.
-    pub fn begin_page_in(&mut self, _va: Va) -> Result<PageIn, InPageError> {
-        todo!()
-    }
-
-    /// The same for a range, for locks and resets: neighbours in the paging file are read together. Pages that will
-    /// never come in are skipped (D22).
-    pub fn begin_page_in_range(&mut self, _va: Va, _pages: u64) -> Result<RangePageIn, InPageError> {
-        todo!()
-    }
-
-    /// Ends a read: the pages that still want to come in are resident afterwards. A ticket that is finished already is
-    /// no error.
-    pub fn finish(&mut self, _ticket: ReadTicket) -> Result<(), InPageError> {
-        todo!()
-    }
-
-    /// Arranges for the paging file to fail.
-    pub fn inject(&mut self, _injection: Injection) {
-        todo!()
-    }
-}
-
-/// Looking without touching: nothing here changes state or counters.
-impl Memory {
-    /// Reads the current content, also of pages that are out; the error names the first page that has none.
-    pub fn peek(&self, _va: Va, _buffer: &mut [u8]) -> Result<(), Absence> {
-        todo!()
-    }
-
-    /// Where the page of `va` is.
-    pub fn page_state(&self, _va: Va) -> PageState {
-        todo!()
-    }
-
-    /// Why nothing is at `va`, or `None` if something is (resident or not).
-    pub fn why_absent(&self, _va: Va) -> Option<Absence> {
-        todo!()
-    }
-
-    /// The page-table entry of `va`: its address ([`pte_address`]) and contents (0 where there is no table).
-    pub fn pte(&self, _va: Va) -> (u64, u64) {
-        todo!()
-    }
-
-    /// What the page of `va` allows, if there is one.
-    pub fn protection(&self, _va: Va) -> Option<Protection> {
-        todo!()
-    }
-
-    /// The paging history of the page of `va`.
-    pub fn history(&self, _va: Va) -> PageHistory {
-        todo!()
-    }
-
-    /// Physical address of `va`, if its page is resident or device memory.
-    pub fn physical(&self, _va: Va) -> Option<u64> {
-        todo!()
-    }
-
-    /// True for an address of RAM.
-    pub fn is_ram(&self, _physical: u64) -> bool {
-        todo!()
-    }
-
-    /// Reads RAM; false, and nothing read, if the range is not RAM.
-    pub fn read_physical(&self, _physical: u64, _buffer: &mut [u8]) -> bool {
-        todo!()
-    }
-
-    /// What happened so far.
-    pub fn counters(&self) -> Counters {
-        todo!()
-    }
-}
-
-/// Writing past the protection.
-impl Memory {
-    /// Writes RAM that is in use and no page table; false, and nothing written, otherwise.
-    pub fn write_physical(&mut self, _physical: u64, _bytes: &[u8]) -> bool {
-        todo!()
-    }
-
-    /// Writes resident pages whatever their protection (for poison, D11, and kernel data); a page that is not resident is
-    /// the fault, and nothing is written.
-    pub fn poke(&mut self, _va: Va, _bytes: &[u8]) -> Result<(), Fault> {
-        todo!()
-    }
-}
-
-/// Accesses of the modelled kernel, checked and counted like those of guest code.
-impl Memory {
-    /// One byte.
-    pub fn read_u8(&mut self, _va: Va) -> Result<u8, Fault> {
-        todo!()
-    }
-    /// Two bytes, little-endian.
-    pub fn read_u16(&mut self, _va: Va) -> Result<u16, Fault> {
-        todo!()
-    }
-    /// Four bytes, little-endian.
-    pub fn read_u32(&mut self, _va: Va) -> Result<u32, Fault> {
-        todo!()
-    }
-    /// Eight bytes, little-endian.
-    pub fn read_u64(&mut self, _va: Va) -> Result<u64, Fault> {
-        todo!()
-    }
-    /// An address.
-    pub fn read_va(&mut self, _va: Va) -> Result<Va, Fault> {
-        todo!()
-    }
-    /// Fills `buffer`.
-    pub fn read_bytes(&mut self, _va: Va, _buffer: &mut [u8]) -> Result<(), Fault> {
-        todo!()
-    }
-    /// `units` UTF-16 units.
-    pub fn read_utf16(&mut self, _va: Va, _units: u16) -> Result<Vec<u16>, Fault> {
-        todo!()
-    }
-    /// Bytes up to a NUL (not included), at most `limit`.
-    pub fn read_c_string(&mut self, _va: Va, _limit: usize) -> Result<Vec<u8>, Fault> {
-        todo!()
-    }
-    /// One byte.
-    pub fn write_u8(&mut self, _va: Va, _value: u8) -> Result<(), Fault> {
-        todo!()
-    }
-    /// Two bytes.
-    pub fn write_u16(&mut self, _va: Va, _value: u16) -> Result<(), Fault> {
-        todo!()
-    }
-    /// Four bytes.
-    pub fn write_u32(&mut self, _va: Va, _value: u32) -> Result<(), Fault> {
-        todo!()
-    }
-    /// Eight bytes.
-    pub fn write_u64(&mut self, _va: Va, _value: u64) -> Result<(), Fault> {
-        todo!()
-    }
-    /// All of `bytes` or, on a fault, none.
-    pub fn write_bytes(&mut self, _va: Va, _bytes: &[u8]) -> Result<(), Fault> {
-        todo!()
-    }
-}
-
-impl Mmu for Memory {
-    fn load<const N: usize>(&mut self, _address: u64) -> Result<[u8; N], Fault> {
-        todo!()
-    }
-    fn store<const N: usize>(&mut self, _address: u64, _bytes: [u8; N]) -> Result<(), Fault> {
-        todo!()
-    }
-    fn probe_store(&mut self, _address: u64, _length: usize) -> Result<(), Fault> {
-        todo!()
-    }
-    fn copy(&mut self, _destination: u64, _source: u64, _length: usize) -> Result<(), Fault> {
-        todo!()
-    }
-    fn fill(&mut self, _address: u64, _pattern: &[u8], _length: usize) -> Result<(), Fault> {
-        todo!()
-    }
-    fn fetch(&mut self, _address: u64) -> Result<CodeSpan<'_>, Fault> {
-        todo!()
-    }
-    fn code_epoch(&self) -> u64 {
-        todo!()
+    fn pfn(&self, frame: u32) -> Pfn {
+        self.pfns.get(frame).copied().unwrap_or_default()
     }
 }

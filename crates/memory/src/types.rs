@@ -1,6 +1,8 @@
 //! The vocabulary of this crate.
 
-use nt_types::{PAGE_SHIFT, Va};
+use std::io;
+
+use nt_types::{NtStatus, PAGE_SHIFT, Va};
 
 use crate::error::WriteError;
 
@@ -75,17 +77,6 @@ pub enum Backing<'a> {
     Physical(u64),
 }
 
-/// The pages of an image, ready to be mapped.
-#[derive(Clone, Copy, Debug)]
-pub struct ImageContent<'a> {
-    /// First address: what [`Memory::reserve`](crate::Memory::reserve) returned for [`Region::Image`].
-    pub base: Va,
-    /// The content, relocated and bound: whole pages, headers first.
-    pub bytes: &'a [u8],
-    /// The protection of each page.
-    pub protections: &'a [Protection],
-}
-
 /// Where a page is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageState {
@@ -134,6 +125,8 @@ pub enum Absence {
     Discarded,
     /// The guard page below a kernel stack.
     Guard,
+    /// It is in the paging file and cannot be read there. Only [`Memory::peek`](crate::Memory::peek) says so.
+    Unreadable,
 }
 
 /// What [`Memory::begin_page_in`](crate::Memory::begin_page_in) found or did.
@@ -226,43 +219,26 @@ pub struct Counters {
     pub frames_leaked: u32,
 }
 
-/// A fault that a test injects into the paging file. Counts are of this machine, from the moment of injection, from 1.
+/// A fault that a test puts into the paging file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Injection {
-    /// The n-th read fails with this status (D46).
-    ReadStatus(u64, nt_types::NtStatus),
-    /// The n-th read fails as the host reports it.
-    ReadIo(u64, std::io::ErrorKind),
-    /// The n-th read ends after half a page.
-    ShortRead(u64),
-    /// One bit of what the n-th read returns is flipped.
-    BitFlip(u64),
-    /// The n-th write fails as the host reports it (`StorageFull` for a full disk).
-    WriteIo(u64, std::io::ErrorKind),
+pub struct Injection {
+    /// Which read or write of this machine fails, counted from the moment of injection, from 1.
+    pub number: u64,
+    /// How it fails.
+    pub fault: InjectedFault,
 }
 
-impl Region {
-    /// First address.
-    ///
-    /// | region | from |
-    /// |---|---|
-    /// | user | `0x0000000000010000` |
-    /// | paged pool | `0xFFFFA88000000000` |
-    /// | kernel stacks | `0xFFFFD00000000000` |
-    /// | nonpaged pool | `0xFFFFE18000000000` |
-    /// | system mappings | `0xFFFFF28000000000` |
-    /// | images | `0xFFFFF80000000000` |
-    ///
-    /// Each is 256 GiB long at most. `0xFFFFF68000000000` to `0xFFFFF6FFFFFFFFFF`, where NT maps its page tables, is never
-    /// mapped; KUSER_SHARED_DATA lies at `0xFFFFF78000000000`.
-    pub const fn base(self) -> Va {
-        match self {
-            Region::User => Va(0x1_0000),
-            Region::PagedPool => Va(0xFFFF_A880_0000_0000),
-            Region::KernelStack => Va(0xFFFF_D000_0000_0000),
-            Region::NonpagedPool => Va(0xFFFF_E180_0000_0000),
-            Region::SystemMapping => Va(0xFFFF_F280_0000_0000),
-            Region::Image => Va(0xFFFF_F800_0000_0000),
-        }
-    }
+/// How the paging file fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InjectedFault {
+    /// A read ends with this status (D46).
+    ReadStatus(NtStatus),
+    /// A read fails as the host reports it.
+    ReadIo(io::ErrorKind),
+    /// A read ends before its page does.
+    ShortRead,
+    /// One bit of what a read returns is wrong.
+    BitFlip,
+    /// A write fails as the host reports it; `StorageFull` for a full disk.
+    WriteIo(io::ErrorKind),
 }

@@ -1,0 +1,109 @@
+//! Free numbers, in runs.
+
+use std::collections::BTreeMap;
+
+/// Which numbers of a range are free. Always hands out the lowest, so that equal requests get equal answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Extents {
+    /// Start and length of each free run below `fresh`; never adjacent to one another nor to `fresh`.
+    free: BTreeMap<u64, u64>,
+    /// From here on everything is free.
+    fresh: u64,
+    end: u64,
+}
+
+impl Extents {
+    /// Everything from `start` up to but not including `end` is free.
+    pub(crate) fn new(start: u64, end: u64) -> Extents {
+        Extents { free: BTreeMap::new(), fresh: start, end }
+    }
+
+    /// Takes the lowest run of `count` numbers.
+    pub(crate) fn take(&mut self, count: u64) -> Option<u64> {
+        self.take_below(count, self.end)
+    }
+
+    /// Takes the lowest run of `count` numbers if all of them are less than `limit`.
+    pub(crate) fn take_below(&mut self, count: u64, limit: u64) -> Option<u64> {
+        let found = self.free.iter().find(|&(_, &length)| length >= count).map(|(&start, &length)| (start, length));
+        let start = found.map_or(self.fresh, |(start, _)| start);
+        if start.checked_add(count)? > limit.min(self.end) {
+            return None;
+        }
+        match found {
+            Some((_, length)) => {
+                self.free.remove(&start);
+                if length > count {
+                    self.free.insert(start + count, length - count);
+                }
+            }
+            None => self.fresh += count,
+        }
+        Some(start)
+    }
+
+    /// Gives back a run that was taken, or a part or union of such runs.
+    pub(crate) fn give(&mut self, start: u64, count: u64) {
+        let (mut start, mut count) = (start, count);
+        if let Some((&before, &length)) = self.free.range(..start).next_back()
+            && before + length == start
+        {
+            self.free.remove(&before);
+            (start, count) = (before, length + count);
+        }
+        if let Some(length) = self.free.remove(&(start + count)) {
+            count += length;
+        }
+        if start + count == self.fresh {
+            self.fresh = start;
+        } else {
+            self.free.insert(start, count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lowest_first_and_coalescing() {
+        let mut extents = Extents::new(10, 20);
+        assert_eq!(extents.take(4), Some(10));
+        assert_eq!(extents.take(4), Some(14));
+        assert_eq!(extents.take(4), None);
+        extents.give(10, 2);
+        extents.give(14, 1);
+        extents.give(12, 2);
+        assert_eq!(extents.take(5), Some(10));
+        extents.give(10, 8);
+        assert!(extents.free.is_empty() && extents.fresh == 10);
+        assert_eq!(extents.take_below(4, 13), None);
+        assert_eq!(extents.take(10), Some(10));
+    }
+
+    proptest! {
+        /// Nothing is handed out twice, and a request fails only if no run is free.
+        #[test]
+        fn agrees_with_a_bit_array(steps in prop::collection::vec((any::<bool>(), 1u64..6), 1..200)) {
+            let mut extents = Extents::new(0, 64);
+            let mut used = [false; 64];
+            let mut runs = Vec::new();
+            for (take, count) in steps {
+                if take {
+                    let lowest = (0..=64 - count as usize).find(|&s| used[s..s + count as usize].iter().all(|u| !u));
+                    prop_assert_eq!(extents.take(count), lowest.map(|s| s as u64));
+                    if let Some(start) = lowest {
+                        used[start..start + count as usize].fill(true);
+                        runs.push((start, count));
+                    }
+                } else if !runs.is_empty() {
+                    let (start, length) = runs.swap_remove(count as usize % runs.len());
+                    extents.give(start as u64, length);
+                    used[start..start + length as usize].fill(false);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The address space: what is mapped where.
+
+use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
+
+use crate::Memory;
+use crate::error::MapError;
+use crate::pfn::{Pfn, Use};
+use crate::pte::{Pte, State};
+use crate::regions::is_forbidden;
+use crate::types::{Backing, Frame, Protection, Region};
+
+/// The pages of a range.
+pub(crate) fn pages_of(va: Va, pages: u64) -> impl Iterator<Item = Va> {
+    (0..pages).map(move |index| va.page_down() + index * PAGE_SIZE)
+}
+
+impl Memory {
+    /// Takes the lowest free range of `pages` pages in `region`. Nothing is mapped in it yet; below a kernel stack there
+    /// is a guard page.
+    pub fn reserve(&mut self, region: Region, pages: u64) -> Result<Va, MapError> {
+        let none = MapError::NoAddressSpace { pages };
+        let va = self.regions.take(region, pages).filter(|_| pages > 0).ok_or(none)?;
+        if region == Region::KernelStack {
+            let guard = Va(va.0 - PAGE_SIZE);
+            match self.make_entry(guard) {
+                Ok(at) => self.set_pte(guard, at, Pte::GUARD),
+                Err(error) => {
+                    self.regions.give(va);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(va)
+    }
+
+    /// Unmaps the range that was reserved at `va`, gives it back and returns its pages; image addresses are never given
+    /// out again (D28). `None`, and nothing done, if no reserved range begins there.
+    pub fn release(&mut self, va: Va) -> Option<u64> {
+        let pages = self.regions.give(va)?;
+        self.unmap(va, pages);
+        Some(pages)
+    }
+
+    /// Pages of the range that was reserved at `va`.
+    pub fn reserved(&self, va: Va) -> Option<u64> {
+        self.regions.reserved(va)
+    }
+
+    /// [`reserve`](Memory::reserve) and [`map`](Memory::map).
+    pub fn allocate(
+        &mut self,
+        region: Region,
+        pages: u64,
+        backing: Backing<'_>,
+        protection: Protection,
+    ) -> Result<Va, MapError> {
+        let va = self.reserve(region, pages)?;
+        if let Err(error) = self.map(va, pages, backing, protection) {
+            self.release(va);
+            return Err(error);
+        }
+        Ok(va)
+    }
+
+    /// Maps `pages` pages at `va`, all or none. The range need not be reserved (KUSER_SHARED_DATA has its fixed place) but
+    /// must not be mapped.
+    pub fn map(&mut self, va: Va, pages: u64, backing: Backing<'_>, protection: Protection) -> Result<(), MapError> {
+        self.prepare(va, pages)?;
+        let fresh = |va: Va| Pte::new(va, protection, backing == Backing::Pageable);
+        match backing {
+            Backing::Resident => {
+                let frames = self.take_zeroed_frames(pages)?;
+                self.map_own(va, frames.into_iter(), fresh);
+            }
+            Backing::Contiguous { below } => {
+                let first = self.take_run(pages, below).ok_or(MapError::NoContiguousFrames { pages })?;
+                self.map_own(va, (first..).take(pages as usize), fresh);
+            }
+            Backing::Pageable => pages_of(va, pages).for_each(|page| self.put(page, fresh(page))),
+            Backing::Frames(frames) => self.map_shared(va, pages, frames, fresh)?,
+            Backing::Physical(physical) => self.map_physical(va, pages, physical, fresh)?,
+        }
+        Ok(())
+    }
+
+    /// Unmaps the range; unmapped pages in it are skipped. A frame is free once it is mapped nowhere and not pinned.
+    pub fn unmap(&mut self, va: Va, pages: u64) {
+        pages_of(va, pages).for_each(|page| self.remove(page, Pte::FREED));
+    }
+
+    /// Changes the protection of the mapped pages in the range, resident or not.
+    pub fn protect(&mut self, va: Va, pages: u64, protection: Protection) {
+        for page in pages_of(va, pages) {
+            if let Some(at) = self.entry(page) {
+                let pte = self.read_entry(at);
+                if pte.is_mapped() {
+                    self.set_pte(page, at, pte.with_protection(protection));
+                }
+            }
+        }
+    }
+
+    /// Checks that a range can be mapped and makes its tables.
+    pub(crate) fn prepare(&mut self, va: Va, pages: u64) -> Result<(), MapError> {
+        let last =
+            pages.checked_sub(1).and_then(|more| more.checked_mul(PAGE_SIZE)).and_then(|more| va.0.checked_add(more));
+        let valid = last.is_some_and(|last| va.is_canonical() && Va(last).is_kernel() == va.is_kernel());
+        if !valid || va.page_offset() != 0 || is_forbidden(va, pages) {
+            return Err(MapError::BadRange(va));
+        }
+        for page in pages_of(va, pages) {
+            let at = self.make_entry(page)?;
+            if self.read_entry(at).is_mapped() {
+                return Err(MapError::Occupied(page));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the entry of a page whose table exists.
+    pub(crate) fn put(&mut self, va: Va, pte: Pte) {
+        if let Some(at) = self.entry(va) {
+            self.set_pte(va, at, pte);
+        }
+    }
+
+    /// Gives a page a frame that nothing else uses.
+    pub(crate) fn put_own(&mut self, va: Va, frame: u32, pte: Pte) {
+        let pageable = pte.is_pageable();
+        *self.pfns.get_mut(frame) = Pfn { used: Use::Page, page: va.page(), mappings: 1, pageable, ..Pfn::default() };
+        self.put(va, pte.valid(frame, false));
+    }
+
+    fn map_own(&mut self, va: Va, frames: impl Iterator<Item = u32>, fresh: impl Fn(Va) -> Pte) {
+        for (index, frame) in frames.enumerate() {
+            let page = va + index as u64 * PAGE_SIZE;
+            self.put_own(page, frame, fresh(page));
+        }
+    }
+
+    fn map_shared(&mut self, va: Va, pages: u64, frames: &[Frame], fresh: impl Fn(Va) -> Pte) -> Result<(), MapError> {
+        if frames.len() as u64 != pages {
+            return Err(MapError::FrameCount { frames: frames.len() as u64, pages });
+        }
+        let unfit = |frame: &&Frame| !matches!(self.pfn(frame.0).used, Use::Page | Use::Shared);
+        if let Some(frame) = frames.iter().find(unfit) {
+            return Err(MapError::BadFrame(*frame));
+        }
+        for (page, frame) in pages_of(va, pages).zip(frames) {
+            let pfn = self.pfns.get_mut(frame.0);
+            (pfn.used, pfn.mappings) = (Use::Shared, pfn.mappings + 1);
+            self.reconsider(frame.0);
+            self.put(page, fresh(page).valid(frame.0, false));
+        }
+        Ok(())
+    }
+
+    fn map_physical(&mut self, va: Va, pages: u64, physical: u64, fresh: impl Fn(Va) -> Pte) -> Result<(), MapError> {
+        let bad = MapError::BadPhysicalRange(physical);
+        let end = pages.checked_mul(PAGE_SIZE).and_then(|length| physical.checked_add(length));
+        if end.is_none_or(|end| end > 1 << 52) || !physical.is_multiple_of(PAGE_SIZE) {
+            return Err(bad);
+        }
+        let physical_pages = (0..pages).map(|index| physical + index * PAGE_SIZE);
+        match physical_pages.clone().filter(|&page| self.is_ram(page)).count() as u64 {
+            0 => pages_of(va, pages).zip(physical_pages).for_each(|(page, at)| self.put(page, fresh(page).device(at))),
+            ram if ram == pages => {
+                let frames: Vec<Frame> = physical_pages.map(|page| Frame((page >> PAGE_SHIFT) as u32)).collect();
+                self.map_shared(va, pages, &frames, fresh)?;
+            }
+            _ => return Err(bad),
+        }
+        Ok(())
+    }
+
+    /// Takes away what is mapped in a page; its entry becomes `after`, unless nothing ever was there.
+    pub(crate) fn remove(&mut self, va: Va, after: Pte) {
+        let Some(at) = self.entry(va).filter(|_| va.is_canonical()) else { return };
+        let state = self.read_entry(at).state();
+        if state == State::NeverMapped {
+            return;
+        }
+        self.set_pte(va, at, after);
+        match state {
+            State::Valid(frame) => self.drop_mapping(frame),
+            State::Transition(frame) => {
+                self.standby.remove(&self.pfn(frame).order);
+                self.destroy(frame);
+            }
+            State::PagingFile(slot) => self.slots.give(slot),
+            _ => {}
+        }
+    }
+
+    fn drop_mapping(&mut self, frame: u32) {
+        let pfn = self.pfns.get_mut(frame);
+        pfn.mappings = pfn.mappings.saturating_sub(1);
+        if pfn.mappings == 0 && pfn.pins == 0 {
+            self.destroy(frame);
+            return;
+        }
+        let alone = pfn.mappings == 1 && self.pte_of(self.va_of(frame)).state() == State::Valid(frame);
+        self.pfns.get_mut(frame).used = if alone { Use::Page } else { Use::Shared };
+        self.reconsider(frame);
+    }
+}

@@ -1,0 +1,194 @@
+//! Pages come back, in two phases: a read begins, simulated time passes, the read ends (D6).
+
+use std::collections::BTreeMap;
+
+use nt_types::{NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
+use section_paging::PageRun;
+
+use crate::Memory;
+use crate::error::{InPageCause, InPageError, NoFrames};
+use crate::frames::{Page, ZERO};
+use crate::pfn::{NO_SLOT, Pfn, Use};
+use crate::pte::{State, pte_address};
+use crate::slots::{CLUSTER, ReadError};
+use crate::tables::EntryAt;
+use crate::types::{Absence, Injection, PageIn, RangePageIn, ReadTicket};
+
+/// A page that a read is to bring in, by number, and the slot where it was when the read began.
+type Wanted = (u64, u32);
+
+/// Reads in progress.
+#[derive(Clone, Default)]
+pub(crate) struct Reads {
+    next: u64,
+    pending: BTreeMap<ReadTicket, Vec<Wanted>>,
+    by_page: BTreeMap<u64, ReadTicket>,
+}
+
+impl Reads {
+    fn begin(&mut self, pages: Vec<Wanted>) -> ReadTicket {
+        self.next += 1;
+        let ticket = ReadTicket(self.next);
+        self.by_page.extend(pages.iter().map(|&(page, _)| (page, ticket)));
+        self.pending.insert(ticket, pages);
+        ticket
+    }
+
+    fn end(&mut self, ticket: ReadTicket) -> Vec<Wanted> {
+        let pages = self.pending.remove(&ticket).unwrap_or_default();
+        for (page, _) in &pages {
+            self.by_page.remove(page);
+        }
+        pages
+    }
+
+    /// The read that will bring in this page.
+    pub(crate) fn of(&self, page: u64) -> Option<ReadTicket> {
+        self.by_page.get(&page).copied()
+    }
+}
+
+impl Memory {
+    /// Starts bringing in the page of `va` (D6). Whatever the answer, the access starts over from the beginning
+    /// afterwards: nothing stays true while a read is in progress.
+    ///
+    /// # Errors
+    /// There is no frame for it (D27).
+    pub fn begin_page_in(&mut self, va: Va) -> Result<PageIn, InPageError> {
+        if let Some(soft) = self.soft_page_in(va)? {
+            return Ok(soft);
+        }
+        let page = va.page();
+        Ok(match (self.reads.of(page), self.pte_of(va).state()) {
+            (Some(ticket), _) => PageIn::Shared(ticket),
+            (None, State::PagingFile(slot)) => PageIn::Hard(self.reads.begin(vec![(page, slot)])),
+            (None, _) => PageIn::Absent(self.why_absent(va).unwrap_or(Absence::NeverMapped)),
+        })
+    }
+
+    /// The same for many pages, for locks and resets: what lies together in the paging file is read together. Pages that
+    /// will never come in are skipped (D22).
+    ///
+    /// # Errors
+    /// There is no frame for one of them (D27).
+    pub fn begin_page_in_runs(&mut self, runs: impl IntoIterator<Item = PageRun>) -> Result<RangePageIn, InPageError> {
+        let mut begun = RangePageIn::default();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for page in runs.into_iter().flat_map(PageRun::pages) {
+            let va = Va(page << PAGE_SHIFT);
+            if let Some(soft) = self.soft_page_in(va)? {
+                begun.soft_pages += u64::from(soft == PageIn::Soft);
+            } else if let Some(ticket) = self.reads.of(page) {
+                begun.tickets.push(ticket);
+            } else if let State::PagingFile(slot) = self.pte_of(va).state() {
+                wanted.push((page, slot));
+            }
+        }
+        begun.hard_pages = wanted.len() as u64;
+        let clusters = wanted.chunk_by(|a, b| a.1.checked_add(1) == Some(b.1)).flat_map(|run| run.chunks(CLUSTER));
+        begun.tickets.extend(clusters.map(|cluster| self.reads.begin(cluster.to_vec())));
+        begun.tickets.sort_unstable();
+        begun.tickets.dedup();
+        Ok(begun)
+    }
+
+    /// Ends a read: the pages that are still out, where they were, are resident afterwards; others are left alone, for
+    /// the image may be gone by now (D6). A ticket that was finished before is no error.
+    ///
+    /// # Errors
+    /// A page cannot be read, or there is no frame for it. It stays out; the machine must stop (R168).
+    pub fn finish(&mut self, ticket: ReadTicket) -> Result<(), InPageError> {
+        let mut wanted = self.reads.end(ticket);
+        wanted.retain(|&(page, slot)| self.pte_of(Va(page << PAGE_SHIFT)).state() == State::PagingFile(slot));
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let follows = |a: &Wanted, b: &Wanted| a.1.checked_add(1) == Some(b.1);
+        let done = wanted.chunk_by(follows).try_for_each(|cluster| self.read_cluster(cluster, &mut buffer));
+        self.buffer = buffer;
+        done
+    }
+
+    /// Arranges for the paging file to fail.
+    pub fn inject(&mut self, injection: Injection) {
+        self.slots.inject(injection);
+    }
+
+    fn read_cluster(&mut self, cluster: &[Wanted], buffer: &mut Vec<u8>) -> Result<(), InPageError> {
+        let (Some(&(first_page, first)), count) = (cluster.first(), cluster.len()) else { return Ok(()) };
+        buffer.resize(count * PAGE_SIZE as usize, 0);
+        self.slots.read(first..first + count as u32, buffer).map_err(|error| {
+            let page = cluster.iter().find(|wanted| wanted.1 == error.slot).map_or(first_page, |wanted| wanted.0);
+            self.in_page_error(page, error)
+        })?;
+        let (pages, _) = buffer.as_chunks();
+        for (&(page, slot), content) in cluster.iter().zip(pages) {
+            self.bring_in(page, slot, content)?;
+        }
+        Ok(())
+    }
+
+    fn bring_in(&mut self, page: u64, slot: u32, content: &Page) -> Result<(), InPageError> {
+        let va = Va(page << PAGE_SHIFT);
+        if let Some(at) = self.entry(va) {
+            self.fill(va, at, content, slot)?;
+            let slot = self.slots.slot_mut(slot);
+            slot.history.paged_in = Some(self.step);
+        }
+        Ok(())
+    }
+
+    /// What needs no read: the page is there already, in transition, or zero. `None` if it needs one or never comes.
+    fn soft_page_in(&mut self, va: Va) -> Result<Option<PageIn>, InPageError> {
+        let Some(at) = self.entry(va).filter(|_| va.is_canonical()) else { return Ok(None) };
+        match self.read_entry(at).state() {
+            State::Valid(_) | State::Device(_) => return Ok(Some(PageIn::AlreadyIn)),
+            State::Transition(frame) => self.revive(va, at, frame),
+            State::DemandZero => {
+                self.fill(va, at, &ZERO, NO_SLOT)?;
+                self.counters.demand_zero_faults += 1;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(PageIn::Soft))
+    }
+
+    fn revive(&mut self, va: Va, at: EntryAt, frame: u32) {
+        let pte = self.read_entry(at);
+        self.set_pte(va, at, pte.valid(frame, pte.is_dirty()));
+        let pfn = self.pfns.get_mut(frame);
+        pfn.used = Use::Page;
+        let (order, slot) = (pfn.order, pfn.slot);
+        self.standby.remove(&order);
+        self.slots.slot_mut(slot).history.paged_in = Some(self.step);
+        self.counters.transition_faults += 1;
+        self.note_arrival(frame);
+    }
+
+    /// Puts a page into a frame and maps it.
+    fn fill(&mut self, va: Va, at: EntryAt, content: &Page, slot: u32) -> Result<(), InPageError> {
+        let frame = self.take_frame(content).map_err(|none| self.no_frame_for(va, none))?;
+        let pte = self.read_entry(at);
+        let stamp = if slot == NO_SLOT { 0 } else { self.slots.slot_mut(slot).stamp };
+        let pageable = pte.is_pageable();
+        *self.pfns.get_mut(frame) =
+            Pfn { used: Use::Page, page: va.page(), stamp, slot, mappings: 1, pageable, ..Pfn::default() };
+        self.set_pte(va, at, pte.valid(frame, false));
+        self.note_arrival(frame);
+        Ok(())
+    }
+
+    fn no_frame_for(&self, va: Va, none: NoFrames) -> InPageError {
+        let cause = InPageCause::NoFrames(none);
+        self.in_page_error(va.page(), ReadError { slot: NO_SLOT, cause, status: NtStatus::INSUFFICIENT_RESOURCES })
+    }
+
+    fn in_page_error(&self, page: u64, error: ReadError) -> InPageError {
+        let va = Va(page << PAGE_SHIFT);
+        InPageError {
+            va,
+            pte_address: pte_address(va),
+            pte_contents: self.pte_of(va).0,
+            status: error.status,
+            cause: error.cause,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Memory by physical address, and past the protection.
+
+use engine::{Access, Fault};
+use nt_types::{PAGE_SHIFT, Va};
+
+use crate::Memory;
+use crate::mmu::{offset, pieces};
+use crate::pfn::Use;
+use crate::pte::State;
+
+impl Memory {
+    /// Physical address of `va`, if its page is resident or device memory.
+    pub fn physical(&self, va: Va) -> Option<u64> {
+        let number = match self.pte_of(va).state() {
+            State::Valid(frame) => u64::from(frame),
+            State::Device(number) => number,
+            _ => return None,
+        };
+        va.is_canonical().then_some(number << PAGE_SHIFT | va.page_offset() as u64)
+    }
+
+    /// True for an address of RAM.
+    pub fn is_ram(&self, physical: u64) -> bool {
+        (1..=u64::from(self.frames.limit())).contains(&(physical >> PAGE_SHIFT))
+    }
+
+    /// Reads RAM; false, and nothing read, if the range is not RAM.
+    pub fn read_physical(&self, physical: u64, buffer: &mut [u8]) -> bool {
+        if !pieces(physical, buffer.len()).all(|(at, _)| self.is_ram(at)) {
+            return false;
+        }
+        for (at, piece) in pieces(physical, buffer.len()) {
+            let (start, length) = (offset(at), piece.len());
+            buffer[piece].copy_from_slice(&self.frames.read((at >> PAGE_SHIFT) as u32)[start..start + length]);
+        }
+        true
+    }
+
+    /// Writes RAM that is in use and holds no page table; false, and nothing written, otherwise.
+    pub fn write_physical(&mut self, physical: u64, bytes: &[u8]) -> bool {
+        let used = |at: u64| self.is_ram(at).then(|| self.pfn((at >> PAGE_SHIFT) as u32).used);
+        let fit = |(at, _)| used(at).is_some_and(|used| !matches!(used, Use::Free | Use::Table));
+        if !pieces(physical, bytes.len()).all(fit) {
+            return false;
+        }
+        for (at, piece) in pieces(physical, bytes.len()) {
+            self.write_frame((at >> PAGE_SHIFT) as u32, offset(at), &bytes[piece]);
+        }
+        true
+    }
+
+    /// Writes resident pages whatever their protection: poison (D11), and what the kernel itself changes.
+    ///
+    /// # Errors
+    /// The fault of the first page that is not resident; nothing is written.
+    pub fn poke(&mut self, va: Va, bytes: &[u8]) -> Result<(), Fault> {
+        self.check_range(va.0, bytes.len(), Access::Read)?;
+        for (at, piece) in pieces(va.0, bytes.len()) {
+            let (_, frame) = self.check(at, Access::Read)?;
+            self.write_frame(frame, offset(at), &bytes[piece]);
+        }
+        Ok(())
+    }
+
+    /// Writes a frame in use behind the back of the tables.
+    fn write_frame(&mut self, frame: u32, start: usize, bytes: &[u8]) {
+        let place = self.claim(frame);
+        self.frames.at_mut(place)[start..start + bytes.len()].copy_from_slice(bytes);
+        let va = self.va_of(frame);
+        if let Some(at) = self.entry(va) {
+            let pte = self.read_entry(at);
+            if matches!(pte.state(), State::Valid(mapped) | State::Transition(mapped) if mapped == frame) {
+                self.write_entry(at, pte.dirtied());
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One machine's view of the paging file: numbered slots with checksums.
+//!
+//! Slot numbers appear in page-table entries and reports and depend on this machine alone. The block behind a slot is
+//! shared with forks and its number never shows.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use nt_types::{NtStatus, PAGE_SIZE};
+
+use crate::cow::CowVec;
+use crate::error::{InPageCause, WriteError};
+use crate::extents::Extents;
+use crate::frames::Page;
+use crate::paging_file::{Block, PagingFile};
+use crate::types::{InjectedFault, Injection, PageHistory};
+
+/// Most pages that one read or write moves.
+pub(crate) const CLUSTER: usize = 32;
+
+const PAGE: usize = PAGE_SIZE as usize;
+
+/// What a slot holds.
+#[derive(Clone, Default)]
+pub(crate) struct Slot {
+    block: Option<Arc<Block>>,
+    /// CRC-32 of the content.
+    checksum: u32,
+    /// Stamp of the content; see [`crate::pfn::Pfn::stamp`].
+    pub(crate) stamp: u64,
+    /// Of the page that the slot belongs to.
+    pub(crate) history: PageHistory,
+}
+
+/// A read that failed: the slot, the cause and the status that stands for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadError {
+    pub(crate) slot: u32,
+    pub(crate) cause: InPageCause,
+    pub(crate) status: NtStatus,
+}
+
+/// All slots of one machine.
+#[derive(Clone)]
+pub(crate) struct Slots {
+    file: Arc<PagingFile>,
+    slots: CowVec<Slot>,
+    free: Extents,
+    limit: u32,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) pages_read: u64,
+    pub(crate) pages_written: u64,
+    /// Which read, counted from the start of the machine, fails how.
+    read_faults: Vec<(u64, InjectedFault)>,
+    write_faults: Vec<(u64, InjectedFault)>,
+}
+
+impl Slots {
+    pub(crate) fn new(file: Arc<PagingFile>, limit: u32) -> Slots {
+        Slots {
+            file,
+            slots: CowVec::default(),
+            free: Extents::new(0, limit.into()),
+            limit,
+            reads: 0,
+            writes: 0,
+            pages_read: 0,
+            pages_written: 0,
+            read_faults: Vec::new(),
+            write_faults: Vec::new(),
+        }
+    }
+
+    /// The lowest run of `count` slots.
+    pub(crate) fn take(&mut self, count: u64) -> Result<u32, WriteError> {
+        self.free.take(count).map(|first| first as u32).ok_or(WriteError::Full { pages: self.limit })
+    }
+
+    /// Frees a slot and its content.
+    pub(crate) fn give(&mut self, slot: u32) {
+        *self.slots.get_mut(slot) = Slot::default();
+        self.free.give(slot.into(), 1);
+    }
+
+    pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Slot {
+        self.slots.get_mut(slot)
+    }
+
+    pub(crate) fn history(&self, slot: u32) -> PageHistory {
+        self.slots.get(slot).map(|slot| slot.history).unwrap_or_default()
+    }
+
+    /// True once a page was written there.
+    pub(crate) fn has_content(&self, slot: u32) -> bool {
+        self.block(slot).is_some()
+    }
+
+    fn block(&self, slot: u32) -> Option<&Arc<Block>> {
+        self.slots.get(slot)?.block.as_ref()
+    }
+
+    /// Writes whole pages to the slots from `first` on, in one write. On an error the slots keep what they had.
+    pub(crate) fn write(&mut self, first: u32, pages: &[u8]) -> Result<(), WriteError> {
+        self.writes += 1;
+        if let Some(&(_, InjectedFault::WriteIo(kind))) = self.write_faults.iter().find(|fault| fault.0 == self.writes)
+        {
+            return Err(WriteError::Io(kind));
+        }
+        let blocks = self.file.write(pages).map_err(|error| WriteError::Io(error.kind()))?;
+        for ((slot, block), page) in (first..).zip(blocks).zip(pages.chunks(PAGE)) {
+            let slot = self.slots.get_mut(slot);
+            slot.checksum = crc32fast::hash(page);
+            slot.block = Some(block);
+            self.pages_written += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the pages of `slots` in one read as far as this machine is concerned, and verifies them.
+    pub(crate) fn read(&mut self, slots: Range<u32>, pages: &mut [u8]) -> Result<(), ReadError> {
+        self.reads += 1;
+        self.pages_read += slots.len() as u64;
+        let injected = self.read_faults.iter().find(|fault| fault.0 == self.reads).map(|fault| fault.1);
+        match injected {
+            Some(InjectedFault::ReadStatus(status)) => {
+                return Err(ReadError { slot: slots.start, cause: InPageCause::Injected, status });
+            }
+            Some(InjectedFault::ReadIo(kind)) => return Err(ReadError::host(slots.start, kind)),
+            Some(InjectedFault::ShortRead) => {
+                return Err(ReadError::host(slots.start, io::ErrorKind::UnexpectedEof));
+            }
+            _ => self.read_blocks(slots.clone(), pages)?,
+        }
+        if let (Some(InjectedFault::BitFlip), Some(byte)) = (injected, pages.first_mut()) {
+            *byte ^= 1;
+        }
+        slots.zip(pages.chunks(PAGE)).try_for_each(|(slot, page)| self.verify(slot, page))
+    }
+
+    /// Reads one page without counting it; injected faults do not apply.
+    pub(crate) fn peek(&self, slot: u32, page: &mut Page) -> Result<(), ReadError> {
+        self.read_blocks(slot..slot + 1, page)?;
+        self.verify(slot, page)
+    }
+
+    /// Arranges for a fault. Its count starts now.
+    pub(crate) fn inject(&mut self, injection: Injection) {
+        let (faults, done) = match injection.fault {
+            InjectedFault::WriteIo(_) => (&mut self.write_faults, self.writes),
+            _ => (&mut self.read_faults, self.reads),
+        };
+        faults.push((done.saturating_add(injection.number), injection.fault));
+    }
+
+    /// Neighbouring slots lie in neighbouring blocks as a rule; where they do not, the host reads more than once.
+    fn read_blocks(&self, slots: Range<u32>, pages: &mut [u8]) -> Result<(), ReadError> {
+        let lost = |slot| ReadError::host(slot, io::ErrorKind::UnexpectedEof);
+        let mut start = slots.start;
+        while start < slots.end {
+            let first = self.block(start).ok_or(lost(start))?.number();
+            let follows =
+                |slot: &u32| self.block(*slot).is_some_and(|block| block.number() == first + u64::from(*slot - start));
+            let count = (start..slots.end).take_while(follows).count();
+            let at = (start - slots.start) as usize * PAGE;
+            let read = self.file.read(first, &mut pages[at..at + count * PAGE]);
+            read.map_err(|error| ReadError::host(start, error.kind()))?;
+            start += count as u32;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, slot: u32, page: &[u8]) -> Result<(), ReadError> {
+        let found = crc32fast::hash(page);
+        let expected = self.slots.get(slot).map_or(0, |slot| slot.checksum);
+        if found == expected {
+            return Ok(());
+        }
+        let cause = InPageCause::Checksum { slot, found, expected };
+        Err(ReadError { slot, cause, status: NtStatus::DEVICE_DATA_ERROR })
+    }
+}
+
+impl ReadError {
+    fn host(slot: u32, kind: io::ErrorKind) -> ReadError {
+        match kind {
+            io::ErrorKind::UnexpectedEof => {
+                ReadError { slot, cause: InPageCause::ShortRead, status: NtStatus::DEVICE_DATA_ERROR }
+            }
+            _ => ReadError { slot, cause: InPageCause::Io(kind), status: NtStatus::IO_DEVICE_ERROR },
+        }
+    }
+}
