@@ -20,6 +20,7 @@ pub mod pageability;
 mod read;
 mod relocation;
 mod section;
+pub mod symbols;
 pub mod unwind;
 mod version;
 
