@@ -188,3 +188,23 @@ fn directories(
     }
     Ok(directories)
 }
+
+#[cfg(test)]
+impl Headers {
+    /// Headers of an image with this layout and nothing else in it.
+    pub(crate) fn with_layout(section_alignment: u32, size_of_headers: u32, size_of_image: u32) -> Headers {
+        Headers {
+            preferred_base: Va(0x1_4000_0000),
+            size_of_image,
+            size_of_headers,
+            section_alignment,
+            file_alignment: 0x200,
+            entry_point: None,
+            characteristics: 0,
+            dll_characteristics: 0,
+            checksum: 0,
+            timestamp: 0,
+            directories: [DataDirectory::default(); DIRECTORY_COUNT],
+        }
+    }
+}

@@ -2,12 +2,16 @@
 //!
 //! All arithmetic is on page numbers within the image: a base lies on a page boundary, so it never matters.
 
+use core::ops::Range;
+
 use nt_types::{PAGE_SIZE, Rva};
 
 use crate::{Headers, Section, SectionFlags};
 
 mod page_map;
 mod ranges;
+#[cfg(test)]
+mod tests;
 
 pub use page_map::{PageClass, PageInfo, page_map};
 pub use ranges::PageRanges;
@@ -31,6 +35,16 @@ pub struct DiscardSet {
     pub sections: Vec<usize>,
     /// The pages that are freed.
     pub pages: PageRanges,
+}
+
+impl DiscardSet {
+    /// Bytes of discarded sections that stay in memory because their page is kept (D11).
+    pub fn kept_bytes(&self, sections: &[Section]) -> Vec<Range<Rva>> {
+        let members = self.sections.iter().filter_map(|&index| sections.get(index));
+        let pages = members.flat_map(|section| section_pages(section).map(move |page| (section, page)));
+        let kept = pages.filter(|(_, page)| !self.pages.contains(*page));
+        kept.map(|(section, page)| bytes_in_page(section, page)).collect()
+    }
 }
 
 /// What the sections that touch a page allow (R53, D8).
@@ -72,7 +86,7 @@ pub fn discard_set(headers: &Headers, sections: &[Section], mode: DiscardMode) -
 }
 
 /// Pages that hold bytes of a section (D22): its start rounded down, to its last byte. None for an empty section.
-pub fn section_pages(section: &Section) -> core::ops::Range<u32> {
+pub fn section_pages(section: &Section) -> Range<u32> {
     let start = section.rva.0 / PAGE_SIZE as u32;
     if section.span() == 0 { start..start } else { start..section.end().div_ceil(PAGE_SIZE) as u32 }
 }
@@ -92,6 +106,14 @@ pub fn page_protection(headers: &Headers, sections: &[Section], page: u32) -> Pa
 /// Indices of the sections that have bytes in a page.
 pub fn sections_touching(sections: &[Section], page: u32) -> impl Iterator<Item = usize> {
     (0..sections.len()).filter(move |&index| section_pages(&sections[index]).contains(&page))
+}
+
+/// The bytes of a section that lie in a page.
+fn bytes_in_page(section: &Section, page: u32) -> Range<Rva> {
+    let page_start = u64::from(page) * PAGE_SIZE;
+    let start = page_start.max(u64::from(section.rva.0));
+    let end = (page_start + PAGE_SIZE).min(section.end()).max(start);
+    Rva(start as u32)..Rva(end as u32)
 }
 
 /// Maximal runs of consecutive members of `0..count`, as first and last.

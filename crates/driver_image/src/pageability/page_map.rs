@@ -1,8 +1,6 @@
 //! The image page by page.
 
-use nt_types::PAGE_SIZE;
-
-use super::{DiscardMode, PageProtection, discard_set, load_map, page_protection, sections_touching};
+use super::{DiscardMode, PageProtection, bytes_in_page, discard_set, load_map, page_protection, sections_touching};
 use crate::{Headers, Section};
 
 /// What can become of a page once the driver is initialised.
@@ -42,7 +40,8 @@ pub fn page_map(headers: &Headers, sections: &[Section], mode: DiscardMode) -> V
     let leaves = |index: usize| sections[index].is_pageable_by_name() || discarded.sections.contains(&index);
     let classify = |page: u32, touching: &[usize]| {
         let leaving = touching.iter().filter(|&&index| leaves(index));
-        let stuck_bytes: u32 = leaving.map(|&index| bytes_in_page(&sections[index], page)).sum();
+        let bytes = leaving.map(|&index| bytes_in_page(&sections[index], page));
+        let stuck_bytes = bytes.map(|bytes| bytes.end.0 - bytes.start.0).sum();
         match (discarded.pages.contains(page), pageable.contains(page)) {
             (true, _) => PageClass::Discarded,
             (_, true) => PageClass::Pageable,
@@ -56,11 +55,4 @@ pub fn page_map(headers: &Headers, sections: &[Section], mode: DiscardMode) -> V
         PageInfo { page, class, protection: page_protection(headers, sections, page), sections: touching }
     };
     (0..headers.page_count()).map(info).collect()
-}
-
-/// Bytes of a section that lie in a page.
-fn bytes_in_page(section: &Section, page: u32) -> u32 {
-    let start = u64::from(page) * PAGE_SIZE;
-    let end = (start + PAGE_SIZE).min(section.end());
-    end.saturating_sub(start.max(u64::from(section.rva.0))) as u32
 }
