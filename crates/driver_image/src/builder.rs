@@ -67,11 +67,13 @@ impl PeBuilder {
     /// Sets the alignment of sections, and the bytes that headers take. To be called before sections are added.
     ///
     /// # Panics
-    /// If `alignment` is not a power of two, `size_of_headers` is not a multiple of it, or there are sections already.
+    /// If `alignment` is not a power of two, `size_of_headers` not a multiple of the file alignment (0x200, or `alignment`
+    /// below a page), or there are sections already.
     pub fn layout(&mut self, alignment: u32, size_of_headers: u32) -> &mut PeBuilder {
-        assert!(alignment.is_power_of_two() && size_of_headers.is_multiple_of(alignment) && self.sections.is_empty());
+        assert!(alignment.is_power_of_two() && self.sections.is_empty());
         self.section_alignment = alignment;
         self.size_of_headers = size_of_headers;
+        assert!(size_of_headers.is_multiple_of(self.file_alignment()));
         self
     }
 

@@ -66,9 +66,9 @@ pub enum ImageError {
     /// The entry point is not in the image.
     #[error("the entry point `{0}` is outside the image")]
     EntryPoint(Rva),
-    /// There is nothing to load.
-    #[error("the image has no sections")]
-    NoSections,
+    /// There is nothing to load, or more than the Windows loader takes.
+    #[error("the image has {0} sections, not 1 to {max}", max = crate::MAX_SECTIONS)]
+    SectionCount(usize),
     /// A section starts before the previous one, or the headers, end.
     #[error("section {index} at `{rva}` overlaps what precedes it, which ends at `{previous_end:#x}`")]
     SectionOverlap {
@@ -78,6 +78,14 @@ pub enum ImageError {
         rva: Rva,
         /// Where the previous one ends.
         previous_end: u64,
+    },
+    /// The raw bytes of a section overlap those of another one.
+    #[error("the file bytes of section {index} at `{offset:#x}` are also those of another section")]
+    RawOverlap {
+        /// Index in header order.
+        index: usize,
+        /// Offset in the file.
+        offset: u64,
     },
     /// A section does not start on a multiple of `SectionAlignment`.
     #[error("section {index} at `{rva}` does not start on a multiple of SectionAlignment")]

@@ -9,7 +9,7 @@ use object::pe;
 use crate::read::TableReader;
 use crate::{DataDirectory, Directory, ReadImage};
 
-/// Most exports accepted in one image. The NT kernel has about 3,000.
+/// Most exports accepted in one image. The NT kernel has a few thousand.
 const MAX_EXPORTS: u32 = 16384;
 
 /// What an image exports.

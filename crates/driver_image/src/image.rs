@@ -8,8 +8,8 @@ use object::pe;
 use crate::headers::{self, ParsedHeaders};
 use crate::unwind::{self, RuntimeFunction};
 use crate::{
-    DataDirectory, Directory, Exports, Headers, ImageError, ImportedModule, LoadConfig, PdbReference, ReadImage,
-    Section, VersionInfo, import, pdb_reference, relocation,
+    DataDirectory, Directory, Exports, Headers, ImageError, ImportedModule, LoadConfig, MAX_SECTIONS, PdbReference,
+    ReadImage, Section, VersionInfo, import, pdb_reference, relocation,
 };
 
 /// A driver image: the bytes of its file, and what a loader needs to know of them. Cloning is cheap.
@@ -118,9 +118,22 @@ impl Image {
             return Err(ImageError::NotRelocatable(headers.preferred_base));
         }
         let mut bytes = vec![0; headers.size_of_image as usize];
-        self.clone().read(Rva(0), &mut bytes)?;
+        self.copy_to(0, &mut bytes);
         relocation::apply(&mut bytes, self.relocations(), base - headers.preferred_base);
         Ok(bytes)
+    }
+
+    /// Copies what the file holds for the image from `start` on; bytes that it does not hold stay as they are.
+    fn copy_to(&self, start: u64, out: &mut [u8]) {
+        let end = start + out.len() as u64;
+        for (at, bytes) in self.pieces(start, end) {
+            let from = at.max(start);
+            let to = (at + bytes.len() as u64).min(end);
+            if from < to {
+                let source = &bytes[(from - at) as usize..(to - at) as usize];
+                out[(from - start) as usize..(to - start) as usize].copy_from_slice(source);
+            }
+        }
     }
 
     /// What the file holds for `start..end` of the image: offset in the image, bytes. Sections do not overlap.
@@ -147,19 +160,15 @@ impl ReadImage for Image {
             return Err(ImageError::Outside { rva, length: out.len() });
         }
         out.fill(0);
-        for (at, bytes) in self.pieces(start, end) {
-            let from = at.max(start);
-            let to = (at + bytes.len() as u64).min(end);
-            if from < to {
-                let source = &bytes[(from - at) as usize..(to - at) as usize];
-                out[(from - start) as usize..(to - start) as usize].copy_from_slice(source);
-            }
-        }
+        self.copy_to(start, out);
         Ok(())
     }
 }
 
 fn sections(file: &[u8], parsed: &ParsedHeaders) -> Result<Vec<Section>, ImageError> {
+    if !(1..=MAX_SECTIONS).contains(&parsed.section_count) {
+        return Err(ImageError::SectionCount(parsed.section_count));
+    }
     let size = size_of::<pe::ImageSectionHeader>() as u64;
     let table_end = parsed.section_table + parsed.section_count as u64 * size;
     check_headers_size(file, &parsed.headers, table_end)?;
@@ -172,7 +181,22 @@ fn sections(file: &[u8], parsed: &ParsedHeaders) -> Result<Vec<Section>, ImageEr
         previous_end = section.end();
         sections.push(section);
     }
-    if sections.is_empty() { Err(ImageError::NoSections) } else { Ok(sections) }
+    check_raw_ranges(&sections)?;
+    Ok(sections)
+}
+
+/// No byte of the file belongs to two sections, so a small file cannot fill a large image.
+fn check_raw_ranges(sections: &[Section]) -> Result<(), ImageError> {
+    let ranges = sections.iter().enumerate().filter_map(|(index, section)| Some((section.file_range()?, index)));
+    let mut ranges: Vec<((u64, u64), usize)> = ranges.collect();
+    ranges.sort_unstable();
+    for pair in ranges.windows(2) {
+        let (((offset, size), _), ((next, _), index)) = (pair[0], pair[1]);
+        if offset + size > next {
+            return Err(ImageError::RawOverlap { index, offset: next });
+        }
+    }
+    Ok(())
 }
 
 fn check_headers_size(file: &[u8], headers: &Headers, table_end: u64) -> Result<(), ImageError> {

@@ -38,3 +38,6 @@ pub use version::VersionInfo;
 
 /// Largest `SizeOfImage` accepted, in bytes.
 pub const MAX_IMAGE_SIZE: u32 = 256 << 20;
+
+/// Most sections accepted: the limit of the Windows loader (PE format, "COFF File Header").
+pub const MAX_SECTIONS: usize = 96;

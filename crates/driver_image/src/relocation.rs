@@ -14,7 +14,9 @@ const DIR64: u16 = pe::IMAGE_REL_BASED_DIR64.0;
 /// Places that hold an absolute address of eight bytes, from the relocation directory.
 pub(crate) fn relocations(image: &mut Image) -> Result<Vec<Rva>, ImageError> {
     let table = image.headers().directory(Directory::BaseRelocation);
-    let last_place = image.headers().size_of_image.checked_sub(8);
+    let size_of_image = image.headers().size_of_image;
+    let last_place = size_of_image.checked_sub(8);
+    let most = size_of_image as usize / 8;
     let mut places = Vec::new();
     let mut at = if table.is_absent() { table.size } else { 0 };
     while table.size - at >= BLOCK_HEADER {
@@ -32,6 +34,9 @@ pub(crate) fn relocations(image: &mut Image) -> Result<Vec<Rva>, ImageError> {
         image.read(Rva(start.0 + BLOCK_HEADER), &mut entries)?;
         for entry in entries.chunks_exact(2) {
             places.extend(place(page, u16::from_le_bytes([entry[0], entry[1]]), last_place)?);
+        }
+        if places.len() > most {
+            return Err(ImageError::TooMany { directory: Directory::BaseRelocation, limit: most });
         }
         at += size;
     }

@@ -17,6 +17,8 @@ use crate::{DataDirectory, Directory, ReadImage};
 const ENTRY: u32 = size_of::<pe::ImageRuntimeFunctionEntry>() as u32;
 /// `RUNTIME_FUNCTION_INDIRECT`: the entry names another entry instead of unwind information.
 const INDIRECT: u32 = 1;
+/// Most functions listed. Drivers have a few thousand.
+const MAX_FUNCTIONS: u32 = 1 << 17;
 /// Longest chain of unwind information followed. Compilers make chains of two or three.
 const MAX_CHAIN: usize = 32;
 
@@ -124,6 +126,9 @@ impl RuntimeFunction {
 pub fn functions<R: ReadImage>(reader: &mut R, table: DataDirectory) -> Result<Vec<RuntimeFunction>, R::Error> {
     let mut reader = TableReader::new(reader, Directory::Exception);
     let mut functions = Vec::new();
+    if table.size / ENTRY > MAX_FUNCTIONS {
+        return Err(reader.too_many(MAX_FUNCTIONS as usize));
+    }
     for index in 0..table.size / ENTRY {
         let at = reader.offset(table.rva, u64::from(index * ENTRY))?;
         functions.push(RuntimeFunction::read(&mut reader, at)?);

@@ -51,6 +51,10 @@ impl PeBuilder {
         }
     }
 
+    pub(super) fn file_alignment(&self) -> u32 {
+        if self.is_flat() { self.section_alignment } else { FILE_ALIGNMENT }
+    }
+
     fn is_flat(&self) -> bool {
         u64::from(self.section_alignment) < PAGE_SIZE
     }
@@ -84,7 +88,7 @@ impl PeBuilder {
             base_of_code: U32::new(LE, 0),
             image_base: U64::new(LE, self.base.0),
             section_alignment: U32::new(LE, self.section_alignment),
-            file_alignment: U32::new(LE, if self.is_flat() { self.section_alignment } else { FILE_ALIGNMENT }),
+            file_alignment: U32::new(LE, self.file_alignment()),
             major_operating_system_version: U16::new(LE, 10),
             minor_operating_system_version: U16::new(LE, 0),
             major_image_version: U16::new(LE, 0),

@@ -19,7 +19,7 @@ use crate::{Image, ImageError, PdbId, Section};
 
 /// How every PDB of this century starts.
 const MAGIC: &[u8] = b"Microsoft C/C++ MSF 7.00\r\n\x1a\x44\x53\x00\x00\x00";
-/// Most modules (object files) accepted. The NT kernel has about 3,000.
+/// Most modules (object files) accepted. Drivers have a few hundred.
 const MAX_MODULES: usize = 8192;
 /// How often each byte may be read: modules are viewed twice, and the directory once more.
 const ROUNDS: usize = 4;
