@@ -39,7 +39,12 @@ impl Rflags {
     pub const IF: u64 = 1 << 9;
     pub const DF: u64 = 1 << 10;
     pub const OF: u64 = 1 << 11;
+    pub const IOPL: u64 = 3 << 12;
+    pub const NT: u64 = 1 << 14;
+    pub const RF: u64 = 1 << 16;
+    pub const VM: u64 = 1 << 17;
     pub const AC: u64 = 1 << 18;
+    pub const ID: u64 = 1 << 21;
     /// The six arithmetic flags.
     pub const ARITHMETIC: u64 = Self::CF | Self::PF | Self::AF | Self::ZF | Self::SF | Self::OF;
 }

@@ -7,6 +7,7 @@ use engine::{Cpu, Exception, Exit, Mmu, Rflags, Run};
 
 mod device;
 mod memory;
+mod rflags;
 mod stack;
 
 /// The processor and memory of a run, with the hot part of the state in a form that is quick to use.
@@ -64,7 +65,7 @@ impl<'a, M: Mmu> Context<'a, M> {
     pub(crate) fn leave(self) -> Run {
         self.registers.copy_to(&mut self.cpu.gpr);
         self.cpu.rip = self.rip;
-        self.cpu.rflags = (self.cpu.rflags & !Rflags::ARITHMETIC) | self.flags.bits();
+        self.cpu.rflags = self.rflags();
         self.cpu.tsc = self.cpu.tsc.wrapping_add(self.retired);
         Run { exit: self.stop.exit, retired: self.retired, instruction: self.stop.instruction }
     }

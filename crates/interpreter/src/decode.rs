@@ -5,7 +5,9 @@ use crate::op::{Memory, MemoryKind, Op, Repeat};
 use crate::ops;
 use crate::registers::ZERO;
 use engine::{Fault, Mmu};
-use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register};
+use iced_x86::{
+    Code, ConditionCode, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register,
+};
 
 /// Longest instruction, in bytes.
 const LONGEST: usize = 15;
@@ -107,32 +109,33 @@ fn register_number(register: Register) -> u8 {
     }
 }
 
-/// The immediate operand, or the target of a near branch. ENTER and EXTRQ have two: the second is in bits 16 to 23.
+/// The immediate operand, or the target of a near branch, or the condition of SETcc and CMOVcc. The second immediate of
+/// ENTER is in bits 16 to 23.
 fn immediate(instruction: &Instruction) -> u64 {
     let value = |operand| match instruction.op_kind(operand) {
         OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => Some(instruction.near_branch_target()),
         OpKind::Immediate8_2nd => None,
         _ => instruction.try_immediate(operand).ok(),
     };
-    let first = (0..instruction.op_count()).find_map(value).unwrap_or(0);
-    match instruction.code() {
-        Code::Enterq_imm16_imm8 | Code::Enterw_imm16_imm8 => first | u64::from(instruction.immediate8_2nd()) << 16,
-        _ => first,
+    match (0..instruction.op_count()).find_map(value) {
+        Some(first) if instruction.code() == Code::Enterq_imm16_imm8 => {
+            first | u64::from(instruction.immediate8_2nd()) << 16
+        }
+        Some(first) => first,
+        None => condition_number(instruction.condition_code()).into(),
     }
 }
 
-/// True for an instruction that touches the stack by its nature; without a memory operand, the stack counts as one.
-fn uses_stack(instruction: &Instruction) -> bool {
-    instruction.is_stack_instruction() || matches!(instruction.code(), Code::Enterq_imm16_imm8 | Code::Leaveq)
+/// The number of a condition in the encoding; 0 where there is none.
+pub(crate) fn condition_number(condition: ConditionCode) -> u8 {
+    (condition as u8).saturating_sub(1)
 }
 
 fn memory(instruction: &Instruction) -> Memory {
-    let (base, index) = match instruction.op_kinds().any(|kind| kind == OpKind::Memory) {
-        false if uses_stack(instruction) => (Register::RSP, Register::None),
-        _ => (instruction.memory_base(), instruction.memory_index()),
-    };
-    // iced gives the address itself as the displacement of a RIP-relative operand.
-    let number = |register: Register| if register.is_gpr() { register.number() as u8 } else { ZERO };
+    let (base, index) = base_and_index(instruction);
+    // iced gives the address itself as the displacement of a RIP-relative operand. XLAT adds its index itself.
+    let is_part = |register: Register| register.is_gpr64() || register.is_gpr32();
+    let number = |register: Register| if is_part(register) { register.number() as u8 } else { ZERO };
     Memory {
         displacement: instruction.memory_displacement64(),
         base: number(base),
@@ -140,6 +143,26 @@ fn memory(instruction: &Instruction) -> Memory {
         shift: instruction.memory_index_scale().trailing_zeros() as u8,
         kind: memory_kind(instruction, base, index),
     }
+}
+
+/// The source of a string instruction counts as a memory operand; so does the stack, for an instruction that uses it and
+/// has no other.
+fn base_and_index(instruction: &Instruction) -> (Register, Register) {
+    for kind in instruction.op_kinds() {
+        match kind {
+            OpKind::Memory => return (instruction.memory_base(), instruction.memory_index()),
+            OpKind::MemorySegRSI => return (Register::RSI, Register::None),
+            OpKind::MemorySegESI => return (Register::ESI, Register::None),
+            OpKind::MemoryESEDI => return (Register::EDI, Register::None),
+            _ => {}
+        }
+    }
+    (if uses_stack(instruction) { Register::RSP } else { Register::None }, Register::None)
+}
+
+/// True for an instruction that touches the stack by its nature.
+fn uses_stack(instruction: &Instruction) -> bool {
+    instruction.is_stack_instruction() || matches!(instruction.code(), Code::Enterq_imm16_imm8 | Code::Leaveq)
 }
 
 fn memory_kind(instruction: &Instruction, base: Register, index: Register) -> MemoryKind {

@@ -122,8 +122,8 @@ impl Flags {
 
     /// The condition with this number in the encoding of Jcc, SETcc and CMOVcc.
     #[inline(always)]
-    pub(crate) fn condition<const NUMBER: u8>(self) -> bool {
-        let held = match NUMBER >> 1 {
+    pub(crate) fn condition(self, number: u8) -> bool {
+        let held = match number >> 1 {
             0 => self.overflow(),
             1 => self.carry(),
             2 => self.zero(),
@@ -133,7 +133,7 @@ impl Flags {
             6 => self.less(),
             _ => self.less() || self.zero(),
         };
-        held != (NUMBER & 1 == 1)
+        held != (number & 1 == 1)
     }
 
     #[inline(always)]

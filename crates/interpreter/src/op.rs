@@ -28,7 +28,7 @@ pub(crate) struct Op<M> {
     pub(crate) run: Handler<M>,
     /// Where the instruction lies.
     pub(crate) address: u64,
-    /// The immediate, sign-extended to 64 bits; or the target of a near branch.
+    /// The immediate, extended to the operand size; or the target of a near branch; or the condition of SETcc and CMOVcc.
     pub(crate) immediate: u64,
     pub(crate) memory: Memory,
     /// Register numbers of the first three operands, where they are registers. The legacy high bytes AH, CH, DH and BH

@@ -57,6 +57,14 @@ impl<M: Mmu> Context<'_, M> {
         }
     }
 
+    /// Would reading a byte succeed? Device memory is fine.
+    pub(crate) fn probe_load(&mut self, op: &Op<M>, address: u64) -> Result<(), Stop> {
+        match self.mmu.load::<1>(address) {
+            Ok(_) | Err(Fault::Device(_)) => Ok(()),
+            Err(fault) => Err(self.operand_fault(op, fault)),
+        }
+    }
+
     /// Would a store succeed? For instructions that write several times. Device memory is fine.
     pub(crate) fn probe_store(&mut self, op: &Op<M>, address: u64, length: usize) -> Result<(), Stop> {
         match self.mmu.probe_store(address, length) {

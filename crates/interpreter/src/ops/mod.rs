@@ -9,10 +9,24 @@
 //! A store returns the [`Flow`](crate::op::Flow) with which the handler must end.
 
 mod alu;
+mod bit;
+mod bmi;
+mod conditional;
 mod control;
+mod convert;
+mod cpuid;
+mod eflags;
+mod exchange;
+mod interrupt;
 mod mov;
+mod muldiv;
+mod port;
+mod segment;
+mod shift;
 mod sse;
 mod stack;
+mod string;
+mod system;
 mod x87;
 
 use crate::context::Context;
@@ -22,12 +36,31 @@ use iced_x86::Instruction;
 
 /// The handler of an instruction, where there is one.
 pub(crate) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
-    alu::select(instruction)
-        .or_else(|| mov::select(instruction))
-        .or_else(|| control::select(instruction))
-        .or_else(|| stack::select(instruction))
-        .or_else(|| sse::select(instruction))
-        .or_else(|| x87::select(instruction))
+    const {
+        [
+            mov::select::<M>,
+            alu::select::<M>,
+            control::select,
+            stack::select,
+            conditional::select,
+            shift::select,
+            convert::select,
+            muldiv::select,
+            bit::select,
+            exchange::select,
+            string::select,
+            sse::select,
+            eflags::select,
+            port::select,
+            system::select,
+            segment::select,
+            interrupt::select,
+            bmi::select,
+            x87::select,
+        ]
+    }
+    .iter()
+    .find_map(|family| family(instruction))
 }
 
 /// Refuses an instruction that has no handler.
