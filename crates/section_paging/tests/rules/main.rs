@@ -2,6 +2,9 @@
 
 mod corner_cases;
 mod images;
+mod interleavings;
 mod lock;
+mod model;
+mod play;
 mod whole_driver;
 mod world;
