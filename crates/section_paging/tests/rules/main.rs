@@ -6,5 +6,6 @@ mod interleavings;
 mod lock;
 mod model;
 mod play;
+mod sequences;
 mod whole_driver;
 mod world;

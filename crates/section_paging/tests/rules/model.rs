@@ -43,10 +43,10 @@ pub(crate) enum Outcome {
     Failure(Reason),
     Wait,
     PageIn(Pages),
-    /// Count after a lock.
-    Locked(u32),
-    /// Count after an unlock, pages that became eligible.
-    Unlocked(u32, Pages),
+    /// Section, count after the lock.
+    Locked(u16, u32),
+    /// Section, count after the unlock, pages that became eligible.
+    Unlocked(u16, u32, Pages),
     /// Pages that became eligible.
     Aborted(Pages),
     NoModule,
@@ -146,7 +146,7 @@ impl Model {
             Outcome::Failure(Reason::CountOverflow)
         } else if section.count > 0 {
             section.count += 1;
-            Outcome::Locked(section.count)
+            Outcome::Locked(index, section.count)
         } else {
             section.in_transition = true;
             self.inside += 1;
@@ -154,16 +154,16 @@ impl Model {
         }
     }
 
-    pub(crate) fn finish_lock(&mut self, section: u16) -> Outcome {
+    pub(crate) fn finish_lock(&mut self, index: u16) -> Outcome {
         self.inside -= 1;
-        let section = &mut self.sections[usize::from(section)];
+        let section = &mut self.sections[usize::from(index)];
         section.in_transition = false;
         if section.discarded {
             return Outcome::Failure(Reason::Discarded);
         }
         section.count = 1;
         section.has_handle = true;
-        Outcome::Locked(1)
+        Outcome::Locked(index, 1)
     }
 
     pub(crate) fn abort_lock(&mut self, section: u16) -> Outcome {
@@ -182,7 +182,7 @@ impl Model {
             Outcome::Failure(Reason::CountZero)
         } else {
             let pages = self.newly_eligible(|model| model.sections[usize::from(section)].count -= 1);
-            Outcome::Unlocked(self.sections[usize::from(section)].count, pages)
+            Outcome::Unlocked(section, self.sections[usize::from(section)].count, pages)
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Play {
     pub(crate) model: Model,
     pub(crate) resident: Pages,
     pub(crate) callers: Vec<Caller>,
+    /// Completed locks minus unlocks of each section, from the answers alone.
+    balance: Vec<u32>,
     image: ImageId,
     init_pages: Vec<(u64, u64)>,
 }
@@ -60,7 +62,8 @@ impl Play {
         let model = Model::new(layout, limit);
         let resident = model.pages().filter(|page| !model.eligible().contains(page)).collect();
         let init_pages = layout.init_pages.clone();
-        Play { paging, model, resident, callers: vec![Caller::Idle; callers], image, init_pages }
+        let balance = vec![0; layout.sections.len()];
+        Play { paging, model, resident, callers: vec![Caller::Idle; callers], balance, image, init_pages }
     }
 
     /// The value that a driver would hold for a section: its handle if there is one, else what it would be.
@@ -88,7 +91,8 @@ impl Play {
             }
             Operation::Unlock(section) => {
                 let unlocked = self.paging.unlock(Self::handle(section), Va::NULL);
-                let seen = unlocked.map(|it| Outcome::Unlocked(it.count, relative(&it.newly_eligible)));
+                let seen =
+                    unlocked.map(|it| Outcome::Unlocked(it.section.index, it.count, relative(&it.newly_eligible)));
                 (self.model.unlock(section), (seen.unwrap_or_else(failure), Caller::Idle))
             }
             Operation::PageEntire => {
@@ -102,7 +106,7 @@ impl Play {
             }
             Operation::Unload => (self.model.unload(), self.unload()),
         };
-        self.settle(caller, outcome, next)
+        self.settle(caller, &outcome, next)
     }
 
     /// True if the caller has something to do.
@@ -160,7 +164,7 @@ impl Play {
             }
             Caller::Unloads => (self.model.unload(), self.unload()),
         };
-        self.settle(caller, outcome, next)
+        self.settle(caller, &outcome, next)
     }
 
     /// The read of a caller fails.
@@ -178,7 +182,7 @@ impl Play {
             }
             other => unreachable!("{other:?} reads nothing"),
         };
-        self.settle(caller, outcome, (seen, Caller::Idle));
+        self.settle(caller, &outcome, (seen, Caller::Idle));
     }
 
     fn begin_reset(&mut self) -> (Outcome, Caller) {
@@ -197,8 +201,13 @@ impl Play {
     }
 
     /// Compares, trims at once, and checks the invariants.
-    fn settle(&mut self, caller: usize, expected: Outcome, (seen, next): (Outcome, Caller)) -> bool {
-        assert_eq!(seen, expected, "the model disagrees, in {self:#?}");
+    fn settle(&mut self, caller: usize, expected: &Outcome, (seen, next): (Outcome, Caller)) -> bool {
+        assert_eq!(&seen, expected, "the model disagrees, in {self:#?}");
+        match seen {
+            Outcome::Locked(section, _) => self.balance[usize::from(section)] += 1,
+            Outcome::Unlocked(section, ..) => self.balance[usize::from(section)] -= 1,
+            _ => (),
+        }
         self.callers[caller] = next;
         self.compare();
         let eligible = self.model.eligible();
@@ -225,6 +234,7 @@ impl Play {
         for (index, expected) in self.model.sections.iter().enumerate() {
             let state = self.paging.section(SectionId { image: self.image, index: index as u16 }).unwrap();
             assert_eq!((state.count, state.in_transition), (expected.count, expected.in_transition));
+            assert_eq!(state.count, self.balance[index], "completed locks minus unlocks");
             assert_eq!(state.discarded, expected.discarded);
         }
     }
@@ -239,8 +249,9 @@ impl Play {
         if self.callers.iter().any(|caller| matches!(caller, Caller::ResetReads(_))) {
             return;
         }
+        let may_be_out = &self.model.eligible() | &self.model.discarded;
         for page in self.model.pages().filter(|page| self.model.pins(*page) == 0) {
-            let may_be_out = self.model.eligible().contains(&page) || self.model.discarded.contains(&page);
+            let may_be_out = may_be_out.contains(&page);
             assert!(may_be_out || self.resident.contains(&page), "page {page} is out and not eligible");
         }
     }
@@ -259,7 +270,7 @@ fn lock_step(step: Result<LockStep, Failure>) -> (Outcome, Caller) {
         Err(error) => (failure(error), Caller::Idle),
         Ok(LockStep::Locked(locked)) => {
             assert_eq!(locked.handle, Play::handle(locked.section.index), "one handle for each section");
-            (Outcome::Locked(locked.count), Caller::Idle)
+            (Outcome::Locked(locked.section.index, locked.count), Caller::Idle)
         }
         Ok(LockStep::Wait(wait)) => (Outcome::Wait, Caller::Waits(wait)),
         Ok(LockStep::PageIn(transition)) => (Outcome::PageIn(relative(transition.pages())), Caller::Reads(transition)),
