@@ -196,3 +196,20 @@ impl SerialLine {
         Some(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_counted_and_not_kept() {
+        let mut line = SerialLine::unconnected();
+        for at_ns in 0..SerialLine::MAX_KEPT as u64 + 3 {
+            line.transmit(at_ns, Signal::Character(b'x'));
+        }
+        assert_eq!((line.sent().len(), line.lost()), (SerialLine::MAX_KEPT, 3));
+        assert_eq!(line.take_sent().len(), SerialLine::MAX_KEPT);
+        line.transmit(0, Signal::Break);
+        assert_eq!(line.sent(), [Transmitted { at_ns: 0, signal: Signal::Break }]);
+    }
+}

@@ -260,10 +260,12 @@ impl Uart16550 {
 
     /// When the far end can do what it wants to do next.
     fn far_end_ns(&self) -> Option<u64> {
-        match self.line.next_event(self.outputs())? {
-            (at_ns, Event::Modem(_)) => Some(at_ns),
-            (at_ns, Event::Signal(_)) => self.character_ns().and_then(|_| self.receiver.start_ns(at_ns)),
-        }
+        let (at_ns, event) = self.line.next_event(self.outputs())?;
+        let can_happen = match event {
+            Event::Modem(_) => true,
+            Event::Signal(_) => self.receiver.is_idle() && self.format.divisor != 0,
+        };
+        can_happen.then_some(at_ns)
     }
 
     fn happen(&mut self, due: Due) {

@@ -25,8 +25,6 @@ pub(super) struct Receiver {
     timed_out: bool,
     /// What the shift register takes in, and when its last bit ends.
     shifting: Option<(Signal, u64)>,
-    /// When the last character ended.
-    idle_since_ns: u64,
 }
 
 impl Receiver {
@@ -40,7 +38,6 @@ impl Receiver {
             timeout_ns: None,
             timed_out: false,
             shifting: None,
-            idle_since_ns: 0,
         }
     }
 
@@ -146,9 +143,9 @@ impl Receiver {
         self.timeout_ns = None;
     }
 
-    /// When the start bit of something that was sent at `sent_ns` can begin: `None` while another character comes in.
-    pub(super) fn start_ns(&self, sent_ns: u64) -> Option<u64> {
-        self.shifting.is_none().then_some(sent_ns.max(self.idle_since_ns))
+    /// Can a start bit begin, or is another character coming in?
+    pub(super) fn is_idle(&self) -> bool {
+        self.shifting.is_none()
     }
 
     /// A start bit begins.
@@ -163,8 +160,6 @@ impl Receiver {
 
     /// The last stop bit has ended.
     pub(super) fn end(&mut self) -> Option<Signal> {
-        let (signal, end_ns) = self.shifting.take()?;
-        self.idle_since_ns = end_ns;
-        Some(signal)
+        self.shifting.take().map(|(signal, _)| signal)
     }
 }
