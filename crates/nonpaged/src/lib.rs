@@ -1,1 +1,4 @@
-//! See ARCHITECTURE.md.
+//! Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
+#![forbid(unsafe_code)]
+
+pub use report::ExitCode;

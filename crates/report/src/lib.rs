@@ -11,16 +11,23 @@ mod context;
 mod diagnostic;
 pub mod draw;
 mod event;
+mod exit_code;
+pub mod explain;
 mod finding;
+pub mod json;
 mod span;
+pub mod table;
+mod verdict;
 mod words;
 
 pub use code::{Class, Code, Level};
 pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
 pub use diagnostic::Diagnostic;
 pub use event::{Event, EventKind, RaisedBy, Step};
+pub use exit_code::ExitCode;
 pub use finding::Finding;
 pub use span::{Place, Source, Span, Symbol, Window};
+pub use verdict::{Ended, Verdict};
 
 /// `1 page`, `2 pages`: the one place that counts in words.
 pub(crate) fn plural(count: u64, noun: &str) -> String {

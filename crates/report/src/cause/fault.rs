@@ -7,6 +7,7 @@ use crate::code::{Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, RaisedBy};
 use crate::finding::Finding;
+use crate::span::Span;
 use crate::words::{Rule, Words, bug_check};
 
 /// Rule of every fault at raised IRQL (R160).
@@ -200,6 +201,9 @@ impl Fault {
             Target::Section { overridden: true, .. } | Target::Image { state: PageState::PagedOut, .. } => {
                 vec!["call `MmResetDriverPaging` before anything that runs at raised IRQL is enabled".to_owned()]
             }
+            Target::Section { .. } if self.service.is_some() => {
+                vec!["move what the kernel touches to a nonpaged section, or to the device extension".to_owned()]
+            }
             Target::Section { section, .. } => {
                 let executed = self.access == Access::Execute;
                 vec![keep_locked(section, executed, report), move_out(executed, report)]
@@ -246,13 +250,19 @@ fn last_unlock(section: &str, event: &Event) -> Option<(String, Option<String>)>
 
 /// The remedy that moves the code or data.
 fn move_out(code: bool, report: &Diagnostic) -> String {
-    let (true, Some(span)) = (code, &report.at) else {
-        return "or move the data to a nonpaged section".to_owned();
+    let Some(span) = report.at.as_ref().filter(|_| code) else {
+        return format!("or move the {} to a nonpaged section", if code { "code" } else { "data" });
     };
-    let under_lock = report
-        .because
-        .iter()
-        .any(|event| matches!(event.kind, EventKind::IrqlRaised { by: RaisedBy::SpinLockHeld, .. }));
-    let when = if under_lock { "if all its callers hold a spin lock" } else { "if it is called at raised IRQL" };
-    format!("or move {} to a nonpaged section {when}", span.place.function())
+    let function = span.place.function();
+    let raise = report.because.iter().find(|event| matches!(event.kind, EventKind::IrqlRaised { .. }));
+    let raised_by_itself = |at: &Span| at.place.function() == function;
+    match raise {
+        Some(Event { at: Some(at), .. }) if raised_by_itself(at) => {
+            format!("or move the part of {function} that runs at raised IRQL to a nonpaged section")
+        }
+        Some(Event { kind: EventKind::IrqlRaised { by: RaisedBy::SpinLockHeld, .. }, .. }) => {
+            format!("or move {function} to a nonpaged section if all its callers hold a spin lock")
+        }
+        _ => format!("or move {function} to a nonpaged section if it is called at raised IRQL"),
+    }
 }

@@ -70,6 +70,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// True where a file was read, but is no driver.
+    pub(crate) fn is_image(&self) -> bool {
+        matches!(self, Cause::Input(Input::NotLoadable { .. }))
+    }
+
     pub(crate) fn words(&self, report: &Diagnostic) -> Words {
         match self {
             Cause::Memory(cause) => cause.words(report),

@@ -1,6 +1,7 @@
-//! A full report, built by hand.
+//! Reports built by hand.
 use nt_types::{BugCheck, BugCheckCode, Irql, Rva, Va};
 use report::cause::{Access, Cause, Fault, Memory, PageState, RequestKind, Requests, Target};
+use report::table::{Sample, SectionUse, Summary};
 use report::{
     Context, Departure, DepartureReason, Diagnostic, Event, EventKind, Frame, Place, RaisedBy, Replay, Runner, Span,
     Symbol, Window,
@@ -8,7 +9,7 @@ use report::{
 
 const FAULT: u64 = 0xffff_f800_1000_7140;
 
-pub fn place(section: &str, rva: u32, symbol: &str, offset: u32) -> Place {
+pub(crate) fn place(section: &str, rva: u32, symbol: &str, offset: u32) -> Place {
     Place {
         image: "serial.sys".into(),
         section: Some(section.into()),
@@ -24,7 +25,7 @@ fn span(place: Place, bytes: &[u8], names: &[(u32, &str)]) -> Option<Span> {
 }
 
 /// The worked example: a queued read runs pageable code after the last close unlocked it.
-pub fn worked() -> Diagnostic {
+pub(crate) fn worked() -> Diagnostic {
     Diagnostic {
         at: span(place("PAGESER", 0x7140, "SerialStartRead", 0), &[0x48, 0x89, 0x5c, 0x24, 8, 0x57], &[]),
         step: Some(48201),
@@ -104,5 +105,41 @@ fn context() -> Context {
             Frame::Driver(place(".text", 0x2a4b, "SerialRead", 0x4b)),
             Frame::Modelled { module: "ntoskrnl".into(), export: "IofCallDriver".into() },
         ],
+    }
+}
+
+/// The summary that goes with it.
+pub(crate) fn summary() -> Summary {
+    let samples = [(0, 0), (9_000, 3), (40_113, 0)].map(|(step, pages)| Sample { step, pages });
+    Summary {
+        driver: "serial.sys".into(),
+        steps: 48_201,
+        virtual_time_ns: 4_820_100,
+        sections: vec![
+            SectionUse {
+                name: "PAGESER".into(),
+                pages: 3,
+                resident: samples.to_vec(),
+                locks: 1,
+                unlocks: 1,
+                highest_count: 1,
+            },
+            SectionUse {
+                name: "PAGESRP0".into(),
+                pages: 2,
+                resident: vec![Sample { step: 1_000, pages: 1 }, Sample { step: 30_000, pages: 2 }],
+                locks: 0,
+                unlocks: 0,
+                highest_count: 0,
+            },
+        ],
+        soft_faults: 2,
+        hard_faults: 5,
+        trims: 14,
+        pages_written: 5,
+        pages_read: 5,
+        paging_file_peak: 5,
+        init_bytes_freed: 8192,
+        ..Summary::default()
     }
 }

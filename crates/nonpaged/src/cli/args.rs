@@ -1,0 +1,212 @@
+//! The arguments, and the help that goes with them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
+///
+/// nonpaged loads an x64 driver image (.sys) on any host, pages its PAGE sections to a real paging file and back while
+/// the driver runs, and explains each failure: where it happened, what made it possible, and the bug check that Windows
+/// would show. Runs are deterministic: equal arguments give equal output.
+#[derive(Parser, Debug)]
+#[command(version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// When to use colour; NO_COLOR in the environment means never, unless `always` is given
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 clean, 10 driver bug, 20 unsupported, 30 limit, 64 arguments or an unreadable file,
+65 not a loadable image, 70 bug in nonpaged. Long form: nonpaged explain exit-codes";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Load a driver, exercise it, unload it, and report what was paged and what broke
+    Run(RunOptions),
+    /// Show an image page by page: what stays in memory, what can leave, what is discarded
+    Map(MapOptions),
+    /// Explain a code of a report: cause, minimal driver, repair, documentation
+    Explain(ExplainOptions),
+}
+
+/// When to use colour.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Arguments of `nonpaged run`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunOptions {
+    /// The driver image
+    pub(crate) driver: PathBuf,
+
+    /// What to do with the driver (TOML); without it: start, open, write, read, each IOCTL, cancel, close, unload
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+
+    /// When pages that may leave memory do leave it
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Trim::OnRaise, help_heading = "Paging")]
+    pub(crate) trim: Trim,
+
+    /// Physical memory in 4 KiB pages; without it memory never runs short
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Paging")]
+    pub(crate) frames: Option<u64>,
+
+    /// Where pageable pages are when loading is complete
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t = Initial::Out, help_heading = "Paging")]
+    pub(crate) initial: Initial,
+
+    /// Which sections are discarded after initialisation
+    #[arg(long, value_enum, value_name = "RULE", default_value_t = Discard::Documented, help_heading = "Paging")]
+    pub(crate) discard: Discard,
+
+    /// The paging file; without it a temporary file, removed at the end
+    #[arg(long, value_name = "PATH", help_heading = "Paging")]
+    pub(crate) paging_file: Option<PathBuf>,
+
+    /// Processors of the machine
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Machine")]
+    pub(crate) cpus: u32,
+
+    /// Seed of all choices: which page is trimmed when, what runs next
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
+    pub(crate) seed: u64,
+
+    /// Registry contents (TOML or .reg)
+    #[arg(long, value_name = "FILE", help_heading = "Machine")]
+    pub(crate) registry: Option<PathBuf>,
+
+    /// What the serial port is connected to: loopback, stdio or file:PATH
+    #[arg(long, value_name = "LINE", default_value = "loopback", help_heading = "Machine")]
+    pub(crate) serial_line: SerialLine,
+
+    /// Watch the driver as Driver Verifier does with Force IRQL Checking and DDI compliance checking
+    #[arg(long, help_heading = "Machine")]
+    pub(crate) verifier: bool,
+
+    /// Give up after this many instructions
+    #[arg(long, value_name = "LIMIT", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Machine")]
+    pub(crate) steps: u64,
+
+    /// Stop before this step and show where the machine is, as the replay line of a report does
+    #[arg(long, value_name = "STEP", help_heading = "Machine")]
+    pub(crate) stop_at: Option<u64>,
+
+    /// Print one JSON object instead of text
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    /// Write every event of the run to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// When pages that may leave memory do leave it (D5).
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trim {
+    /// Never: only to compare with
+    Never,
+    /// When memory runs short (see --frames)
+    Pressure,
+    /// Before each raise to DISPATCH_LEVEL or above, as Driver Verifier does
+    OnRaise,
+    /// As soon as they may, and before each raise
+    AtOnce,
+}
+
+/// Where pageable pages are when loading is complete (D1).
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Initial {
+    /// In memory
+    Resident,
+    /// In the paging file
+    Out,
+}
+
+/// Which sections are discarded after initialisation (D9).
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Discard {
+    /// Sections named INIT or flagged discardable, anywhere in the image
+    Documented,
+    /// Only the discardable sections at the end of the image
+    Tail,
+}
+
+/// What the serial port is connected to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum SerialLine {
+    /// Its own input.
+    Loopback,
+    /// Standard input and output.
+    Stdio,
+    /// A file that takes what the driver sends.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for SerialLine {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<SerialLine, &'static str> {
+        match (text, text.strip_prefix("file:")) {
+            ("loopback", _) => Ok(SerialLine::Loopback),
+            ("stdio", _) => Ok(SerialLine::Stdio),
+            (_, Some(path)) if !path.is_empty() => Ok(SerialLine::File(path.into())),
+            _ => Err("expected loopback, stdio or file:PATH"),
+        }
+    }
+}
+
+/// Arguments of `nonpaged map`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MapOptions {
+    /// The driver image
+    pub(crate) driver: PathBuf,
+
+    /// Which sections are discarded after initialisation
+    #[arg(long, value_enum, value_name = "RULE", default_value_t = Discard::Documented)]
+    pub(crate) discard: Discard,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `nonpaged explain`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExplainOptions {
+    /// A bug check (0xD1), a finding (K08), `unsupported`, `limit` or `exit-codes`
+    #[arg(required_unless_present = "list")]
+    pub(crate) code: Option<String>,
+
+    /// List the codes there are
+    #[arg(long, conflicts_with = "code")]
+    pub(crate) list: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::{Cli, SerialLine};
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serial_lines() {
+        assert_eq!("loopback".parse(), Ok(SerialLine::Loopback));
+        assert_eq!("file:out.bin".parse(), Ok(SerialLine::File("out.bin".into())));
+        assert!("file:".parse::<SerialLine>().is_err());
+        assert!("pipe".parse::<SerialLine>().is_err());
+    }
+}

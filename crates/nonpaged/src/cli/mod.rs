@@ -1,0 +1,60 @@
+//! The command line: arguments, dispatch, and the way to the exit code.
+
+mod args;
+mod explain;
+mod image;
+mod map;
+mod output;
+mod run;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clap::Parser;
+use report::cause::Cause;
+use report::{Diagnostic, ExitCode};
+
+use args::{Cli, Command};
+use output::Output;
+
+/// What a command returns: how to exit, or why it could not be done.
+type Outcome = Result<ExitCode, Box<Diagnostic>>;
+
+/// Runs the program on the arguments of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let output = Output::new(cli.color);
+    // A panic is a bug of this program and is reported as one, whatever it leaves behind: the process ends.
+    std::panic::set_hook(Box::new(|_| ()));
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&cli.command, &output)));
+    match outcome.unwrap_or_else(|panic| Err(own_bug(panic.as_ref()))) {
+        Ok(code) => code,
+        Err(report) => {
+            output.report(&report);
+            ExitCode::of([&*report])
+        }
+    }
+}
+
+fn dispatch(command: &Command, output: &Output) -> Outcome {
+    match command {
+        Command::Run(options) => run::run(options, output),
+        Command::Map(options) => map::map(options, output),
+        Command::Explain(options) => explain::explain(options, output),
+    }
+}
+
+/// Prints help, version or what is wrong with the arguments, in the words of the argument parser.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell where even this cannot be written.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::Usage } else { ExitCode::Clean }
+}
+
+fn own_bug(panic: &(dyn std::any::Any + Send)) -> Box<Diagnostic> {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let invariant = text.unwrap_or("a panic without a message").to_owned();
+    Box::new(Diagnostic::from(Cause::OwnBug { invariant }))
+}

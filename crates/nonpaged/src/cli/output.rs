@@ -1,0 +1,44 @@
+//! Standard output and standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use report::cause::{Cause, Limit};
+use report::{Diagnostic, draw};
+
+use super::args::Color;
+
+/// Where results and reports go. Results go to standard output, reports to standard error.
+pub(crate) struct Output {
+    color_reports: bool,
+}
+
+impl Output {
+    pub(crate) fn new(color: Color) -> Output {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color_reports = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => !unwanted && io::stderr().is_terminal(),
+        };
+        Output { color_reports }
+    }
+
+    /// Writes a result. A reader that has gone away is no error: it has all it wanted.
+    pub(crate) fn result(&self, text: &str) -> Result<(), Box<Diagnostic>> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable("standard output", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a report. Where even that fails, the exit code is all that is left to say.
+    pub(crate) fn report(&self, report: &Diagnostic) {
+        let _ = io::stderr().lock().write_all(draw::diagnostic(report, self.color_reports).as_bytes());
+    }
+}
+
+/// A file that could not be written.
+pub(crate) fn unwritable(path: &str, error: &io::Error) -> Box<Diagnostic> {
+    Box::new(Diagnostic::from(Cause::Limit(Limit::Output { path: path.to_owned(), error: error.to_string() })))
+}

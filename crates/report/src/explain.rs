@@ -1,0 +1,128 @@
+//! The long form of each code. One page each, in Markdown, in the folder `explain`.
+
+use core::fmt::Write;
+
+/// A page of the catalogue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// The code as reports write it.
+    pub name: &'static str,
+    /// The page.
+    pub text: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:literal)*) => {
+        const PAGES: &[Page] = &[$(Page { name: $name, text: include_str!(concat!("../explain/", $name, ".md")) },)*];
+    };
+}
+
+catalogue! {
+    "0x0A" "0x1A" "0x1E" "0x44" "0x50" "0x7A" "0x7E" "0x7F" "0xB8" "0xBE" "0xC2" "0xC4" "0xC7" "0xC8" "0xC9" "0xCE"
+    "0xD1" "0xD3" "0xD4" "0xF7" "0xFC" "0x139"
+    "K01" "K02" "K03" "K04" "K05" "K06" "K07" "K08" "K09" "K10" "K11" "K12" "K13" "K14" "K15" "K16" "K17" "K18" "K19"
+    "K20" "K21" "K22" "K23" "K24" "K25" "K26" "K27" "K28"
+    "unsupported" "limit" "exit-codes"
+}
+
+impl Page {
+    /// The documented name that follows the code in the heading; empty where there is none.
+    fn title(&self) -> &'static str {
+        self.text
+            .lines()
+            .next()
+            .and_then(|heading| heading.strip_prefix("# ")?.strip_prefix(self.name))
+            .unwrap_or("")
+            .trim()
+    }
+
+    /// The sentence below the heading.
+    fn lead(&self) -> &'static str {
+        self.text.lines().nth(2).unwrap_or("")
+    }
+}
+
+/// All pages: bug checks, findings, and the rest.
+pub fn pages() -> impl Iterator<Item = &'static Page> {
+    PAGES.iter()
+}
+
+/// The page of a code. Case and leading zeros do not matter, and the documented name will do: `0xd1`, `0x000000D1`, `k8`,
+/// `latent-fault` and `DRIVER_IRQL_NOT_LESS_OR_EQUAL` are all found.
+pub fn find(code: &str) -> Option<&'static Page> {
+    let wanted = normal(code);
+    let titled = |page: &Page| !page.title().is_empty() && normal(page.title()) == wanted;
+    pages().find(|page| normal(page.name) == wanted || titled(page))
+}
+
+/// Lower case, without the zeros that lead a number.
+fn normal(code: &str) -> String {
+    let lower = code.trim().to_ascii_lowercase();
+    let (prefix, digits) = match (lower.strip_prefix("0x"), lower.strip_prefix('k')) {
+        (Some(digits), _) => ("0x", digits),
+        (_, Some(digits)) => ("k", digits),
+        _ => return lower,
+    };
+    format!("{prefix}{}", digits.trim_start_matches('0'))
+}
+
+/// One line a page.
+pub fn list() -> String {
+    let mut list = String::new();
+    for page in pages() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(list, "{:<12} {}", page.name, page.lead());
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use nt_types::BugCheckCode;
+
+    use super::{find, pages};
+    use crate::finding::Finding;
+
+    #[test]
+    fn each_finding_has_a_page_under_its_name() {
+        for finding in Finding::ALL {
+            let page = find(finding.id()).unwrap_or_else(|| panic!("{} has no page", finding.id()));
+            assert_eq!(page.title(), finding.name());
+            assert_eq!(find(finding.name()), Some(page));
+        }
+    }
+
+    #[test]
+    fn each_bug_check_page_bears_the_documented_name() {
+        for page in pages().filter(|page| page.name.starts_with("0x")) {
+            let number = u32::from_str_radix(&page.name[2..], 16).expect("a hexadecimal number");
+            assert_eq!(BugCheckCode(number).name(), Some(page.title()));
+            assert_eq!(BugCheckCode(number).to_string(), page.name);
+        }
+    }
+
+    #[test]
+    fn each_page_has_all_its_parts() {
+        for page in pages() {
+            assert!(page.lead().ends_with('.'), "{}: the lead is a sentence", page.name);
+            for part in ["## Cause", "## Documentation"] {
+                assert!(page.text.contains(part), "{} lacks {part}", page.name);
+            }
+            let long_form = page.name != "exit-codes";
+            assert_eq!(page.text.contains("## Minimal "), long_form, "{}: minimal driver", page.name);
+            assert_eq!(page.text.contains("## Repair"), long_form, "{}: repair", page.name);
+        }
+    }
+
+    #[test]
+    fn codes_are_found_however_they_are_written() {
+        for (written, name) in
+            [("0xd1", "0xD1"), ("0x000000D1", "0xD1"), ("0xa", "0x0A"), ("k8", "K08"), (" K08 ", "K08")]
+        {
+            assert_eq!(find(written).map(|page| page.name), Some(name), "{written}");
+        }
+        assert_eq!(find("driver_irql_not_less_or_equal").map(|page| page.name), Some("0xD1"));
+        assert_eq!(find("0xdead"), None);
+        assert_eq!(find(""), None);
+    }
+}

@@ -1,0 +1,18 @@
+//! Tables: the image page by page, and the summary of a run.
+
+mod map;
+mod summary;
+
+pub use map::{Map, Run, Totals};
+pub use summary::{Sample, SectionUse, Summary};
+
+/// `28.0 KiB`, for people; machines get bytes.
+fn kib(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / 1024;
+    format!("{}.{} KiB", tenths / 10, tenths % 10)
+}
+
+/// Pages in bytes.
+pub(crate) fn bytes(pages: u64) -> u64 {
+    pages.saturating_mul(nt_types::PAGE_SIZE)
+}

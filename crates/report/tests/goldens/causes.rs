@@ -1,0 +1,344 @@
+//! One report for each cause of the catalogue.
+
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+use report::Diagnostic;
+use report::cause::{
+    Access, Callback, Cause, Exception, Fault, Hardware, Holder, Home, InPageReason, Input, IrqlMisuse, Layout,
+    LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging, PoolMisuse, Refusal,
+    RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
+};
+
+use crate::fixture::place;
+
+const KERNEL: Va = Va(0xffff_f800_0012_3000);
+const DRIVER: Va = Va(0xffff_f800_1000_5040);
+const POOL: Va = Va(0xffff_8000_0001_2340);
+const TAG: Tag = Tag(*b"Ser1");
+
+/// All of them.
+pub(crate) fn causes() -> Vec<Diagnostic> {
+    [memory(), paging(), refused(), irql(), objects(), requests(), unload(), exceptions(), pool(), rest()].concat()
+}
+
+/// A report that ends in this bug check.
+fn stops(code: BugCheckCode, first: u64, cause: Cause) -> Diagnostic {
+    Diagnostic { bug_check: Some(BugCheck { code, parameters: [first, 2, 0, KERNEL.0] }), ..Diagnostic::from(cause) }
+}
+
+fn fault(access: Access, irql: Irql, target: Target, service: Option<&str>) -> Cause {
+    let service = service.map(str::to_owned);
+    Cause::Memory(Memory::Fault(Fault { address: DRIVER, access, irql, target, service, latent: false }))
+}
+
+fn section(name: &str, state: PageState, overridden: bool) -> Target {
+    Target::Section { image: "serial.sys".into(), section: name.into(), state, overridden }
+}
+
+fn home() -> Home {
+    Home::Section { image: "serial.sys".into(), section: "PAGEDATA".into() }
+}
+
+fn memory() -> Vec<Diagnostic> {
+    let (passive, dispatch) = (Irql::PASSIVE, Irql::DISPATCH);
+    let out = |name| section(name, PageState::PagedOut, false);
+    let stop = |code, cause| stops(code, DRIVER.0, cause);
+    let latent = Fault {
+        address: DRIVER,
+        access: Access::Execute,
+        irql: dispatch,
+        target: section("PAGESER", PageState::Resident, false),
+        service: None,
+        latent: true,
+    };
+    vec![
+        stop(BugCheckCode::DRIVER_IRQL_NOT_LESS_OR_EQUAL, fault(Access::Write, dispatch, out("PAGEDATA"), None)),
+        stop(
+            BugCheckCode::DRIVER_IRQL_NOT_LESS_OR_EQUAL,
+            fault(Access::Execute, Irql::new(5), section(".text", PageState::PagedOut, true), None),
+        ),
+        stop(
+            BugCheckCode::DRIVER_PORTION_MUST_BE_NONPAGED,
+            fault(Access::Read, dispatch, out("PAGEDATA"), Some("KeSetTimer")),
+        ),
+        stop(
+            BugCheckCode::SYSTEM_SCAN_AT_RAISED_IRQL_CAUGHT_IMPROPER_DRIVER_UNLOAD,
+            fault(Access::Read, dispatch, Target::Unloaded { image: "serial.sys".into() }, Some("KeSetTimer")),
+        ),
+        stop(
+            BugCheckCode::IRQL_NOT_LESS_OR_EQUAL,
+            fault(Access::Write, dispatch, Target::PagedPool(TAG), Some("KeSetEvent")),
+        ),
+        stop(
+            BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA,
+            fault(Access::Execute, passive, section("INIT", PageState::Discarded, false), None),
+        ),
+        stop(BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA, fault(Access::Read, passive, Target::Null, None)),
+        stop(BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA, fault(Access::Read, passive, Target::FreedPool(TAG), None)),
+        stop(
+            BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA,
+            fault(Access::Read, passive, Target::Handle { section: "PAGESER".into() }, None),
+        ),
+        stop(
+            BugCheckCode::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
+            fault(Access::Execute, passive, Target::Unloaded { image: "serial.sys".into() }, None),
+        ),
+        stop(
+            BugCheckCode::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
+            fault(Access::Write, passive, section(".rdata", PageState::Resident, false), None),
+        ),
+        stop(
+            BugCheckCode::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+            fault(Access::Execute, passive, section(".data", PageState::Resident, false), None),
+        ),
+        stop(BugCheckCode::DRIVER_IRQL_NOT_LESS_OR_EQUAL, Cause::Memory(Memory::Fault(latent))),
+        Diagnostic::from(Cause::Memory(Memory::InitUse { section: "INIT".into(), access: Access::Read })),
+        stop(
+            BugCheckCode::KERNEL_DATA_INPAGE_ERROR,
+            Cause::Memory(Memory::InPage { address: DRIVER, reason: InPageReason::Injected(NtStatus(0xc000_009c)) }),
+        ),
+        stop(
+            BugCheckCode::KERNEL_DATA_INPAGE_ERROR,
+            Cause::Memory(Memory::InPage { address: DRIVER, reason: InPageReason::NoFrames { frames: 64 } }),
+        ),
+        stop(
+            BugCheckCode::MEMORY_MANAGEMENT,
+            Cause::Memory(Memory::PagingFileCorrupt { offset: 0x3000, found: 0x1234, expected: 0xcafe_f00d }),
+        ),
+    ]
+}
+
+fn paging() -> Vec<Diagnostic> {
+    let pageser = || "PAGESER".to_owned();
+    let routine = || "MmPageEntireDriver".to_owned();
+    let above = Paging::AboveApc { routine: "MmLockPagableSectionByHandle".into(), irql: Irql::DISPATCH };
+    let reads = Requests { count: 2, kind: Some(RequestKind::Read) };
+    let causes = [
+        above.clone(),
+        Paging::LockNonpageable { section: ".text".into(), thunk_to: Some(pageser()) },
+        Paging::LockNonpageable { section: ".data".into(), thunk_to: None },
+        Paging::PageEntireWithInterrupt { vector: 0x34, routine: place(".text", 0x1200, "SerialIsr", 0) },
+        Paging::ResetWithInterrupt { vector: 0x34, overridden: true },
+        Paging::ResetWithInterrupt { vector: 0x34, overridden: false },
+        Paging::ForeignLock {
+            operation: Operation::Unlock,
+            caller: "upper.sys".into(),
+            owner: "serial.sys".into(),
+            section: pageser(),
+        },
+        Paging::HandleDereferenced { handle: POOL, section: pageser() },
+        Paging::UnlockWithRequests { section: pageser(), count: 0, outstanding: reads },
+        Paging::UnlockWithRequests { section: pageser(), count: 1, outstanding: Requests { count: 1, kind: None } },
+        Paging::RepeatLockByAddress { section: pageser(), times: 2 },
+        Paging::PageEntireRace { opener: 1 },
+        Paging::LockOfInit { section: "INIT".into(), count: 1 },
+        Paging::NoModule { routine: routine(), address: POOL, system: false },
+        Paging::NoModule { routine: routine(), address: KERNEL, system: true },
+    ];
+    let verified = stops(BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, 0x0002_0019, Cause::Paging(above));
+    causes.map(|cause| Diagnostic::from(Cause::Paging(cause))).into_iter().chain([verified]).collect()
+}
+
+fn refused() -> Vec<Diagnostic> {
+    let section = || "PAGESER".to_owned();
+    let image = || "serial.sys".to_owned();
+    let lock = |value, reason| ("MmLockPagableDataSection", Operation::Lock, value, 0x1234, reason);
+    let unlock = |reason| ("MmUnlockPagableImageSection", Operation::Unlock, POOL, 0x1010, reason);
+    let cases = [
+        lock(POOL, Refusal::NoModule),
+        lock(DRIVER, Refusal::NoSection { image: image() }),
+        lock(DRIVER, Refusal::Discarded { section: "INIT".into() }),
+        ("MmLockPagableSectionByHandle", Operation::Lock, Va::NULL, 0x1234, Refusal::UnknownHandle),
+        unlock(Refusal::UnknownHandle),
+        unlock(Refusal::StaleHandle { image: image(), section: section() }),
+        unlock(Refusal::CountZero { section: section(), locking: false }),
+        unlock(Refusal::CountZero { section: section(), locking: true }),
+        lock(DRIVER, Refusal::CountOverflow { section: section(), limit: 5 }),
+    ];
+    let report = |(routine, operation, value, subtype, reason): (&str, _, _, _, _)| {
+        let cause = Paging::Refused { routine: routine.into(), operation, value, reason };
+        stops(BugCheckCode::MEMORY_MANAGEMENT, subtype, Cause::Paging(cause))
+    };
+    cases.map(report).to_vec()
+}
+
+fn irql() -> Vec<Diagnostic> {
+    let dispatch = Irql::DISPATCH;
+    let causes = [
+        IrqlMisuse::RaiseInPageable {
+            section: "PAGE".into(),
+            routine: Some("KeAcquireSpinLockRaiseToDpc".into()),
+            to: dispatch,
+        },
+        IrqlMisuse::RaiseInPageable { section: "PAGE".into(), routine: None, to: dispatch },
+        IrqlMisuse::WaitTrue { routine: "KeSetEvent".into(), section: "PAGE".into() },
+        IrqlMisuse::OutOfRange {
+            routine: "ZwCreateFile".into(),
+            irql: dispatch,
+            lowest: Irql::PASSIVE,
+            highest: Irql::PASSIVE,
+        },
+        IrqlMisuse::OutOfRange {
+            routine: "KeSetEvent".into(),
+            irql: Irql::new(5),
+            lowest: Irql::PASSIVE,
+            highest: dispatch,
+        },
+        IrqlMisuse::WrongDirection { routine: "KeLowerIrql".into(), from: Irql::PASSIVE, to: dispatch },
+        IrqlMisuse::AcquiredTwice { object: ObjectKind::SpinLock },
+        IrqlMisuse::NotHeld { object: ObjectKind::FastMutex },
+    ];
+    let returned = IrqlMisuse::NotRestored { callback: Callback::Dpc, expected: dispatch, found: Irql::PASSIVE };
+    let wait = IrqlMisuse::Wait { routine: "KeWaitForSingleObject".into(), irql: dispatch };
+    let fatal = [
+        stops(BugCheckCode::IRQL_UNEXPECTED_VALUE, 0x0200_0000, Cause::Irql(returned)),
+        stops(BugCheckCode::ATTEMPTED_SWITCH_FROM_DPC, POOL.0, Cause::Irql(wait)),
+    ];
+    causes.map(|cause| Diagnostic::from(Cause::Irql(cause))).into_iter().chain(fatal).collect()
+}
+
+fn objects() -> Vec<Diagnostic> {
+    let object = ObjectKind::Timer;
+    let pageable = ObjectMisuse::Pageable { object, address: DRIVER, home: home() };
+    let causes = [
+        pageable.clone(),
+        ObjectMisuse::Isr { section: "PAGEISR".into(), locked: true },
+        ObjectMisuse::Dpc { section: "PAGEDPC".into(), locked: false },
+        ObjectMisuse::Dpc { section: "PAGEDPC".into(), locked: true },
+        ObjectMisuse::Completion { section: "PAGE".into() },
+        ObjectMisuse::WorkItem { address: POOL, home: Home::PagedPool(TAG) },
+        ObjectMisuse::PagingPath { function: RequestKind::Read, section: "PAGE".into() },
+        ObjectMisuse::PowerPageableNotInherited,
+        ObjectMisuse::NotInitialised { object: ObjectKind::Event, address: POOL },
+    ];
+    let going = ObjectMisuse::GoingAway { object, address: POOL, home: Home::NonpagedPool(TAG) };
+    let fatal = [
+        stops(BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, 0xe1, Cause::Object(pageable)),
+        stops(BugCheckCode::TIMER_OR_DPC_INVALID, 0, Cause::Object(going)),
+    ];
+    causes.map(|cause| Diagnostic::from(Cause::Object(cause))).into_iter().chain(fatal).collect()
+}
+
+fn requests() -> Vec<Diagnostic> {
+    let (irp, function) = (POOL, RequestKind::Read);
+    let causes = [
+        RequestMisuse::PendingMismatch { irp, function, marked: true },
+        RequestMisuse::PendingMismatch { irp, function, marked: false },
+        RequestMisuse::NeverCompleted { irp, function },
+        RequestMisuse::CancelRoutineSet { irp, function },
+        RequestMisuse::NoStackLocation { irp, function },
+        RequestMisuse::Rule { number: 0x20e },
+    ];
+    let twice = Cause::Request(RequestMisuse::CompletedTwice { irp, function });
+    let fatal = stops(BugCheckCode::MULTIPLE_IRP_COMPLETE_REQUESTS, irp.0, twice);
+    causes.map(|cause| Diagnostic::from(Cause::Request(cause))).into_iter().chain([fatal]).collect()
+}
+
+fn unload() -> Vec<Diagnostic> {
+    let holder = |step| Holder { at: place(".text", 0x2c18, "SerialOpen", 0x58), step };
+    let causes = [
+        UnloadMisuse::Locks {
+            section: "PAGESER".into(),
+            count: 2,
+            holders: vec![holder(1200), holder(3400)],
+            pages: 3,
+            entry_failed: false,
+        },
+        UnloadMisuse::Locks {
+            section: "PAGESER".into(),
+            count: 1,
+            holders: vec![holder(7)],
+            pages: 1,
+            entry_failed: true,
+        },
+        UnloadMisuse::DuringCall { routine: "MmLockPagableDataSection".into(), section: Some("PAGESER".into()) },
+        UnloadMisuse::PoolLeak { tag: TAG, blocks: 10, bytes: 640, holders: (0..10).map(holder).collect() },
+        UnloadMisuse::Left { object: LeftBehind::SymbolicLink, name: Some(r"\DosDevices\COM1".into()) },
+        UnloadMisuse::Left { object: LeftBehind::Object(ObjectKind::Timer), name: None },
+    ];
+    causes.map(|cause| Diagnostic::from(Cause::Unload(cause))).to_vec()
+}
+
+fn exceptions() -> Vec<Diagnostic> {
+    let code = NtStatus(0xc000_0005);
+    let case = |number, cause| stops(number, u64::from(code.0), Cause::Exception(cause));
+    vec![
+        case(
+            BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED,
+            Exception::Unhandled { code, address: Some(POOL), thread: ThreadKind::Service },
+        ),
+        case(
+            BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+            Exception::Unhandled { code: NtStatus(0xc000_0094), address: None, thread: ThreadKind::System },
+        ),
+        case(BugCheckCode::UNEXPECTED_KERNEL_MODE_TRAP, Exception::Trap { vector: 8, stack_overflow: true }),
+        case(BugCheckCode::UNEXPECTED_KERNEL_MODE_TRAP, Exception::Trap { vector: 0, stack_overflow: false }),
+        case(BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE, Exception::FastFail { code: 3 }),
+        case(
+            BugCheckCode::DRIVER_OVERRAN_STACK_BUFFER,
+            Exception::StackCookie { found: 0, expected: 0x2b99_2ddf_a232 },
+        ),
+        case(BugCheckCode(0x1234_5678), Exception::Requested),
+        case(BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED, Exception::Assertion),
+        case(BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED, Exception::Breakpoint { poison: false }),
+        case(BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED, Exception::Breakpoint { poison: true }),
+    ]
+}
+
+fn pool() -> Vec<Diagnostic> {
+    let address = POOL;
+    let causes = [
+        PoolMisuse::FreedTwice { address, tag: TAG },
+        PoolMisuse::NotPool { address, home: Some(Home::Stack) },
+        PoolMisuse::WrongTag { address, passed: TAG, actual: Tag(*b"\x00\xff2z") },
+        PoolMisuse::Overrun { address, tag: TAG, bytes: 1 },
+        PoolMisuse::BadArgument { routine: "ExAllocatePool2".into(), argument: 2, value: 0 },
+    ];
+    let above = PoolMisuse::AboveIrql { routine: "ExAllocatePool2".into(), paged: true, irql: Irql::DISPATCH };
+    let fatal = causes.map(|cause| stops(BugCheckCode::BAD_POOL_CALLER, 7, Cause::Pool(cause)));
+    fatal.into_iter().chain([Diagnostic::from(Cause::Pool(above))]).collect()
+}
+
+fn rest() -> Vec<Diagnostic> {
+    let routine = || "ExAllocatePool2".to_owned();
+    let path = || "pagefile.bin".to_owned();
+    let error = || "no space left on device".to_owned();
+    let causes = [
+        Cause::Layout(Layout::PageableNowhere { section: "PAGE".into(), bytes: 600, alignment: 0x80 }),
+        Cause::Layout(Layout::SuspiciousName { section: "page".into() }),
+        Cause::Layout(Layout::MixedSection { section: "PAGE".into() }),
+        Cause::Layout(Layout::ProhibitedImport { routine: "MmLockPagableDataSection".into() }),
+        Cause::Layout(Layout::SmallPageable { code: true, bytes: 300 }),
+        Cause::Unsupported(Unsupported::Export { module: "ntoskrnl.exe".into(), export: "ZwCreateSection".into() }),
+        Cause::Unsupported(Unsupported::Parameter { routine: routine(), parameter: "Flags", value: 0x4000 }),
+        Cause::Unsupported(Unsupported::Instruction { bytes: vec![0x0f, 0x01, 0xd0] }),
+        Cause::Unsupported(Unsupported::Hardware { place: Hardware::Port(0x3f8), write: None }),
+        Cause::Unsupported(Unsupported::Hardware { place: Hardware::Msr(0x1a0), write: Some(1) }),
+        Cause::Unsupported(Unsupported::Hardware { place: Hardware::Memory(0xfee0_0000), write: None }),
+        Cause::Unsupported(Unsupported::Hardware { place: Hardware::ControlRegister(4), write: Some(0) }),
+        Cause::Unsupported(Unsupported::Image { feature: "TLS callbacks".into() }),
+        Cause::Limit(Limit::Steps { steps: 1_000_000 }),
+        Cause::Limit(Limit::Frames { frames: 64, fixed: 64 }),
+        Cause::Limit(Limit::Deadlock { threads: 2 }),
+        Cause::Limit(Limit::PagingFile { path: path(), error: error() }),
+        Cause::Limit(Limit::Output { path: "log.txt".into(), error: error() }),
+        Cause::Input(Input::Arguments { problem: "`--seed` needs a number".into() }),
+        Cause::Input(Input::Unreadable { role: "driver", path: "a.sys".into(), error: "no such file".into() }),
+        Cause::Input(Input::NotLoadable { path: "a.sys".into(), reason: "the image has no sections".into() }),
+        Cause::Input(Input::Malformed {
+            role: "scenario",
+            path: "a.toml".into(),
+            line: Some(3),
+            column: Some(1),
+            text: Some("  raed = 1".into()),
+            problem: "unknown field `raed`".into(),
+        }),
+        Cause::Input(Input::Expectation {
+            step: 3,
+            expected: "status STATUS_SUCCESS".into(),
+            found: "STATUS_CANCELLED".into(),
+        }),
+        Cause::Input(Input::UnknownName { role: "code", name: "K99".into(), known: vec!["K01".into(), "K02".into()] }),
+        Cause::OwnBug { invariant: "a page is both resident and out".into() },
+    ];
+    causes.map(Diagnostic::from).to_vec()
+}
