@@ -64,10 +64,14 @@ pub struct FrameRegister {
     pub offset: u8,
 }
 
-/// The epilogs of a function (version 2). All have the same size.
+/// The epilogs of a function (version 2; format as LLVM's commit "Win x64 Unwind V2: Support dumping UOP_Epilog" states it).
+///
+/// An epilog starts where the fixed allocation is released and saved registers are restored: nothing but the pops that
+/// undo the pushes of the prolog, in the order of [`UnwindInfo::codes`], and the final return or jump belong to it. All
+/// epilogs of a function have the same size.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Epilogs {
-    /// Bytes of each.
+    /// Bytes of each, up to the first byte of the final return or jump at least.
     pub size: u8,
     /// Where each starts, in bytes before the end of the function.
     pub starts: Vec<u16>,

@@ -80,6 +80,7 @@ pub(super) fn read(image: &Image, file: &[u8]) -> Result<Contents, PdbError> {
     if !file.starts_with(MAGIC) {
         return Err(PdbError::NotPdb);
     }
+    check_length(file)?;
     let mut pdb = PDB::open(BoundedSource::new(file, ROUNDS))?;
     let info = pdb.pdb_information()?;
     let modules = pdb.debug_information()?;
@@ -93,6 +94,14 @@ pub(super) fn read(image: &Image, file: &[u8]) -> Result<Contents, PdbError> {
         reader.add_module(&mut pdb, &module)?;
     }
     Ok(reader.contents)
+}
+
+/// The header counts the pages of the file; a file with fewer is cut off, even where nothing of interest is missing.
+fn check_length(file: &[u8]) -> Result<(), PdbError> {
+    let mut fields = Fields(&file[MAGIC.len()..]);
+    let (page_size, _free_map, pages) = (fields.u32(), fields.u32(), fields.u32());
+    let size = u64::from(page_size.unwrap_or(0)) * u64::from(pages.unwrap_or(0));
+    if size == 0 || size > file.len() as u64 { Err(malformed("the file")) } else { Ok(()) }
 }
 
 type Pdb<'a> = PDB<'a, BoundedSource<'a>>;

@@ -1,14 +1,14 @@
 //! Whole images, printed and compared. `BLESS=1` writes what is printed instead.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
 use driver_image::Image;
 
+use crate::support;
+
 fn compare(name: &str, image: &Image) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/golden").join(name);
     let printed = support::dump(image);
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, &printed).expect("the golden file can be written");

@@ -1,14 +1,14 @@
 //! Every image of the folder that `NONPAGED_DRIVERS` names parses, maps and decodes, or says clearly why not.
-#![expect(clippy::print_stderr, reason = "a skipped or partial test says so")]
 
 use std::fs;
 use std::path::PathBuf;
 
 use driver_image::pageability::{DiscardMode, PageClass, page_map};
-use driver_image::unwind::{UnwindInfo, find_function, primary_function};
-use driver_image::{Directory, Image, ImageError};
-use nt_types::Va;
+use driver_image::unwind::{UnwindInfo, UnwindOperation, find_function, primary_function};
+use driver_image::{Directory, Image, ImageError, ReadImage};
+use nt_types::{Rva, Va};
 
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn images() -> Vec<PathBuf> {
     let Some(folder) = std::env::var_os("NONPAGED_DRIVERS") else {
         eprintln!("skipped: NONPAGED_DRIVERS names no folder of drivers");
@@ -21,7 +21,8 @@ fn images() -> Vec<PathBuf> {
     paths
 }
 
-/// Runs `check` on every image, prints what failed, and returns how many did not.
+/// Runs `check` on every image and prints what failed.
+#[expect(clippy::print_stderr, reason = "what failed is for people to judge")]
 fn count_good(what: &str, check: impl Fn(&Image) -> Result<(), ImageError>) {
     let paths = images();
     let failures: Vec<String> = paths
@@ -61,6 +62,38 @@ fn unwind_data_decodes_and_is_found() {
             UnwindInfo::read(&mut reader, function.unwind_info)?;
             primary_function(&mut reader, function)?;
             assert_eq!(find_function(&mut reader, table, function.begin)?, Some(function));
+        }
+        Ok(())
+    });
+}
+
+/// The code between the start of an epilog and its return or jump.
+fn is_epilog(info: &UnwindInfo, code: &[u8]) -> bool {
+    let mut rest = code;
+    for code in &info.codes {
+        if let UnwindOperation::Push { register } = code.operation {
+            let pop = [0x41, 0x58 + register % 8];
+            let pop = if register < 8 { &pop[1..] } else { &pop[..] };
+            let Some(after) = rest.strip_prefix(pop) else { return false };
+            rest = after;
+        }
+    }
+    matches!(rest, [0xc2 | 0xc3 | 0xe9 | 0xeb | 0xff, ..] | [0xf3, 0xc3, ..] | [0x48..=0x4f, 0xff, ..])
+}
+
+#[test]
+fn epilogs_of_version_2_pop_what_the_prolog_pushed() {
+    count_good("epilogs", |image| {
+        let mut reader = image.clone();
+        for function in image.functions()? {
+            let info = UnwindInfo::read(&mut reader, function.unwind_info)?;
+            for start in info.epilogs.iter().flat_map(|epilogs| &epilogs.starts) {
+                let at = Rva(function.end.0 - u32::from(*start));
+                let mut code = [0; 32];
+                reader.read(at, &mut code)?;
+                assert!(is_epilog(&info, &code), "at {at}: {code:02x?} in {info:?}");
+                assert_eq!(info.offset_in_epilog(function, at), Some(0));
+            }
         }
         Ok(())
     });

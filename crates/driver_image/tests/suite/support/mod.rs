@@ -40,7 +40,7 @@ pub(crate) fn full_image(alignment: u32) -> PeBuilder {
     builder.section("PAGE", PAGEABLE, &[0xc3; 0x1100]);
     let kernel = [import("IoCreateDevice"), import("MmLockPagableDataSection"), ImportedSymbol::Ordinal(9)];
     builder.imports(&[("ntoskrnl.exe", &kernel), ("hal.dll", &[import("HalGetInterruptVector")])]);
-    builder.exports("full.sys", &[("Exported", text), ("Middle", Rva(text.0 + 0x100)), ("Variable", data)]);
+    builder.exports("full.sys", &[("Exported", text), ("Handled", Rva(text.0 + 0x200)), ("Variable", data)]);
     let init = builder.section("INIT", INIT, &[0xc3; 0x900]);
     builder.entry_point(init);
     let resources = resource::version_resource(builder.next_rva());
@@ -110,6 +110,8 @@ pub(crate) fn exercise(file: &[u8]) -> Result<(), ImageError> {
     image.version()?;
     image.pdb_reference()?;
     let symbols = Symbols::from_exports(&image)?;
-    image.sections().iter().for_each(|section| drop(symbols.symbolize(section.rva)));
+    for section in image.sections() {
+        symbols.symbolize(section.rva);
+    }
     Ok(())
 }
