@@ -11,7 +11,12 @@
 
 // lld sorts sections by name, except that discardable ones go last. An INIT that is declared discardable before any
 // function is put into it therefore ends the image, which is where the loader can give its pages back (R54).
-__asm__(".section INIT,\"xrD\"\n");
+#ifdef INIT_NOT_LAST
+#define INIT_SECTION ".section INIT,\"xr\"\n"
+#else
+#define INIT_SECTION ".section INIT,\"xrD\"\n"
+#endif
+__asm__(INIT_SECTION);
 
 // Stands for the code that a real driver has in this place. It makes a section longer than two pages, so that a lock
 // covers several, and it moves the functions before and after it to different pages.
@@ -21,8 +26,12 @@ __asm__(".section INIT,\"xrD\"\n");
         __asm__(".fill " #bytes ", 1, 0xCC");                                                       \
     }
 
-// Makes sure that a function stays one: `alloc_text` places functions, not the copies that the compiler inlines (R33).
-#define NOINLINE __declspec(noinline)
+// An array that is zero implicitly: no bytes in the file, only a virtual size (R35, R44). Microsoft's compiler does this
+// for `bss_seg`; clang would write the zeros out.
+#define BSS_ARRAY(type, name, count, section_name, bytes)                                           \
+    extern type name[count];                                                                        \
+    _Static_assert(sizeof(name) == (bytes), #name);                                                 \
+    __asm__(".section " section_name ",\"bw\"\n.balign 16\n.globl " #name "\n" #name ": .zero " #bytes "\n");
 
 #define TAG(a, b, c, d) ((ULONG)(a) | (ULONG)(b) << 8 | (ULONG)(c) << 16 | (ULONG)(d) << 24)
 

@@ -31,6 +31,11 @@ const COMPILE: &[&str] = &[
     "-mno-red-zone",
     "-fno-builtin",
     "-ffunction-sections",
+    // Only what the source calls inline is inlined, or functions would leave the section that `alloc_text` names.
+    "-fno-inline-functions",
+    // Loops stay loops: the machine code is meant to be read beside the source.
+    "-fno-vectorize",
+    "-fno-slp-vectorize",
     "-fasynchronous-unwind-tables",
     "-fasync-exceptions",
     // Names of functions and lines, without the types of ntddk.h: a tenth of the size.
