@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::extents::Extents;
+use crate::page_pool::Pages;
 
 /// The bytes of one page.
 pub(crate) type Page = [u8; 4096];
@@ -37,7 +38,7 @@ impl Place {
 /// Pages that no machine may change any more.
 #[derive(Clone)]
 struct Layer {
-    pages: Arc<Vec<Box<Page>>>,
+    pages: Arc<Pages>,
     /// How many of them are the page of a frame of this machine.
     live: u32,
 }
@@ -46,7 +47,7 @@ struct Layer {
 pub(crate) struct Frames {
     layers: [Option<Layer>; LAYERS],
     /// The layer that only this machine sees and writes.
-    own: Vec<Box<Page>>,
+    own: Pages,
     /// The number that `own` has, and keeps when it is frozen: so freezing moves no page.
     own_layer: u8,
     /// Indices in `own` that no frame uses.
@@ -63,7 +64,7 @@ impl Frames {
     pub(crate) fn new(limit: u32) -> Frames {
         Frames {
             layers: [const { None }; LAYERS],
-            own: Vec::new(),
+            own: Pages::new(),
             own_layer: 0,
             spare: Vec::new(),
             place: Vec::new(),
@@ -135,10 +136,10 @@ impl Frames {
     #[inline]
     pub(crate) fn at(&self, place: Place) -> &Page {
         if place.layer() == self.own_layer {
-            return &self.own[place.index()];
+            return &self.own.pages[place.index()];
         }
         match &self.layers[usize::from(place.layer()) % LAYERS] {
-            Some(layer) => &layer.pages[place.index()],
+            Some(layer) => &layer.pages.pages[place.index()],
             None => &ZERO,
         }
     }
@@ -147,7 +148,7 @@ impl Frames {
     #[inline]
     pub(crate) fn at_mut(&mut self, place: Place) -> &mut Page {
         debug_assert_eq!(place.layer(), self.own_layer);
-        &mut self.own[place.index()]
+        &mut self.own.pages[place.index()]
     }
 
     /// The page of a frame; zeros where there is none.
@@ -172,7 +173,7 @@ impl Frames {
             return false;
         }
         if let Some(layer) = self.layers[usize::from(place.layer())].clone() {
-            self.give_page(frame, &layer.pages[place.index()]);
+            self.give_page(frame, &layer.pages.pages[place.index()]);
             self.lose(place.layer());
         }
         true
@@ -191,9 +192,9 @@ impl Frames {
             }
         } else if from.0.layer() != self.own_layer {
             let layer = self.layers[usize::from(from.0.layer())].as_ref();
-            let bytes = layer.map_or(&ZERO, |layer| &layer.pages[from.0.index()]);
-            self.own[to.0.index()][target].copy_from_slice(&bytes[source]);
-        } else if let Ok([to_page, from_page]) = self.own.get_disjoint_mut([to.0.index(), from.0.index()]) {
+            let bytes = layer.map_or(&ZERO, |layer| &layer.pages.pages[from.0.index()]);
+            self.own.pages[to.0.index()][target].copy_from_slice(&bytes[source]);
+        } else if let Ok([to_page, from_page]) = self.own.pages.get_disjoint_mut([to.0.index(), from.0.index()]) {
             to_page[target].copy_from_slice(&from_page[source]);
         }
     }
@@ -203,7 +204,7 @@ impl Frames {
         self.freeze();
         Frames {
             layers: self.layers.clone(),
-            own: Vec::new(),
+            own: self.own.empty(),
             own_layer: self.own_layer,
             spare: Vec::new(),
             place: self.place.clone(),
@@ -215,16 +216,17 @@ impl Frames {
     }
 
     fn freeze(&mut self) {
-        if self.own.len() == self.spare.len() {
+        if self.own.pages.len() == self.spare.len() {
             return;
         }
         let next = match self.vacant() {
             Some(next) => next,
             None => self.take_apart_emptiest(),
         };
-        let live = (self.own.len() - self.spare.len()) as u32;
+        let live = (self.own.pages.len() - self.spare.len()) as u32;
         self.spare.clear();
-        let pages = Arc::new(mem::take(&mut self.own));
+        let empty = self.own.empty();
+        let pages = Arc::new(mem::replace(&mut self.own, empty));
         self.layers[usize::from(self.own_layer)] = Some(Layer { pages, live });
         self.own_layer = next;
     }
@@ -251,12 +253,12 @@ impl Frames {
     fn give_page(&mut self, frame: u32, content: &Page) {
         let index = match self.spare.pop() {
             Some(index) => {
-                *self.own[index as usize] = *content;
+                *self.own.pages[index as usize] = *content;
                 index as usize
             }
             None => {
-                self.own.push(Box::new(*content));
-                self.own.len() - 1
+                self.own.push(content);
+                self.own.pages.len() - 1
             }
         };
         if self.place.len() <= frame as usize {

@@ -41,6 +41,7 @@ mod inspect;
 mod mapping;
 mod mmu;
 mod page_in;
+mod page_pool;
 mod paging_file;
 mod pfn;
 mod physical;
@@ -149,7 +150,7 @@ impl Memory {
         Memory {
             config: Arc::clone(&self.config),
             frames,
-            pfns: self.pfns.clone(),
+            pfns: self.pfns.fork(),
             root: self.root,
             tlb: Tlb::new(),
             epoch: self.epoch,
@@ -157,7 +158,7 @@ impl Memory {
             paging: self.paging.clone(),
             eligible: self.eligible.clone(),
             standby: self.standby.clone(),
-            slots: self.slots.clone(),
+            slots: self.slots.fork(),
             reads: self.reads.clone(),
             pressure: self.pressure.clone(),
             hand: self.hand,

@@ -14,37 +14,41 @@ use crate::slots::{CLUSTER, ReadError};
 use crate::tables::EntryAt;
 use crate::types::{Absence, Injection, PageIn, RangePageIn, ReadTicket};
 
-/// A page that a read is to bring in, by number, and the slot where it was when the read began.
-type Wanted = (u64, u32);
+/// A read in progress: of pages that follow one another, in slots that do.
+#[derive(Clone, Copy)]
+struct Read {
+    number: u64,
+    count: u32,
+    /// Where the first page was when the read began.
+    slot: u32,
+}
 
 /// Reads in progress.
 #[derive(Clone, Default)]
 pub(crate) struct Reads {
-    next: u64,
-    pending: BTreeMap<ReadTicket, Vec<Wanted>>,
-    by_page: BTreeMap<u64, ReadTicket>,
+    begun: u64,
+    /// By number of the first page. No page is read twice at a time.
+    pending: BTreeMap<u64, Read>,
 }
 
 impl Reads {
-    fn begin(&mut self, pages: Vec<Wanted>) -> ReadTicket {
-        self.next += 1;
-        let ticket = ReadTicket(self.next);
-        self.by_page.extend(pages.iter().map(|&(page, _)| (page, ticket)));
-        self.pending.insert(ticket, pages);
-        ticket
+    fn begin(&mut self, first_page: u64, slot: u32, count: u32) -> ReadTicket {
+        self.begun += 1;
+        let number = self.begun;
+        self.pending.insert(first_page, Read { number, count, slot });
+        ReadTicket { first_page, number }
     }
 
-    fn end(&mut self, ticket: ReadTicket) -> Vec<Wanted> {
-        let pages = self.pending.remove(&ticket).unwrap_or_default();
-        for (page, _) in &pages {
-            self.by_page.remove(page);
-        }
-        pages
+    fn end(&mut self, ticket: ReadTicket) -> Option<Read> {
+        self.pending.get(&ticket.first_page).filter(|read| read.number == ticket.number)?;
+        self.pending.remove(&ticket.first_page)
     }
 
     /// The read that will bring in this page.
     pub(crate) fn of(&self, page: u64) -> Option<ReadTicket> {
-        self.by_page.get(&page).copied()
+        let (&first_page, read) = self.pending.range(..=page).next_back()?;
+        let ticket = ReadTicket { first_page, number: read.number };
+        (page - first_page < read.count.into()).then_some(ticket)
     }
 }
 
@@ -61,7 +65,7 @@ impl Memory {
         let page = va.page();
         Ok(match (self.reads.of(page), self.pte_of(va).state()) {
             (Some(ticket), _) => PageIn::Shared(ticket),
-            (None, State::PagingFile(slot)) => PageIn::Hard(self.reads.begin(vec![(page, slot)])),
+            (None, State::PagingFile(slot)) => PageIn::Hard(self.reads.begin(page, slot, 1)),
             (None, _) => PageIn::Absent(self.why_absent(va).unwrap_or(Absence::NeverMapped)),
         })
     }
@@ -73,7 +77,7 @@ impl Memory {
     /// There is no frame for one of them (D27).
     pub fn begin_page_in_runs(&mut self, runs: impl IntoIterator<Item = PageRun>) -> Result<RangePageIn, InPageError> {
         let mut begun = RangePageIn::default();
-        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut wanted: Vec<(u64, u32)> = Vec::new();
         for page in runs.into_iter().flat_map(PageRun::pages) {
             let va = Va(page << PAGE_SHIFT);
             if let Some(soft) = self.soft_page_in(va)? {
@@ -85,8 +89,11 @@ impl Memory {
             }
         }
         begun.hard_pages = wanted.len() as u64;
-        let clusters = wanted.chunk_by(|a, b| a.1.checked_add(1) == Some(b.1)).flat_map(|run| run.chunks(CLUSTER));
-        begun.tickets.extend(clusters.map(|cluster| self.reads.begin(cluster.to_vec())));
+        let follows = |a: &(u64, u32), b: &(u64, u32)| a.0 + 1 == b.0 && a.1.checked_add(1) == Some(b.1);
+        for cluster in wanted.chunk_by(follows).flat_map(|run| run.chunks(CLUSTER)) {
+            let (page, slot) = cluster[0];
+            begun.tickets.push(self.reads.begin(page, slot, cluster.len() as u32));
+        }
         begun.tickets.sort_unstable();
         begun.tickets.dedup();
         Ok(begun)
@@ -98,13 +105,24 @@ impl Memory {
     /// # Errors
     /// A page cannot be read, or there is no frame for it. It stays out; the machine must stop (R168).
     pub fn finish(&mut self, ticket: ReadTicket) -> Result<(), InPageError> {
-        let mut wanted = self.reads.end(ticket);
-        wanted.retain(|&(page, slot)| self.pte_of(Va(page << PAGE_SHIFT)).state() == State::PagingFile(slot));
+        let Some(read) = self.reads.end(ticket) else { return Ok(()) };
+        let page = |index: u32| ticket.first_page + u64::from(index);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let follows = |a: &Wanted, b: &Wanted| a.1.checked_add(1) == Some(b.1);
-        let done = wanted.chunk_by(follows).try_for_each(|cluster| self.read_cluster(cluster, &mut buffer));
+        let mut done = Ok(());
+        let mut start = 0;
+        while start < read.count && done.is_ok() {
+            let wanted = |index: &u32| self.is_out(page(*index), read.slot + index);
+            let count = (start..read.count).take_while(wanted).count() as u32;
+            done = self.read_cluster(page(start), read.slot + start, count, &mut buffer);
+            // The page after these is not wanted any more.
+            start += count + 1;
+        }
         self.buffer = buffer;
         done
+    }
+
+    fn is_out(&self, page: u64, slot: u32) -> bool {
+        self.pte_of(Va(page << PAGE_SHIFT)).state() == State::PagingFile(slot)
     }
 
     /// Arranges for the paging file to fail.
@@ -112,18 +130,15 @@ impl Memory {
         self.slots.inject(injection);
     }
 
-    fn read_cluster(&mut self, cluster: &[Wanted], buffer: &mut Vec<u8>) -> Result<(), InPageError> {
-        let (Some(&(first_page, first)), count) = (cluster.first(), cluster.len()) else { return Ok(()) };
-        buffer.resize(count * PAGE_SIZE as usize, 0);
-        self.slots.read(first..first + count as u32, buffer).map_err(|error| {
-            let page = cluster.iter().find(|wanted| wanted.1 == error.slot).map_or(first_page, |wanted| wanted.0);
-            self.in_page_error(page, error)
-        })?;
-        let (pages, _) = buffer.as_chunks();
-        for (&(page, slot), content) in cluster.iter().zip(pages) {
-            self.bring_in(page, slot, content)?;
+    fn read_cluster(&mut self, page: u64, slot: u32, count: u32, buffer: &mut Vec<u8>) -> Result<(), InPageError> {
+        if count == 0 {
+            return Ok(());
         }
-        Ok(())
+        buffer.resize(count as usize * PAGE_SIZE as usize, 0);
+        let read = self.slots.read(slot..slot + count, buffer);
+        read.map_err(|error| self.in_page_error(page + u64::from(error.slot - slot), error))?;
+        let (pages, _) = buffer.as_chunks();
+        (page..).zip(slot..).zip(pages).try_for_each(|((page, slot), content)| self.bring_in(page, slot, content))
     }
 
     fn bring_in(&mut self, page: u64, slot: u32, content: &Page) -> Result<(), InPageError> {

@@ -42,7 +42,6 @@ pub(crate) struct ReadError {
 }
 
 /// All slots of one machine.
-#[derive(Clone)]
 pub(crate) struct Slots {
     file: Arc<PagingFile>,
     slots: CowVec<Slot>,
@@ -70,6 +69,18 @@ impl Slots {
             pages_written: 0,
             read_faults: Vec::new(),
             write_faults: Vec::new(),
+        }
+    }
+
+    /// The slots of a second machine with the same content.
+    pub(crate) fn fork(&mut self) -> Slots {
+        Slots {
+            file: Arc::clone(&self.file),
+            slots: self.slots.fork(),
+            free: self.free.clone(),
+            read_faults: self.read_faults.clone(),
+            write_faults: self.write_faults.clone(),
+            ..*self
         }
     }
 

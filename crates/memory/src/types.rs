@@ -144,9 +144,12 @@ pub enum PageIn {
     Absent(Absence),
 }
 
-/// Names a read in progress. Unique in a machine and its forks' common past.
+/// Names a read in progress. Never used twice in a machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ReadTicket(pub(crate) u64);
+pub struct ReadTicket {
+    pub(crate) first_page: u64,
+    pub(crate) number: u64,
+}
 
 /// What [`Memory::begin_page_in_range`](crate::Memory::begin_page_in_range) did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
