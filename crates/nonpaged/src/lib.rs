@@ -1,4 +1,7 @@
 //! Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 #![forbid(unsafe_code)]
 
+pub mod layout;
+pub mod scenario;
+
 pub use report::ExitCode;

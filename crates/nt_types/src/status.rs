@@ -17,6 +17,11 @@ impl NtStatus {
         let index = NAMES.binary_search_by_key(&self.0, |(value, _)| *value).ok()?;
         NAMES.get(index).map(|(_, name)| *name)
     }
+
+    /// The value of a name such as `STATUS_SUCCESS`, where this table knows it.
+    pub fn from_name(name: &str) -> Option<NtStatus> {
+        NAMES.iter().find(|(_, known)| *known == name).map(|(value, _)| NtStatus(*value))
+    }
 }
 
 impl fmt::Display for NtStatus {

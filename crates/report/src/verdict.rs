@@ -8,6 +8,8 @@ use crate::plural;
 /// Why a run came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
+    /// It never began: the input cannot be used.
+    NotStarted,
     /// The scenario is done and the driver is unloaded.
     Finished,
     /// Windows would have stopped.
@@ -25,6 +27,7 @@ pub enum Ended {
 impl Ended {
     fn phrase(self) -> &'static str {
         match self {
+            Ended::NotStarted => "the run never began",
             Ended::Finished => "the run finished",
             Ended::BugCheck => "stopped at the first bug check",
             Ended::Unsupported => "stopped at something that is not modelled",
@@ -37,6 +40,7 @@ impl Ended {
     /// The word in the JSON form.
     pub fn word(self) -> &'static str {
         match self {
+            Ended::NotStarted => "not_started",
             Ended::Finished => "finished",
             Ended::BugCheck => "bug_check",
             Ended::Unsupported => "unsupported",

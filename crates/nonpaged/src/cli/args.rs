@@ -34,6 +34,17 @@ pub(crate) enum Command {
     Explain(ExplainOptions),
 }
 
+impl Command {
+    /// Is the result, an error included, to be printed as JSON?
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Command::Run(options) => options.json,
+            Command::Map(options) => options.json,
+            Command::Explain(_) => false,
+        }
+    }
+}
+
 /// When to use colour.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Color {

@@ -1,20 +1,27 @@
 //! `nonpaged map`.
 
 use driver_image::pageability::DiscardMode;
+use nonpaged::layout;
 use report::table::Map;
 use report::{ExitCode, json};
 
 use super::args::{Discard, MapOptions};
 use super::output::Output;
-use super::{Outcome, image};
+use super::{Outcome, input};
 
-/// Prints the image page by page.
+/// Prints the image page by page, and what its layout alone shows.
 pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
-    let image = image::load(&options.driver)?;
+    let image = input::image(&options.driver)?;
     let name = options.driver.file_name().unwrap_or_default().to_string_lossy();
     let map = Map::new(&name, &image, options.discard.into());
-    output.result(&if options.json { json::map(&map) } else { map.text() })?;
-    Ok(ExitCode::Clean)
+    let findings = layout::findings(&name, &image);
+    if options.json {
+        output.result(&json::map(&map, &findings))?;
+    } else {
+        output.result(&map.text())?;
+        findings.iter().for_each(|finding| output.report(finding));
+    }
+    Ok(ExitCode::of(&findings))
 }
 
 impl From<Discard> for DiscardMode {

@@ -2,11 +2,13 @@
 
 mod args;
 mod explain;
-mod image;
+mod input;
 mod map;
 mod output;
+mod progress;
 mod run;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::Parser;
@@ -26,16 +28,19 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(cli.color);
-    // A panic is a bug of this program and is reported as one, whatever it leaves behind: the process ends.
-    std::panic::set_hook(Box::new(|_| ()));
-    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&cli.command, &output)));
-    match outcome.unwrap_or_else(|panic| Err(own_bug(panic.as_ref()))) {
+    match guarded(|| dispatch(&cli.command, &output)) {
         Ok(code) => code,
         Err(report) => {
-            output.report(&report);
-            ExitCode::of([&*report])
+            output.failure(&report, cli.command.wants_json());
+            ExitCode::from(&*report)
         }
     }
+}
+
+/// A panic is a bug of this program and is reported as one. What it leaves behind does not matter: the process ends.
+fn guarded(work: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::set_hook(Box::new(|_| ()));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(own_bug(panic.as_ref())))
 }
 
 fn dispatch(command: &Command, output: &Output) -> Outcome {
@@ -53,8 +58,20 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::Usage } else { ExitCode::Clean }
 }
 
-fn own_bug(panic: &(dyn std::any::Any + Send)) -> Box<Diagnostic> {
+fn own_bug(panic: &(dyn Any + Send)) -> Box<Diagnostic> {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let invariant = text.unwrap_or("a panic without a message").to_owned();
     Box::new(Diagnostic::from(Cause::OwnBug { invariant }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_reported_as_a_bug_of_this_program() {
+        let report = guarded(|| panic!("count is {}", 7)).expect_err("it panics");
+        assert_eq!(ExitCode::from(&*report), ExitCode::Internal);
+        assert_eq!(report.title(), "count is 7");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use report::cause::{Cause, Limit};
-use report::{Diagnostic, draw};
+use report::{Diagnostic, Ended, Verdict, draw, json};
 
 use super::args::Color;
 
@@ -32,8 +32,18 @@ impl Output {
         }
     }
 
-    /// Writes a report. Where even that fails, the exit code is all that is left to say.
+    /// Writes why a command could not be done. Where even that fails, the exit code is all that is left to say.
+    pub(crate) fn failure(&self, report: &Diagnostic, as_json: bool) {
+        let reports = std::slice::from_ref(report);
+        let document = || json::run(reports, None, &Verdict::new(Ended::NotStarted, reports));
+        if !as_json || self.result(&document()).is_err() {
+            self.report(report);
+        }
+    }
+
+    /// Writes a report to standard error.
     pub(crate) fn report(&self, report: &Diagnostic) {
+        // There is no third place to say that this failed.
         let _ = io::stderr().lock().write_all(draw::diagnostic(report, self.color_reports).as_bytes());
     }
 }

@@ -141,7 +141,9 @@ impl ObjectMisuse {
             ObjectMisuse::PagingPath { function, section } => {
                 let title = format!("dispatch routine for `{}` in pageable section `{section}`", function.major());
                 Words::finding(Finding::PagingPathPageable, Level::Error, title, PAGING_PATH)
-                    .note("the driver is in the paging path: to bring this routine in, paging may need this very routine")
+                    .note(
+                        "the driver is in the paging path: to bring this routine in, paging may need this very routine",
+                    )
                     .help("move it to a nonpaged section")
             }
             ObjectMisuse::PowerPageableNotInherited => {

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use driver_image::pageability::PageClass;
 
+use super::report::Report;
+use crate::diagnostic::Diagnostic;
 use crate::table;
 
 /// The image page by page.
@@ -22,6 +24,8 @@ pub(super) struct Map {
     runs: Vec<Run>,
     /// Sums over the image.
     totals: Totals,
+    /// What the layout of the image shows.
+    reports: Vec<Report>,
 }
 
 /// Consecutive pages of one state, protection and set of sections.
@@ -65,14 +69,15 @@ struct Totals {
     discarded_bytes: u64,
 }
 
-impl From<&table::Map> for Map {
-    fn from(map: &table::Map) -> Map {
+impl Map {
+    pub(super) fn new(map: &table::Map, reports: &[Diagnostic]) -> Map {
         Map {
             version: super::VERSION,
             image: map.image.clone(),
             section_alignment: map.section_alignment,
             runs: map.runs.iter().map(Run::from).collect(),
             totals: Totals::from(&map.totals),
+            reports: reports.iter().map(Report::from).collect(),
         }
     }
 }

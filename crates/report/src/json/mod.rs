@@ -27,9 +27,9 @@ pub fn run(reports: &[Diagnostic], summary: Option<&Summary>, verdict: &Verdict)
     print(&run::Run::new(reports, summary, verdict))
 }
 
-/// The image page by page.
-pub fn map(map: &Map) -> String {
-    print(&map::Map::from(map))
+/// The image page by page, and what its layout alone shows.
+pub fn map(map: &Map, reports: &[Diagnostic]) -> String {
+    print(&map::Map::new(map, reports))
 }
 
 fn print(value: &impl Serialize) -> String {

@@ -20,7 +20,7 @@ pub(super) struct Run {
     /// What the run did; left out where it never began.
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Summary>,
-    /// `finished`, `bug_check`, `unsupported`, `limit`, `stop_at` or `expectation`.
+    /// `not_started`, `finished`, `bug_check`, `unsupported`, `limit`, `stop_at` or `expectation`.
     ended: &'static str,
     /// Reports of level error.
     errors: usize,

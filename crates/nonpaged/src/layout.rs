@@ -1,0 +1,109 @@
+//! Findings about an image that need no run: K15, K16, K17 and K27 of BEHAVIOUR.md section 10.
+
+use driver_image::pageability::{PageRanges, load_map, section_pages};
+use driver_image::{Image, Section, SectionFlags};
+use nt_types::PAGE_SIZE;
+use report::cause::{Cause, Layout};
+use report::{Diagnostic, Place};
+
+/// What the sections of an image show, in header order; what they show together comes last. `name` is the image's file
+/// name.
+pub fn findings(name: &str, image: &Image) -> Vec<Diagnostic> {
+    let pageable = load_map(image.headers(), image.sections());
+    let alignment = image.headers().section_alignment;
+    let each = image.sections().iter().flat_map(|section| {
+        let layouts = [pageable_nowhere(&pageable, alignment, section), suspicious_name(section), mixed(section)];
+        layouts.into_iter().flatten().map(|layout| in_section(name, section, layout))
+    });
+    let together = [true, false].into_iter().filter_map(|code| small(image.sections(), code));
+    each.chain(together.map(|layout| Diagnostic::from(Cause::Layout(layout)))).collect()
+}
+
+fn in_section(name: &str, section: &Section, layout: Layout) -> Diagnostic {
+    let place =
+        Place { image: name.to_owned(), section: Some(section.name()), rva: section.rva, symbol: None, source: None };
+    Diagnostic { at: Some(place.into()), ..Diagnostic::from(Cause::Layout(layout)) }
+}
+
+/// K15.
+fn pageable_nowhere(pageable: &PageRanges, alignment: u32, section: &Section) -> Option<Layout> {
+    let nowhere = !section_pages(section).any(|page| pageable.contains(page));
+    (section.is_pageable_by_name() && section.span() > 0 && nowhere).then(|| Layout::PageableNowhere {
+        section: section.name(),
+        bytes: section.span(),
+        alignment,
+    })
+}
+
+/// K16 (D3). A name that begins with INIT does what its author meant if the section is flagged discardable.
+fn suspicious_name(section: &Section) -> Option<Layout> {
+    let prefix: [u8; 4] = section.raw_name[..4].try_into().expect("a name has eight bytes");
+    let looks_pageable = prefix.eq_ignore_ascii_case(b"PAGE") && !section.is_pageable_by_name();
+    let discarded = section.is_init() || section.flags.has(SectionFlags::DISCARDABLE);
+    let looks_discarded = prefix.eq_ignore_ascii_case(b"INIT") && !discarded;
+    (looks_pageable || looks_discarded).then(|| Layout::SuspiciousName { section: section.name() })
+}
+
+/// K17.
+fn mixed(section: &Section) -> Option<Layout> {
+    let mixed = section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE);
+    mixed.then(|| Layout::MixedSection { section: section.name() })
+}
+
+/// K27 for code, or for data.
+fn small(sections: &[Section], code: bool) -> Option<Layout> {
+    let of_kind =
+        |section: &&Section| section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE) == code;
+    let bytes: u64 = sections.iter().filter(of_kind).map(|section| u64::from(section.virtual_size)).sum();
+    (1..PAGE_SIZE).contains(&bytes).then_some(Layout::SmallPageable { code, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_image::builder::{CODE, PeBuilder, VARIABLES};
+
+    use super::*;
+
+    /// Codes and titles for an image with these sections.
+    fn found(alignment: u32, sections: &[(&str, SectionFlags, usize)]) -> Vec<String> {
+        let mut builder = PeBuilder::new();
+        builder.layout(alignment, if alignment < 0x1000 { 0x400 } else { 0x1000 });
+        for (name, flags, bytes) in sections {
+            builder.section(name, *flags, &vec![0xc3; *bytes]);
+        }
+        let image = Image::parse(builder.build()).expect("the builder's images are sound");
+        findings("x.sys", &image).iter().map(|report| format!("{}: {}", report.code(), report.title())).collect()
+    }
+
+    #[test]
+    fn ordinary_sections_show_nothing() {
+        let sections =
+            [(".text", CODE, 0x1000), ("PAGE", CODE, 0x1000), ("PAGEDATA", VARIABLES, 0x1000), ("INIT", CODE, 9)];
+        assert_eq!(found(0x1000, &sections), [""; 0]);
+    }
+
+    /// K15, R43(d).
+    #[test]
+    fn a_small_section_in_shared_pages_is_pageable_nowhere() {
+        let sections = [(".text", CODE, 0x200), ("PAGE", CODE, 0x80), (".data", VARIABLES, 0x80)];
+        let title = "K15: section `PAGE` has no page that can leave memory";
+        assert_eq!(found(0x80, &sections), [title, "K27: 128 bytes of pageable code in all"]);
+    }
+
+    /// K16, D3.
+    #[test]
+    fn names_that_miss_their_purpose_are_suspicious() {
+        let discardable = SectionFlags(CODE.0 | SectionFlags::DISCARDABLE);
+        let sections = [("page", CODE, 1), ("Init", CODE, 1), ("INITDATA", CODE, 1), ("INITCODE", discardable, 1)];
+        let title = |name| format!("K16: section name `{name}` has no effect on paging");
+        assert_eq!(found(0x1000, &sections), ["page", "Init", "INITDATA"].map(title));
+    }
+
+    /// K17, K27.
+    #[test]
+    fn code_and_data_in_one_small_section() {
+        let both = SectionFlags(CODE.0 | SectionFlags::WRITE);
+        let titles = ["K17: section `PAGE` is both executable and writable", "K27: 300 bytes of pageable code in all"];
+        assert_eq!(found(0x1000, &[("PAGE", both, 300)]), titles);
+    }
+}

@@ -1,0 +1,274 @@
+//! The file form: what serde reads, and what it means.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::line_of;
+use super::values::{Status, bytes};
+use super::{Action, DEFAULT_HANDLE, DEFAULT_THREAD, Expect, MAX_BYTES, Scenario, ScenarioError, Step, TestCase};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Option<String>,
+    test: Option<Test>,
+    #[serde(default)]
+    steps: Vec<Spanned<RawStep>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    driver: String,
+    #[serde(default = "run")]
+    command: String,
+    #[serde(default)]
+    arguments: Vec<String>,
+    expect_error: Option<String>,
+}
+
+fn run() -> String {
+    "run".to_owned()
+}
+
+/// A step as it is written: exactly one of the verbs, and the fields that go with any.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStep {
+    start: Option<Nothing>,
+    stop: Option<Nothing>,
+    remove: Option<Nothing>,
+    unload: Option<Nothing>,
+    open: Option<Open>,
+    close: Option<Close>,
+    read: Option<Read>,
+    write: Option<Write>,
+    ioctl: Option<Ioctl>,
+    cancel: Option<Reference>,
+    wait: Option<Reference>,
+    wait_ms: Option<u64>,
+    interrupt: Option<Interrupt>,
+    receive: Option<Bytes>,
+    trim: Option<Trim>,
+    fail_page_in: Option<FailPageIn>,
+    check: Option<Nothing>,
+
+    thread: Option<String>,
+    cpu: Option<u32>,
+    request: Option<String>,
+    expect: Option<RawExpect>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Open {
+    device: Option<String>,
+    handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Close {
+    handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    handle: Option<String>,
+    bytes: u32,
+    offset: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Write {
+    handle: Option<String>,
+    text: Option<String>,
+    hex: Option<String>,
+    zeros: Option<u32>,
+    offset: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ioctl {
+    handle: Option<String>,
+    code: u32,
+    text: Option<String>,
+    hex: Option<String>,
+    zeros: Option<u32>,
+    #[serde(default)]
+    output_bytes: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    request: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Interrupt {
+    vector: Option<u32>,
+    #[serde(default = "one")]
+    count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bytes {
+    text: Option<String>,
+    hex: Option<String>,
+    zeros: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trim {
+    section: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailPageIn {
+    status: Status,
+    #[serde(default = "one")]
+    count: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExpect {
+    status: Option<Status>,
+    bytes: Option<u64>,
+    text: Option<String>,
+    hex: Option<String>,
+    pending: Option<bool>,
+    #[serde(default)]
+    resident: BTreeMap<String, u32>,
+    #[serde(default)]
+    locks: BTreeMap<String, u32>,
+}
+
+pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        ScenarioError::at(text, offset, error.message())
+    })?;
+    let steps = file.steps.into_iter().map(|step| {
+        let offset = step.span().start;
+        convert(step.into_inner(), line_of(text, offset)).map_err(|problem| ScenarioError::at(text, offset, problem))
+    });
+    Ok(Scenario { name: file.name, test: file.test.map(TestCase::from), steps: steps.collect::<Result<_, _>>()? })
+}
+
+impl From<Test> for TestCase {
+    fn from(test: Test) -> TestCase {
+        let Test { driver, command, arguments, expect_error } = test;
+        TestCase { driver, command, arguments, expect_error }
+    }
+}
+
+fn convert(mut raw: RawStep, line: usize) -> Result<Step, String> {
+    let (thread, cpu, request) = (raw.thread.take(), raw.cpu.take(), raw.request.take());
+    let expect = raw.expect.take().map(Expect::try_from).transpose()?.unwrap_or_default();
+    let action = action(raw)?;
+    let is_request = matches!(action, Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. });
+    if request.is_some() && !is_request {
+        return Err("only `read`, `write` and `ioctl` make a request that can have a name".to_owned());
+    }
+    let thread = thread.unwrap_or_else(|| DEFAULT_THREAD.to_owned());
+    Ok(Step { line, action, thread, cpu, request, expect })
+}
+
+/// The one verb of a step.
+fn action(raw: RawStep) -> Result<Action, String> {
+    let verbs = [
+        ("start", raw.start.map(|_| Ok(Action::Start))),
+        ("stop", raw.stop.map(|_| Ok(Action::Stop))),
+        ("remove", raw.remove.map(|_| Ok(Action::Remove))),
+        ("unload", raw.unload.map(|_| Ok(Action::Unload))),
+        ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),
+        ("close", raw.close.map(|close| Ok(Action::Close { handle: handle(close.handle) }))),
+        ("read", raw.read.map(read)),
+        ("write", raw.write.map(write)),
+        ("ioctl", raw.ioctl.map(ioctl)),
+        ("cancel", raw.cancel.map(|cancel| Ok(Action::Cancel { request: cancel.request }))),
+        ("wait", raw.wait.map(|wait| Ok(Action::Wait { request: wait.request }))),
+        ("wait_ms", raw.wait_ms.map(|ms| Ok(Action::WaitMs(ms)))),
+        ("interrupt", raw.interrupt.map(|it| Ok(Action::Interrupt { vector: it.vector, count: it.count }))),
+        ("receive", raw.receive.map(receive)),
+        ("trim", raw.trim.map(|trim| Ok(Action::Trim { section: trim.section }))),
+        ("fail_page_in", raw.fail_page_in.map(|it| Ok(Action::FailPageIn { status: it.status.0, count: it.count }))),
+        ("check", raw.check.map(|_| Ok(Action::Check))),
+    ];
+    let known = verbs.each_ref().map(|(verb, _)| format!("`{verb}`")).join(", ");
+    let mut named = verbs.into_iter().filter_map(|(verb, action)| Some((verb, action?)));
+    match (named.next(), named.next()) {
+        (Some((_, action)), None) => action,
+        (Some((first, _)), Some((second, _))) => {
+            Err(format!("a step has one verb; this one has `{first}` and `{second}`"))
+        }
+        (None, _) => Err(format!("a step has one of the verbs {known}")),
+    }
+}
+
+fn handle(name: Option<String>) -> String {
+    name.unwrap_or_else(|| DEFAULT_HANDLE.to_owned())
+}
+
+fn read(read: Read) -> Result<Action, String> {
+    Ok(Action::Read { handle: handle(read.handle), bytes: limited(read.bytes)?, offset: read.offset })
+}
+
+fn write(write: Write) -> Result<Action, String> {
+    let data = bytes(write.text.as_deref(), write.hex.as_deref(), write.zeros)?;
+    let data = data.ok_or("`write` needs one of `text`, `hex` and `zeros`")?;
+    Ok(Action::Write { handle: handle(write.handle), data, offset: write.offset })
+}
+
+fn ioctl(ioctl: Ioctl) -> Result<Action, String> {
+    let input = bytes(ioctl.text.as_deref(), ioctl.hex.as_deref(), ioctl.zeros)?.unwrap_or_default();
+    let output_bytes = limited(ioctl.output_bytes)?;
+    Ok(Action::Ioctl { handle: handle(ioctl.handle), code: ioctl.code, input, output_bytes })
+}
+
+fn receive(Bytes { text, hex, zeros }: Bytes) -> Result<Action, String> {
+    let data = bytes(text.as_deref(), hex.as_deref(), zeros)?;
+    Ok(Action::Receive { data: data.ok_or("`receive` needs one of `text`, `hex` and `zeros`")? })
+}
+
+fn limited(bytes: u32) -> Result<u32, String> {
+    if bytes <= MAX_BYTES {
+        Ok(bytes)
+    } else {
+        Err(format!("{bytes} bytes are more than a request may have ({MAX_BYTES})"))
+    }
+}
+
+impl TryFrom<RawExpect> for Expect {
+    type Error = String;
+
+    fn try_from(raw: RawExpect) -> Result<Expect, String> {
+        Ok(Expect {
+            status: raw.status.map(|status| status.0),
+            bytes: raw.bytes,
+            data: bytes(raw.text.as_deref(), raw.hex.as_deref(), None)?,
+            pending: raw.pending,
+            resident: raw.resident,
+            locks: raw.locks,
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! What to do with a driver, step by step.
+//!
+//! A scenario is a TOML file. Each step names one verb; most verbs take a table of arguments:
+//!
+//! ```toml
+//! name = "close_then_read"
+//!
+//! [[steps]]
+//! open = { device = '\Device\Serial0', handle = "port" }
+//! expect = { locks = { PAGESER = 1 } }
+//!
+//! [[steps]]
+//! read = { handle = "port", bytes = 16 }
+//! thread = "reader"
+//! request = "r1"              # a request with a name is not waited for
+//! expect = { pending = true }
+//!
+//! [[steps]]
+//! close = { handle = "port" }
+//!
+//! [[steps]]
+//! receive = { text = "late" } # arrives on the serial line
+//! ```
+
+mod error;
+mod file;
+mod values;
+
+use std::collections::BTreeMap;
+
+use nt_types::NtStatus;
+
+pub use error::ScenarioError;
+
+/// The handle that `open` makes, and that requests go to, where the step names none.
+pub const DEFAULT_HANDLE: &str = "file";
+/// The thread that a step runs in where it names none.
+pub const DEFAULT_THREAD: &str = "main";
+/// Largest buffer of a request, in bytes.
+pub const MAX_BYTES: u32 = 16 << 20;
+
+/// A scenario.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scenario {
+    /// Its name, for reports.
+    pub name: Option<String>,
+    /// What the test suite needs to know; a run takes no notice of it.
+    pub test: Option<TestCase>,
+    /// The steps. Without any, the driver gets the built-in exercise.
+    pub steps: Vec<Step>,
+}
+
+/// A case of the test suite in `tests/ui`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TestCase {
+    /// The driver, relative to the root of the repository.
+    pub driver: String,
+    /// `run` or `map`.
+    pub command: String,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// How the first line of the error starts: its code, a blank, and part of its title.
+    pub expect_error: Option<String>,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Where it stands in the file, from 1.
+    pub line: usize,
+    /// What to do.
+    pub action: Action,
+    /// The guest thread that does it.
+    pub thread: String,
+    /// The processor it runs on, where that matters.
+    pub cpu: Option<u32>,
+    /// A name for the request. A named request is not waited for; `wait` and `cancel` refer to it.
+    pub request: Option<String>,
+    /// What must hold afterwards.
+    pub expect: Expect,
+}
+
+/// What to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Start the device (PnP); the run does this by itself unless the scenario has a step for it.
+    Start,
+    /// Stop the device (PnP).
+    Stop,
+    /// Remove the device (PnP).
+    Remove,
+    /// Unload the driver; the run does this by itself at the end.
+    Unload,
+    /// Open a device.
+    Open {
+        /// The device or symbolic link; `None` for the first device the driver made.
+        device: Option<String>,
+        /// A name for the handle.
+        handle: String,
+    },
+    /// Close a handle: cleanup, then close.
+    Close {
+        /// The handle.
+        handle: String,
+    },
+    /// Read.
+    Read {
+        /// The handle.
+        handle: String,
+        /// Bytes to read.
+        bytes: u32,
+        /// Offset in the file; `None` for the current one.
+        offset: Option<u64>,
+    },
+    /// Write.
+    Write {
+        /// The handle.
+        handle: String,
+        /// Bytes to write.
+        data: Vec<u8>,
+        /// Offset in the file; `None` for the current one.
+        offset: Option<u64>,
+    },
+    /// A device control request.
+    Ioctl {
+        /// The handle.
+        handle: String,
+        /// The control code.
+        code: u32,
+        /// The input buffer.
+        input: Vec<u8>,
+        /// Size of the output buffer in bytes.
+        output_bytes: u32,
+    },
+    /// Cancel a request.
+    Cancel {
+        /// Its name.
+        request: String,
+    },
+    /// Wait until a request is completed.
+    Wait {
+        /// Its name.
+        request: String,
+    },
+    /// Let virtual time pass.
+    WaitMs(u64),
+    /// Raise interrupts that the device did not ask for.
+    Interrupt {
+        /// The vector; `None` for the one the driver connected first.
+        vector: Option<u32>,
+        /// How many.
+        count: u32,
+    },
+    /// Bytes arrive on the serial line.
+    Receive {
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// Take pages out of memory that may leave.
+    Trim {
+        /// Of this section only.
+        section: Option<String>,
+    },
+    /// Let the next reads of the paging file fail.
+    FailPageIn {
+        /// With this status.
+        status: NtStatus,
+        /// So many of them.
+        count: u32,
+    },
+    /// Nothing but `expect`.
+    Check,
+}
+
+/// What must hold after a step. An empty expectation always holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Expect {
+    /// Final status of the request, or of the open.
+    pub status: Option<NtStatus>,
+    /// `IoStatus.Information`.
+    pub bytes: Option<u64>,
+    /// What the request returned.
+    pub data: Option<Vec<u8>>,
+    /// Is the request still pending?
+    pub pending: Option<bool>,
+    /// Resident pages by section.
+    pub resident: BTreeMap<String, u32>,
+    /// Lock counts by section.
+    pub locks: BTreeMap<String, u32>,
+}
+
+impl Scenario {
+    /// Parses the text of a scenario file.
+    pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+        file::parse(text)
+    }
+}

@@ -1,0 +1,101 @@
+//! Scenario files, good and bad.
+
+use nonpaged::scenario::{Action, Expect, Scenario, ScenarioError};
+use nt_types::NtStatus;
+
+fn error(text: &str) -> ScenarioError {
+    Scenario::parse(text).expect_err("the file is wrong")
+}
+
+#[test]
+fn each_verb_is_read() {
+    let scenario = Scenario::parse(include_str!("scenarios/each_verb.toml")).expect("the file is right");
+    let actions: Vec<&Action> = scenario.steps.iter().map(|step| &step.action).collect();
+    let (port, file, r1) = (|| "port".to_owned(), || "file".to_owned(), || "r1".to_owned());
+    let expected = [
+        Action::Start,
+        Action::Open { device: Some(r"\Device\Serial0".into()), handle: port() },
+        Action::Open { device: None, handle: file() },
+        Action::Read { handle: port(), bytes: 16, offset: Some(4) },
+        Action::Write { handle: file(), data: b"hello".to_vec(), offset: None },
+        Action::Write { handle: file(), data: vec![0xde, 0xad], offset: None },
+        Action::Ioctl { handle: file(), code: 0x001b_0004, input: vec![0; 3], output_bytes: 8 },
+        Action::Cancel { request: r1() },
+        Action::Wait { request: r1() },
+        Action::WaitMs(10),
+        Action::Interrupt { vector: Some(4), count: 2 },
+        Action::Interrupt { vector: None, count: 1 },
+        Action::Receive { data: b"abc".to_vec() },
+        Action::Trim { section: Some("PAGESER".into()) },
+        Action::Trim { section: None },
+        Action::FailPageIn { status: NtStatus(0xc000_009c), count: 1 },
+        Action::Check,
+        Action::Close { handle: port() },
+        Action::Stop,
+        Action::Remove,
+        Action::Unload,
+    ];
+    assert_eq!(actions, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn fields_of_any_step_are_read() {
+    let scenario = Scenario::parse(include_str!("scenarios/each_verb.toml")).expect("the file is right");
+    let read = &scenario.steps[3];
+    assert_eq!((read.thread.as_str(), read.cpu, read.request.as_deref()), ("reader", Some(1), Some("r1")));
+    let expect = Expect {
+        status: Some(NtStatus(0xc000_0120)),
+        bytes: Some(0),
+        data: Some(b"x".to_vec()),
+        pending: Some(true),
+        resident: [("PAGESER".to_owned(), 3)].into(),
+        locks: [("PAGESER".to_owned(), 1)].into(),
+    };
+    assert_eq!(read.expect, expect);
+    assert_eq!(scenario.steps[0].expect, Expect::default());
+    assert_eq!(scenario.steps[0].line, 6);
+}
+
+#[test]
+fn no_steps_mean_the_built_in_exercise() {
+    assert_eq!(Scenario::parse("").expect("empty is right"), Scenario::default());
+}
+
+#[test]
+fn errors_name_line_and_column() {
+    let error = error("name = \"x\"\n\n[[steps]]\nraed = { bytes = 1 }\n");
+    assert_eq!((error.line, error.column, error.text.as_str()), (4, 1, "raed = { bytes = 1 }"));
+    assert!(error.problem.starts_with("unknown field `raed`, expected one of `start`"), "{error}");
+}
+
+#[test]
+fn a_step_has_one_verb() {
+    let two = error("[[steps]]\nread = { bytes = 1 }\nclose = {}\n");
+    assert_eq!(two.problem, "a step has one verb; this one has `close` and `read`");
+    let none = error("[[steps]]\nthread = \"a\"\n");
+    assert!(none.problem.starts_with("a step has one of the verbs `start`, "), "{none}");
+    assert_eq!(none.line, 1);
+}
+
+#[test]
+fn values_are_checked() {
+    for (step, problem) in [
+        ("write = {}", "`write` needs one of `text`, `hex` and `zeros`"),
+        ("write = { text = \"a\", hex = \"00\" }", "bytes are given by one of `text`, `hex` and `zeros`"),
+        ("write = { hex = \"0\" }", "`0` is not a number of bytes in hexadecimal"),
+        ("write = { hex = \"+1\" }", "`+1` is not a number of bytes in hexadecimal"),
+        ("read = { bytes = 99999999 }", "99999999 bytes are more than a request may have (16777216)"),
+        ("write = { zeros = 99999999 }", "99999999 bytes are more than a request may have (16777216)"),
+        ("open = {}\nrequest = \"r\"", "only `read`, `write` and `ioctl` make a request that can have a name"),
+        ("check = {}\nexpect = { status = \"STATUS_X\" }", "unknown status `STATUS_X`; its number will do"),
+        ("check = {}\nexpect = { status = -1 }", "an NTSTATUS has 32 bits"),
+    ] {
+        assert_eq!(error(&format!("[[steps]]\n{step}\n")).problem, problem);
+    }
+}
+
+#[test]
+fn a_position_in_the_middle_of_characters_is_right() {
+    let error = error("name = \"ä\" x\n");
+    assert_eq!((error.line, error.column), (1, 12));
+}
