@@ -1,0 +1,81 @@
+//! What each way out of the engine means to the machine.
+
+use engine::{Device, DeviceAccess, Exception, Exit, Fault, Privileged, Run};
+use nt_types::{Irql, Va};
+
+use crate::machine::Machine;
+use crate::stop::{StopKind, Unsupported};
+
+const MSR_GS_BASE: u32 = 0xC000_0101;
+
+impl Machine {
+    pub(crate) fn handle_exit(&mut self, run: Run) {
+        let instruction = Va(run.instruction);
+        match run.exit {
+            Exit::Budget => {}
+            Exit::PageFault(fault) => self.access_refused(Fault::Page(fault), instruction),
+            Exit::Device(access) => self.device_access(access),
+            Exit::Hypercall => self.hypercall(instruction),
+            Exit::IrqlChanged { old } => self.irql_written(Irql::new(old), instruction),
+            Exit::InterruptsEnabled | Exit::Halt => self.attention = true,
+            Exit::Privileged(what) => self.privileged(what, instruction),
+            Exit::Exception(exception) => self.processor_exception(exception, instruction),
+            Exit::Unsupported(what) => {
+                let bytes = what.bytes[..usize::from(what.length).min(15)].to_vec();
+                let stop = self.stop_at(instruction, StopKind::Unsupported(Unsupported::Instruction(bytes)));
+                self.halt(stop);
+            }
+        }
+    }
+
+    /// A port or device-memory access: the bus answers, the instruction starts over and finds the answer.
+    fn device_access(&mut self, access: DeviceAccess) {
+        let now = self.now_ns();
+        let answer = match (access.device, access.write) {
+            (Device::Port(port), None) => self.bus.port_read(port, access.width, now),
+            (Device::Memory(address), None) => self.bus.memory_read(address, access.width, now),
+            (Device::Port(port), Some(value)) => {
+                self.bus.port_write(port, access.width, value, now);
+                0
+            }
+            (Device::Memory(address), Some(value)) => {
+                self.bus.memory_write(address, access.width, value, now);
+                0
+            }
+        };
+        self.cpu().answers.push(answer);
+        self.attention = true;
+    }
+
+    fn privileged(&mut self, what: Privileged, instruction: Va) {
+        match what {
+            Privileged::ReadMsr(index) => match self.ke.read_msr(index) {
+                Some(value) => self.cpu().answers.push(value),
+                None => self.unsupported_msr(index, instruction),
+            },
+            Privileged::WriteMsr(MSR_GS_BASE, _) => self.unsupported_msr(MSR_GS_BASE, instruction),
+            Privileged::WriteMsr(index, value) => match self.ke.write_msr(index, value) {
+                true => self.cpu().answers.push(0),
+                false => self.unsupported_msr(index, instruction),
+            },
+            // WP (bit 16) of CR0 and the global bits of CR4 are the only ones that drivers toggle; the engine keeps the value.
+            Privileged::WriteControl(_, value) => {
+                if let Privileged::WriteControl(0, _) = what {
+                    self.memory.set_write_protect(value & (1 << 16) != 0);
+                }
+                self.cpu().answers.push(0);
+            }
+            Privileged::FlushCaches | Privileged::InvalidatePage(_) => self.cpu().answers.push(0),
+        }
+    }
+
+    fn unsupported_msr(&mut self, index: u32, instruction: Va) {
+        let stop = self.stop_at(instruction, StopKind::Unsupported(Unsupported::Msr(index)));
+        self.halt(stop);
+    }
+
+    /// `vmcall` outside the kernel images.
+    pub(crate) fn invalid_opcode(&mut self, instruction: Va) {
+        self.processor_exception(Exception { vector: 6, error: None, software: false }, instruction);
+    }
+}

@@ -1,0 +1,87 @@
+//! The routines and data that `ntoskrnl.exe` and `hal.dll` export: one file a family, each row with its declared
+//! signature and IRQL ceiling.
+
+use nt_types::Irql;
+
+use crate::call::{Call, Outcome};
+use crate::machine::Machine;
+
+pub mod ex;
+pub mod io;
+pub mod ke;
+pub mod mm;
+pub mod rtl;
+mod table;
+
+pub(crate) use table::{EXPORTS, find};
+
+/// The image that exports a routine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Module {
+    /// `ntoskrnl.exe`.
+    Ntoskrnl,
+    /// `hal.dll`.
+    Hal,
+}
+
+impl Module {
+    /// The file name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Module::Ntoskrnl => "ntoskrnl.exe",
+            Module::Hal => "hal.dll",
+        }
+    }
+}
+
+/// The Rust side of an export.
+pub type Handler = fn(&mut Machine, &Call) -> Outcome;
+
+/// One exported routine.
+#[derive(Clone, Copy)]
+pub struct Export {
+    /// The name, verbatim.
+    pub name: &'static str,
+    /// The image that exports it.
+    pub module: Module,
+    /// Declared parameters: name and type.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// The highest IRQL that its documentation allows.
+    pub max_irql: Irql,
+    /// Answers the call.
+    pub handler: Handler,
+}
+
+/// A row of an export table: `export!(Ntoskrnl, KeSetEvent(event: Va, increment: i32, wait: bool), DISPATCH)`. The Rust
+/// function of the same name must take `&mut Machine` and exactly these types. With `..` after the last parameter it
+/// takes the [`Call`] too: for variable arguments and for routines that look at their caller.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! export {
+    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ; ..), $irql:ident) => {
+        $crate::exports::Export {
+            name: stringify!($name),
+            module: $crate::exports::Module::$module,
+            parameters: &[$((stringify!($arg), <$ty as $crate::call::Argument>::TYPE)),*],
+            max_irql: nt_types::Irql::$irql,
+            handler: |m, call| {
+                let mut _index = 0..;
+                $(let $arg: $ty = call.argument(m, _index.next().unwrap_or(0))?;)*
+                $name(m, call $(, $arg)*)
+            },
+        }
+    };
+    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), $irql:ident) => {
+        $crate::exports::Export {
+            name: stringify!($name),
+            module: $crate::exports::Module::$module,
+            parameters: &[$((stringify!($arg), <$ty as $crate::call::Argument>::TYPE)),*],
+            max_irql: nt_types::Irql::$irql,
+            handler: |m, _call| {
+                let mut _index = 0..;
+                $(let $arg: $ty = _call.argument(m, _index.next().unwrap_or(0))?;)*
+                $name(m $(, $arg)*)
+            },
+        }
+    };
+}

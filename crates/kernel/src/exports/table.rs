@@ -1,0 +1,30 @@
+//! All export rows, and look-up by name.
+
+use std::sync::LazyLock;
+
+use super::{Export, ex, io, ke, mm, rtl};
+
+/// Every exported routine, sorted by name.
+pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
+    let families = [ex::TABLES, io::TABLES, ke::TABLES, mm::TABLES, rtl::TABLES];
+    let mut rows: Vec<&Export> = families.into_iter().flatten().copied().flatten().collect();
+    rows.sort_by_key(|export| export.name);
+    rows
+});
+
+/// Index in [`EXPORTS`] of the routine with this name.
+pub(crate) fn find(name: &str) -> Option<usize> {
+    EXPORTS.binary_search_by_key(&name, |export| export.name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXPORTS;
+
+    #[test]
+    fn names_are_distinct() {
+        for pair in EXPORTS.windows(2) {
+            assert_ne!(pair[0].name, pair[1].name, "two rows for one export");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Checker findings K01 to K28 (BEHAVIOUR.md section 10). A finding never changes execution.
+
+use nt_types::{Irql, Va};
+
+use crate::stop::Place;
+
+/// A finding and where it was seen.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What.
+    pub kind: FindingKind,
+    /// Where.
+    pub place: Place,
+}
+
+/// The kinds, each with its evidence.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the row of its K number in BEHAVIOUR.md section 10")]
+pub enum FindingKind {
+    K01LockNonpageable { address: Va, section: String, thunk_target: Option<Va> },
+    K02MmIrql { routine: &'static str, irql: Irql },
+    K03PageEntireWithInterrupt { base: Va, isr: Va },
+    K04ResetWithInterrupt { base: Va, isr: Va, override_set: bool },
+    K05UnloadWithLocks { image: String, section: String, count: u32, sites: Vec<Va> },
+    K06ForeignLock { caller: Va, owner: String },
+    K07HandleDereferenced { handle: u64, access_address: Va },
+    K08UnlockWithQueuedIrps { section: String, pending: usize, last: bool },
+    K09IsrPageable { routine: Va, section: String },
+    K10DpcPageable { routine: Va, section: String, locked: bool },
+    K11ObjectPageable { object: Va, what: &'static str },
+    K12InitUseAfterDiscard { address: Va },
+    K13LatentFault { address: Va, access: engine::Access, irql: Irql },
+    K14WaitTruePageable { routine: &'static str },
+    K15PageableNowhere { section: String },
+    K16SuspiciousName { section: String },
+    K17MixedSection { section: String },
+    K18RepeatLockByAddress { section: String },
+    K19PageEntireRace { base: Va },
+    K20UnloadDuringCall { image: String },
+    K21CompletionPageable { routine: Va, section: String },
+    K22WorkItemPageable { item: Va },
+    K23PagingPathPageable { routine: Va, major: u8 },
+    K24ProhibitedDdi { name: String },
+    K25LockOfInit { section: String, count: u32 },
+    K26RaiseInPageable { section: String, to: Irql },
+    K27SmallPageable { bytes: u64 },
+    K28NoModule { routine: &'static str, address: Va },
+    PoolLeak { address: Va, bytes: u64, tag: [u8; 4], site: Va },
+    IrqlAboveLimit { routine: &'static str, irql: Irql, limit: Irql },
+    InterruptLeak { isr: Va },
+    IrqlNotRestored { what: &'static str, routine: Va, before: Irql, after: Irql },
+}
+
+/// How serious a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Worth knowing.
+    Information,
+    /// Probably not what was meant.
+    Warning,
+    /// A broken rule.
+    Error,
+}
+
+impl FindingKind {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        use FindingKind as K;
+        match self {
+            K::K01LockNonpageable { .. } => "K01",
+            K::K02MmIrql { .. } => "K02",
+            K::K03PageEntireWithInterrupt { .. } => "K03",
+            K::K04ResetWithInterrupt { .. } => "K04",
+            K::K05UnloadWithLocks { .. } => "K05",
+            K::K06ForeignLock { .. } => "K06",
+            K::K07HandleDereferenced { .. } => "K07",
+            K::K08UnlockWithQueuedIrps { .. } => "K08",
+            K::K09IsrPageable { .. } => "K09",
+            K::K10DpcPageable { .. } => "K10",
+            K::K11ObjectPageable { .. } => "K11",
+            K::K12InitUseAfterDiscard { .. } => "K12",
+            K::K13LatentFault { .. } => "K13",
+            K::K14WaitTruePageable { .. } => "K14",
+            K::K15PageableNowhere { .. } => "K15",
+            K::K16SuspiciousName { .. } => "K16",
+            K::K17MixedSection { .. } => "K17",
+            K::K18RepeatLockByAddress { .. } => "K18",
+            K::K19PageEntireRace { .. } => "K19",
+            K::K20UnloadDuringCall { .. } => "K20",
+            K::K21CompletionPageable { .. } => "K21",
+            K::K22WorkItemPageable { .. } => "K22",
+            K::K23PagingPathPageable { .. } => "K23",
+            K::K24ProhibitedDdi { .. } => "K24",
+            K::K25LockOfInit { .. } => "K25",
+            K::K26RaiseInPageable { .. } => "K26",
+            K::K27SmallPageable { .. } => "K27",
+            K::K28NoModule { .. } => "K28",
+            K::PoolLeak { .. } => "pool-leak",
+            K::IrqlAboveLimit { .. } => "irql-limit",
+            K::InterruptLeak { .. } => "interrupt-leak",
+            K::IrqlNotRestored { .. } => "irql-not-restored",
+        }
+    }
+
+    /// The severity of the table.
+    pub fn severity(&self) -> Severity {
+        use FindingKind as K;
+        match self {
+            K::K15PageableNowhere { .. } | K::K18RepeatLockByAddress { .. } | K::K27SmallPageable { .. } => {
+                Severity::Information
+            }
+            K::K08UnlockWithQueuedIrps { last: false, .. } => Severity::Information,
+            K::K01LockNonpageable { .. }
+            | K::K06ForeignLock { .. }
+            | K::K16SuspiciousName { .. }
+            | K::K17MixedSection { .. }
+            | K::K24ProhibitedDdi { .. }
+            | K::K04ResetWithInterrupt { override_set: false, .. }
+            | K::K10DpcPageable { locked: true, .. } => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+}

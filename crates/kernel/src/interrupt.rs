@@ -1,0 +1,104 @@
+//! Delivery of interrupts and DPCs: what runs before the next instruction, and how it ends.
+
+use engine::{Cpu, Gpr, Rflags};
+use nt_types::{Irql, Va};
+
+use crate::call::{Callout, Next, Outcome, Then};
+use crate::event::EventKind;
+use crate::finding::FindingKind;
+use crate::machine::Machine;
+
+/// A routine that interrupted whatever ran.
+#[derive(Clone, Debug)]
+pub struct Interruption {
+    /// What was interrupted.
+    context: Box<Cpu>,
+    /// What kind of routine.
+    what: &'static str,
+    routine: Va,
+    /// IRQL it was called at, which it must return at.
+    irql: Irql,
+    /// What the family does with its result before the interrupted code goes on.
+    after: After,
+}
+
+/// What remains to be done after an interrupting routine.
+#[derive(Clone, Debug)]
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// A DPC ended: a flush may be waiting for it.
+    Dpc,
+    /// A service routine ended for this vector; its result says whether it claimed the interrupt.
+    ServiceRoutine { vector: u32 },
+    /// A kernel APC ended.
+    Apc,
+}
+
+impl Interruption {
+    pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        m.record_at(self.routine, EventKind::Left { what: self.what, routine: self.routine, result: value });
+        let after = m.irql();
+        if after != self.irql {
+            let kind = FindingKind::IrqlNotRestored {
+                what: self.what,
+                routine: self.routine,
+                before: self.irql,
+                after,
+            };
+            m.find(kind, self.routine);
+        }
+        match self.after {
+            After::Nothing | After::Apc => {}
+            After::Dpc => m.dpc_ended(),
+            After::ServiceRoutine { vector } => m.service_routine_ended(vector, value as u8 != 0),
+        }
+        Ok(Next::Resume(self.context))
+    }
+}
+
+impl Machine {
+    /// Delivers at most one thing to the active processor, most urgent first, then makes sure that it runs a thread that
+    /// can run.
+    pub(crate) fn deliver(&mut self) {
+        if self.cpu().rflags & Rflags::IF != 0 && self.deliver_device_interrupt() {
+            return;
+        }
+        if self.irql() >= Irql::DISPATCH {
+            return;
+        }
+        if self.deliver_dpc() {
+            return;
+        }
+        self.schedule();
+        if self.irql() < Irql::APC {
+            self.deliver_apc();
+        }
+    }
+
+    /// Calls `routine` at `irql` on top of whatever the active processor runs.
+    pub(crate) fn interrupt(&mut self, what: &'static str, routine: Va, arguments: &[u64], irql: Irql, after: After) {
+        self.record_at(routine, EventKind::Entered { what, routine });
+        let context = Box::new(self.cpu().clone());
+        let rsp = context.get(Gpr::Rsp);
+        // The interrupted code may use the 128 bytes below its stack pointer only if it is not Windows code; skipping
+        // them costs nothing and keeps hand-written assembly safe.
+        let base = rsp.wrapping_sub(128) & !15;
+        self.cpu().cr8 = irql.level();
+        self.memory.set_raised(!irql.may_fault());
+        let then = Then::Interruption(Interruption { context, what, routine, irql, after });
+        let service = self.kernel_images.interrupt_entry;
+        self.enter(Callout { routine, arguments: arguments.to_vec(), then }, base, service);
+    }
+
+    /// An interrupting routine is done: what it interrupted goes on.
+    pub(crate) fn resume_interrupted(&mut self, context: &Cpu) {
+        let index = self.active;
+        let cpu = &mut self.processors[index].cpu;
+        let tsc = cpu.tsc;
+        *cpu = context.clone();
+        cpu.tsc = tsc;
+        self.memory.set_raised(!Irql::new(context.cr8).may_fault());
+        self.attention = true;
+    }
+}

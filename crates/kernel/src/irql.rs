@@ -1,0 +1,74 @@
+//! Every change of IRQL, and what the memory manager and the checker do at it.
+
+use memory::TrimReason;
+use nt_types::{Irql, Va};
+
+use crate::event::EventKind;
+use crate::exports::Export;
+use crate::call::Call;
+use crate::finding::FindingKind;
+use crate::machine::Machine;
+
+impl Machine {
+    /// Raises or lowers the IRQL of the active processor on behalf of the driver; `place` is where it asked for it.
+    pub(crate) fn set_irql(&mut self, new: Irql, place: Va) {
+        let old = self.irql();
+        if new > old {
+            self.before_raise(old, new, place);
+        }
+        self.cpu().cr8 = new.level();
+        self.irql_is_now(old, new, place);
+    }
+
+    /// The driver wrote CR8 itself.
+    pub(crate) fn irql_written(&mut self, old: Irql, instruction: Va) {
+        let new = self.irql();
+        if new > old {
+            // The trim comes before the raise takes effect (D48, D49); the write itself touches no memory.
+            self.cpu().cr8 = old.level();
+            self.before_raise(old, new, instruction);
+            self.cpu().cr8 = new.level();
+        }
+        self.irql_is_now(old, new, instruction);
+    }
+
+    fn irql_is_now(&mut self, old: Irql, new: Irql, place: Va) {
+        if new > old {
+            self.record_at(place, EventKind::IrqlRaised { from: old, to: new });
+        } else if new < old {
+            self.record_at(place, EventKind::IrqlLowered { from: old, to: new });
+            self.attention = true;
+        }
+        self.memory.set_raised(!new.may_fault());
+    }
+
+    fn before_raise(&mut self, old: Irql, new: Irql, place: Va) {
+        if new >= Irql::DISPATCH {
+            if let Some(section) = self.eligible_section_at(place) {
+                self.find(FindingKind::K26RaiseInPageable { section, to: new }, place);
+            }
+            if old < Irql::DISPATCH {
+                self.trim(TrimReason::Raise);
+            }
+        }
+    }
+
+    /// Evicts what the policy evicts for this reason, and records it.
+    pub(crate) fn trim(&mut self, reason: TrimReason) {
+        let step = self.steps;
+        match self.memory.trim(reason, step) {
+            Ok(report) if report.pages.is_empty() => {}
+            Ok(report) => self.record(EventKind::Trimmed { pages: report.pages }),
+            Err(error) => self.paging_file_failed(&error),
+        }
+    }
+
+    /// A service called above its documented IRQL is a finding; what then happens is physics.
+    pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) {
+        let irql = self.irql();
+        if irql > export.max_irql {
+            let kind = FindingKind::IrqlAboveLimit { routine: export.name, irql, limit: export.max_irql };
+            self.find(kind, call.return_address);
+        }
+    }
+}

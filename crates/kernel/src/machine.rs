@@ -1,0 +1,169 @@
+//! The machine: processors, memory and the state of the modelled executive, all plain data.
+
+use std::collections::BTreeMap;
+
+use devices::Bus;
+use engine::Cpu;
+use memory::Memory;
+use nt_types::{Irql, Va};
+
+use crate::event::{Event, EventKind, EventLog};
+use crate::exports::{ex, io, ke, mm, rtl};
+use crate::finding::{Finding, FindingKind};
+use crate::modules::Modules;
+use crate::ntos_image::KernelImages;
+use crate::request::Requests;
+use crate::stop::{Place, Stop, StopKind, Unsupported};
+use crate::thread::{Thread, ThreadId};
+use crate::time::Deadlines;
+
+/// One processor and what is queued on it.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    /// Its registers.
+    pub cpu: Cpu,
+    /// The thread it runs.
+    pub current: ThreadId,
+    /// Its idle thread.
+    pub idle: ThreadId,
+    /// Its KPCR.
+    pub pcr: Va,
+    /// Steps left before another ready thread gets the processor.
+    pub quantum: u64,
+}
+
+/// A whole guest machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Guest memory.
+    pub memory: Memory,
+    /// Hardware.
+    pub bus: Bus,
+    /// What the user chose.
+    pub options: crate::options::Options,
+    /// What happened.
+    pub events: EventLog,
+    pub(crate) processors: Vec<Processor>,
+    /// Index of the processor that executes now.
+    pub(crate) active: usize,
+    pub(crate) threads: Vec<Thread>,
+    /// Instructions retired by all processors.
+    pub(crate) steps: u64,
+    /// Nanoseconds skipped while every processor was idle.
+    pub(crate) skipped_ns: u64,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) modules: Modules,
+    pub(crate) kernel_images: KernelImages,
+    pub(crate) requests: Requests,
+    pub(crate) stop: Option<Box<Stop>>,
+    /// Something changed that the scheduler must look at before the next instruction.
+    pub(crate) attention: bool,
+    /// Routine entered without an export call in progress: the address that stands for the kernel itself.
+    pub(crate) ex: ex::State,
+    pub(crate) io: io::State,
+    pub(crate) ke: ke::State,
+    pub(crate) mm: mm::State,
+    pub(crate) rtl: rtl::State,
+    pub(crate) findings_seen: BTreeMap<(&'static str, u64, u64), ()>,
+}
+
+impl Machine {
+    /// The registers of the processor that executes now.
+    pub fn cpu(&mut self) -> &mut Cpu {
+        &mut self.processors[self.active].cpu
+    }
+
+    /// The thread that executes now.
+    pub fn thread(&mut self) -> &mut Thread {
+        let id = self.current_thread();
+        &mut self.threads[id.0 as usize]
+    }
+
+    /// Number of the thread that executes now.
+    pub fn current_thread(&self) -> ThreadId {
+        self.processors[self.active].current
+    }
+
+    /// The thread with this number.
+    pub fn thread_of(&self, id: ThreadId) -> Option<&Thread> {
+        self.threads.get(id.0 as usize)
+    }
+
+    /// The IRQL of the processor that executes now.
+    pub fn irql(&self) -> Irql {
+        Irql::new(self.processors[self.active].cpu.cr8)
+    }
+
+    /// Instructions retired by the whole machine.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Virtual time since start, in nanoseconds: one an instruction, plus what idling skipped.
+    pub fn now_ns(&self) -> u64 {
+        self.steps.saturating_add(self.skipped_ns)
+    }
+
+    /// Loaded and unloaded images.
+    pub fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// The address that stands for what executes now: the guest instruction, or in an export call its return address.
+    pub fn here(&mut self) -> Va {
+        let rip = Va(self.cpu().rip);
+        if self.kernel_images.holds(rip) { self.return_address().unwrap_or(rip) } else { rip }
+    }
+
+    /// The return address on top of the stack, where it can be read.
+    fn return_address(&mut self) -> Option<Va> {
+        let mut bytes = [0; 8];
+        let rsp = Va(self.cpu().gpr[engine::Gpr::Rsp as usize]);
+        self.memory.peek(rsp, &mut bytes).then(|| Va(u64::from_le_bytes(bytes)))
+    }
+
+    /// Records an event here and now.
+    pub fn record(&mut self, kind: EventKind) {
+        let place = self.here();
+        self.record_at(place, kind);
+    }
+
+    /// Records an event at a given place.
+    pub fn record_at(&mut self, place: Va, kind: EventKind) {
+        let (step, time_ns, processor) = (self.steps, self.now_ns(), self.active);
+        let (thread, irql) = (self.current_thread(), self.irql());
+        self.events.push(Event { step, time_ns, processor, thread, irql, place, kind });
+    }
+
+    /// Records a finding once for each place and subject.
+    pub fn find(&mut self, kind: FindingKind, subject: Va) {
+        let place = self.here();
+        if self.findings_seen.insert((kind.code(), place.0, subject.0), ()).is_none() {
+            let place = self.place(place);
+            self.record(EventKind::Found(Finding { kind, place }));
+        }
+    }
+
+    /// Where the machine is, for a report about `instruction`.
+    pub fn place(&mut self, instruction: Va) -> Place {
+        Place {
+            processor: self.active,
+            thread: self.current_thread(),
+            irql: self.irql(),
+            instruction,
+            step: self.steps,
+            stack: self.stack_trace(instruction),
+        }
+    }
+
+    /// A stop at `instruction`.
+    pub fn stop_at(&mut self, instruction: Va, kind: StopKind) -> Stop {
+        Stop { kind, place: self.place(instruction) }
+    }
+
+    /// A named refusal by the export in progress.
+    pub fn unsupported(&mut self, what: Unsupported) -> Stop {
+        let here = self.here();
+        self.stop_at(here, StopKind::Unsupported(what))
+    }
+}

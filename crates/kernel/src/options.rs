@@ -1,0 +1,45 @@
+//! What the user chooses about a run.
+
+use nt_types::Va;
+
+/// Options of a machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Processors, 1 to 64.
+    pub processors: usize,
+    /// The run ends after this many instructions.
+    pub step_limit: u64,
+    /// Instructions before the machine looks at its processors again.
+    pub slice_steps: u64,
+    /// Instructions before another ready thread gets the processor.
+    pub quantum_steps: u64,
+    /// Seed of every choice.
+    pub seed: u64,
+    /// Driver Verifier's rules are on (D39, D48).
+    pub verifier: bool,
+    /// Overwrite discarded bytes that share a kept page (D11).
+    pub poison: bool,
+    /// Which bytes are discarded after initialisation (D9).
+    pub discard: driver_image::DiscardMode,
+    /// What a page read from the paging file takes, in nanoseconds of virtual time.
+    pub page_read_ns: u64,
+    /// First address that images are loaded at.
+    pub image_base: Va,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            processors: 1,
+            step_limit: 200_000_000,
+            slice_steps: 10_000,
+            quantum_steps: 1_000_000,
+            seed: 0,
+            verifier: false,
+            poison: true,
+            discard: driver_image::DiscardMode::Documented,
+            page_read_ns: 100_000,
+            image_base: Va(0xFFFF_F800_1000_0000),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The run loop: let what is due happen, pick a processor, deliver what is deliverable, execute a slice.
+
+use engine::{Engine, Gpr};
+use memory::Memory;
+use nt_types::Va;
+
+use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
+use crate::exports::EXPORTS;
+use crate::machine::Machine;
+use crate::ntos_image::Stub;
+use crate::stop::{Limit, Stop, StopKind};
+use crate::thread::ThreadState;
+
+/// How [`Machine::run`] ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// The run stopped for good.
+    Stopped(Box<Stop>),
+    /// Nothing can happen any more without a new request.
+    Quiescent,
+}
+
+impl Machine {
+    /// Runs until the machine stops or nothing is left to do.
+    pub fn run(&mut self, engine: &mut dyn Engine<Memory>) -> RunEnd {
+        loop {
+            self.fire_due();
+            if let Some(stop) = self.stop.take() {
+                return RunEnd::Stopped(stop);
+            }
+            if self.steps >= self.options.step_limit {
+                let here = self.here();
+                let stop = self.stop_at(here, StopKind::Limit(Limit::Steps(self.options.step_limit)));
+                return RunEnd::Stopped(Box::new(stop));
+            }
+            if self.pick_processor() {
+                self.slice(engine);
+            } else if !self.skip_to_next_deadline() {
+                return RunEnd::Quiescent;
+            }
+        }
+    }
+
+    /// Makes the next processor with something to do the active one and gives it its thread; false where all are idle.
+    fn pick_processor(&mut self) -> bool {
+        let count = self.processors.len();
+        let first = self.active + 1;
+        for index in (first..first + count).map(|index| index % count) {
+            self.active = index;
+            self.deliver();
+            if self.is_busy() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True where the active processor has instructions to execute.
+    fn is_busy(&mut self) -> bool {
+        let thread = self.thread();
+        !thread.idle || !thread.frames.is_empty()
+    }
+
+    /// Executes until the slice is over or something needs the scheduler.
+    fn slice(&mut self, engine: &mut dyn Engine<Memory>) {
+        self.attention = false;
+        let end = self.steps.saturating_add(self.slice_steps());
+        while self.steps < end && !self.attention {
+            let now = self.now_ns();
+            let processor = &mut self.processors[self.active];
+            processor.cpu.tsc = now;
+            let run = engine.run(&mut processor.cpu, &mut self.memory, end - self.steps);
+            self.steps += run.retired;
+            self.handle_exit(run);
+        }
+    }
+
+    /// Steps until the next deadline, the end of the quantum or the limit, whichever comes first.
+    fn slice_steps(&self) -> u64 {
+        let now = self.now_ns();
+        let due = [self.deadlines.next_ns(), self.bus.next_deadline()].into_iter().flatten().min();
+        let until_due = due.map_or(u64::MAX, |due| due.saturating_sub(now).max(1));
+        let limit = self.options.step_limit.saturating_sub(self.steps);
+        until_due.min(self.options.slice_steps).min(limit).max(1)
+    }
+
+    /// `vmcall` of the active processor.
+    pub(crate) fn hypercall(&mut self, instruction: Va) {
+        match self.kernel_images.stub(instruction) {
+            Some(Stub::Export(index)) => self.export_call(index, instruction),
+            Some(Stub::Return) => self.routine_returned(),
+            Some(Stub::ThreadExit) => self.exit_thread(nt_types::NtStatus::SUCCESS),
+            None => self.invalid_opcode(instruction),
+        }
+    }
+
+    fn export_call(&mut self, index: usize, service: Va) {
+        let rsp = self.cpu().get(Gpr::Rsp);
+        let outcome = match self.read_u64(Va(rsp)) {
+            Ok(return_address) => {
+                let call = Call { service, rsp, return_address: Va(return_address) };
+                self.check_service_irql(EXPORTS[index], &call);
+                (EXPORTS[index].handler)(self, &call)
+            }
+            Err(trap) => Err(trap),
+        };
+        self.finish(outcome, rsp, service);
+    }
+
+    /// The routine that a modelled frame called has returned, or the wait it made is over.
+    fn routine_returned(&mut self) {
+        let value = self.cpu().get(Gpr::Rax);
+        let Some(frame) = self.thread().frames.last().cloned() else {
+            return self.internal("a return to the kernel without a frame");
+        };
+        self.cpu().set(Gpr::Rsp, frame.rsp);
+        let depth = self.thread().frames.len();
+        let outcome = frame.then.run(self, value);
+        if outcome.is_ok() {
+            self.thread().frames.truncate(depth - 1);
+        }
+        self.finish(outcome, frame.rsp, frame.service);
+    }
+
+    fn finish(&mut self, outcome: Outcome, rsp: u64, service: Va) {
+        match outcome {
+            Ok(next) => self.apply(next, rsp, service),
+            Err(trap) => self.trap(trap, service),
+        }
+    }
+
+    fn apply(&mut self, next: Next, rsp: u64, service: Va) {
+        match next {
+            Next::Return(value) => self.return_to_caller(value, rsp, service),
+            Next::Call(callout) => self.enter(callout, rsp, service),
+            Next::Wait(wait, then) => {
+                self.suspend_at(then, rsp, service);
+                self.block(wait, true);
+            }
+            Next::Continue(then, value) => {
+                self.suspend_at(then, rsp, service);
+                self.cpu().set(Gpr::Rax, value);
+            }
+            Next::Resume(context) => self.resume_interrupted(&context),
+            Next::Jump => {
+                let rsp = self.cpu().get(Gpr::Rsp);
+                self.thread().frames.retain(|frame| frame.rsp >= rsp);
+            }
+            Next::ExitThread(status) => self.exit_thread(status),
+        }
+    }
+
+    fn return_to_caller(&mut self, value: u64, rsp: u64, service: Va) {
+        match self.read_u64(Va(rsp)) {
+            Ok(return_address) => {
+                let cpu = self.cpu();
+                cpu.set(Gpr::Rax, value);
+                cpu.set(Gpr::Rsp, rsp.wrapping_add(8));
+                cpu.rip = return_address;
+            }
+            Err(trap) => self.trap(trap, service),
+        }
+    }
+
+    /// Leaves a frame whose continuation runs when the thread goes on.
+    fn suspend_at(&mut self, then: Then, rsp: u64, service: Va) {
+        self.thread().frames.push(Frame { then, rsp, service });
+        self.cpu().rip = self.kernel_images.return_stub.0;
+    }
+
+    /// Calls a guest routine below `rsp`, in the Win64 convention.
+    pub(crate) fn enter(&mut self, callout: Callout, rsp: u64, service: Va) {
+        let stacked = callout.arguments.len().max(4) as u64;
+        let new_rsp = (rsp.wrapping_sub(8 * stacked + 8) & !15).wrapping_sub(8);
+        match self.write_call_frame(new_rsp, &callout.arguments) {
+            Ok(()) => {
+                self.thread().frames.push(Frame { then: callout.then, rsp, service });
+                self.load_call_registers(callout.routine, &callout.arguments, new_rsp);
+            }
+            Err(trap) => self.trap(trap, service),
+        }
+    }
+
+    fn write_call_frame(&mut self, rsp: u64, arguments: &[u64]) -> Result<(), Trap> {
+        let return_stub = self.kernel_images.return_stub;
+        self.write_u64(Va(rsp), return_stub.0)?;
+        for (index, argument) in arguments.iter().enumerate().skip(4) {
+            self.write_u64(Va(rsp.wrapping_add(8 + 8 * index as u64)), *argument)?;
+        }
+        Ok(())
+    }
+
+    fn load_call_registers(&mut self, routine: Va, arguments: &[u64], rsp: u64) {
+        let cpu = self.cpu();
+        for (register, argument) in [Gpr::Rcx, Gpr::Rdx, Gpr::R8, Gpr::R9].into_iter().zip(arguments) {
+            cpu.set(register, *argument);
+        }
+        cpu.set(Gpr::Rsp, rsp);
+        cpu.rip = routine.0;
+        cpu.rflags &= !engine::Rflags::DF;
+    }
+
+    /// What an export could not do by itself.
+    pub(crate) fn trap(&mut self, trap: Trap, service: Va) {
+        match trap {
+            Trap::Fault(fault) => self.access_refused(fault, service),
+            Trap::Block(wait) => self.block(wait, false),
+            Trap::Raise(status) => self.raise_status(status),
+            Trap::Stop(stop) => self.halt(*stop),
+        }
+    }
+
+    /// Ends the run.
+    pub(crate) fn halt(&mut self, stop: Stop) {
+        self.attention = true;
+        if self.stop.is_none() {
+            self.stop = Some(Box::new(stop));
+        }
+    }
+
+    /// Ends the run because of a contradiction in this program.
+    pub(crate) fn internal(&mut self, what: &str) {
+        let here = self.here();
+        let stop = self.stop_at(here, StopKind::Internal(what.to_owned()));
+        self.halt(stop);
+    }
+
+    /// True where some thread neither ended nor idles.
+    pub fn has_live_threads(&self) -> bool {
+        self.threads.iter().any(|thread| !thread.idle && !matches!(thread.state, ThreadState::Ended(_)))
+    }
+}

@@ -1,0 +1,202 @@
+//! Threads on processors: creation, blocking, waking, switching, ending.
+
+use engine::{Cpu, Gpr};
+use memory::Region;
+use nt_types::{Irql, NtStatus, PAGE_SIZE, Va};
+
+use crate::call::{Frame, Then, Trap};
+use crate::event::EventKind;
+use crate::machine::Machine;
+use crate::stop::{Cause, Limit, StopKind};
+use crate::thread::{Thread, ThreadId, ThreadState};
+use crate::time::Deadline;
+use crate::wait::{Wait, WaitOn};
+use nt_types::{BugCheck, BugCheckCode};
+
+/// Pages of a kernel stack (24 KiB on x64).
+const STACK_PAGES: u64 = 6;
+
+/// What a new thread is.
+#[derive(Clone, Debug)]
+pub(crate) struct NewThread {
+    pub(crate) name: String,
+    pub(crate) routine: Va,
+    pub(crate) then: Then,
+    pub(crate) idle: bool,
+}
+
+impl Machine {
+    /// Creates a thread whose first act is the continuation `then`.
+    pub(crate) fn create_thread(&mut self, new: NewThread) -> Result<ThreadId, Trap> {
+        let id = ThreadId(self.threads.len() as u32);
+        let no_room = |m: &mut Machine| m.limit_stop(Limit::Resource("frames for a kernel stack"));
+        let Ok(stack) = self.memory.allocate(Region::Stack, STACK_PAGES) else { return Err(no_room(self)) };
+        let Some(object) = self.new_thread_object(id) else { return Err(no_room(self)) };
+        let high = stack + STACK_PAGES * PAGE_SIZE;
+        let top = high.0 - 0x100;
+        self.write_u64(Va(top), self.kernel_images.thread_exit_stub.0)?;
+        let mut context = Box::new(self.processors.first().map_or_else(Cpu::default, |first| first.cpu.clone()));
+        context.gpr = [0; 16];
+        context.set(Gpr::Rsp, top);
+        context.rip = self.kernel_images.return_stub.0;
+        context.cr8 = Irql::PASSIVE.level();
+        context.rflags = engine::Rflags::FIXED | engine::Rflags::IF;
+        let frames =
+            if new.idle { Vec::new() } else { vec![Frame { then: new.then, rsp: top, service: Va::NULL }] };
+        self.threads.push(Thread {
+            id,
+            name: new.name,
+            state: ThreadState::Ready,
+            context,
+            frames,
+            object,
+            stack: (stack, high),
+            priority: if new.idle { 0 } else { 8 },
+            idle: new.idle,
+            critical_regions: 0,
+            spin_locks: Vec::new(),
+        });
+        if !new.idle && !self.processors.is_empty() {
+            self.record(EventKind::ThreadStarted { started: id, routine: new.routine });
+        }
+        self.attention = true;
+        Ok(id)
+    }
+
+    fn limit_stop(&mut self, limit: Limit) -> Trap {
+        let here = self.here();
+        self.stop_at(here, StopKind::Limit(limit)).into()
+    }
+
+    /// Blocks the current thread; `gives_status` where a continuation takes the wait status, else what it did starts over.
+    /// Waiting at `DISPATCH_LEVEL` or above is bug check 0xB8 (D40).
+    pub(crate) fn block(&mut self, wait: Wait, gives_status: bool) {
+        if self.irql() >= Irql::DISPATCH {
+            return self.wait_at_dispatch();
+        }
+        let id = self.current_thread();
+        if let Some(deadline_ns) = wait.deadline_ns {
+            self.deadlines.add(deadline_ns, Deadline::WaitTimeout(id));
+        }
+        self.thread().state = ThreadState::Waiting { wait, gives_status };
+        self.attention = true;
+    }
+
+    fn wait_at_dispatch(&mut self) {
+        let (here, service) = (self.here(), Va(self.cpu().rip));
+        let (object, rsp) = (self.thread().object.0, self.cpu().get(Gpr::Rsp));
+        let check = BugCheck { code: BugCheckCode::ATTEMPTED_SWITCH_FROM_DPC, parameters: [object, 0, rsp, 0] };
+        let cause = Cause::WaitAtDispatch { routine: service };
+        let stop = self.stop_at(here, StopKind::BugCheck(check, cause));
+        self.halt(stop);
+    }
+
+    /// Ends the wait of a thread. Where a continuation waits for the status, it gets it.
+    pub(crate) fn wake(&mut self, id: ThreadId, status: NtStatus) {
+        let Some(thread) = self.threads.get_mut(id.0 as usize) else { return };
+        let ThreadState::Waiting { gives_status, .. } = thread.state else { return };
+        let running_on = self.processors.iter_mut().find(|processor| processor.current == id);
+        let cpu = running_on.map_or(&mut *thread.context, |processor| &mut processor.cpu);
+        if gives_status {
+            cpu.set(Gpr::Rax, u64::from(status.0));
+        }
+        thread.state = ThreadState::Ready;
+        self.deadlines.remove(&Deadline::WaitTimeout(id));
+        self.attention = true;
+    }
+
+    /// Wakes every thread whose wait is on exactly this.
+    pub(crate) fn wake_all_on(&mut self, on: &WaitOn) {
+        let waiting: Vec<ThreadId> = self
+            .threads
+            .iter()
+            .filter(|thread| matches!(&thread.state, ThreadState::Waiting { wait, .. } if wait.on == *on))
+            .map(|thread| thread.id)
+            .collect();
+        for id in waiting {
+            self.wake(id, NtStatus::SUCCESS);
+        }
+    }
+
+    pub(crate) fn wait_timed_out(&mut self, id: ThreadId) {
+        self.wake(id, NtStatus::TIMEOUT);
+    }
+
+    /// Ends the current thread.
+    pub(crate) fn exit_thread(&mut self, status: NtStatus) {
+        let id = self.current_thread();
+        self.record(EventKind::ThreadEnded { ended: id });
+        let thread = self.thread();
+        thread.state = ThreadState::Ended(status);
+        thread.frames.clear();
+        let object = thread.object;
+        self.thread_object_signalled(object);
+        self.wake_all_on(&WaitOn::Thread(id));
+        self.attention = true;
+    }
+
+    /// Gives the active processor the thread that should run now. Called below `DISPATCH_LEVEL` only.
+    pub(crate) fn schedule(&mut self) {
+        let current = self.current_thread();
+        let runs = matches!(self.thread().state, ThreadState::Running) && !self.thread().idle;
+        let quantum_left = self.steps < self.processors[self.active].quantum;
+        if runs && quantum_left {
+            return;
+        }
+        let next = self.next_ready();
+        match next {
+            Some(next) if next != current => self.switch_to(next),
+            Some(_) => self.restart_quantum(),
+            None if runs => self.restart_quantum(),
+            None => self.switch_to(self.processors[self.active].idle),
+        }
+    }
+
+    /// The ready thread with the highest priority, round robin after the current one.
+    fn next_ready(&self) -> Option<ThreadId> {
+        let count = self.threads.len();
+        let first = self.processors[self.active].current.0 as usize + 1;
+        let order = (first..first + count).map(|index| &self.threads[index % count]);
+        let ready = order.filter(|thread| !thread.idle && matches!(thread.state, ThreadState::Ready));
+        ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
+    }
+
+    fn restart_quantum(&mut self) {
+        let quantum = self.steps + self.options.quantum_steps;
+        self.processors[self.active].quantum = quantum;
+        if matches!(self.thread().state, ThreadState::Ready) {
+            self.thread().state = ThreadState::Running;
+        }
+    }
+
+    fn switch_to(&mut self, next: ThreadId) {
+        let index = self.active;
+        let current = self.processors[index].current;
+        if current != next {
+            let cpu = self.processors[index].cpu.clone();
+            let thread = &mut self.threads[current.0 as usize];
+            *thread.context = cpu;
+            if matches!(thread.state, ThreadState::Running) {
+                thread.state = ThreadState::Ready;
+            }
+            self.load_context(index, next);
+        }
+        self.restart_quantum();
+        self.threads[next.0 as usize].state = ThreadState::Running;
+        self.memory.set_raised(!self.irql().may_fault());
+    }
+
+    /// Puts a thread's registers on a processor; what belongs to the processor stays.
+    fn load_context(&mut self, index: usize, next: ThreadId) {
+        let thread = &self.threads[next.0 as usize];
+        let processor = &mut self.processors[index];
+        let old = std::mem::replace(&mut processor.cpu, (*thread.context).clone());
+        let cpu = &mut processor.cpu;
+        (cpu.gs_base, cpu.kernel_gs_base) = (old.gs_base, old.kernel_gs_base);
+        (cpu.cr0, cpu.cr3, cpu.cr4, cpu.tsc) = (old.cr0, old.cr3, old.cr4, old.tsc);
+        (cpu.gdtr, cpu.idtr) = (old.gdtr, old.idtr);
+        processor.current = next;
+        let (pcr, object) = (processor.pcr, thread.object);
+        self.set_current_thread(pcr, object);
+    }
+}

@@ -1,0 +1,158 @@
+//! Why a run ended, with the evidence.
+
+use engine::Access;
+use nt_types::{BugCheck, Irql, NtStatus, Va};
+
+use crate::thread::ThreadId;
+
+/// The end of a run.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// What happened.
+    pub kind: StopKind,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where something happened.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Processor number.
+    pub processor: usize,
+    /// The thread that was current.
+    pub thread: ThreadId,
+    /// IRQL at that moment.
+    pub irql: Irql,
+    /// The guest instruction, or the service that acted on the guest's behalf.
+    pub instruction: Va,
+    /// Instructions retired by the whole machine before this moment.
+    pub step: u64,
+    /// Return addresses, innermost first; the first is `instruction`.
+    pub stack: Vec<Va>,
+}
+
+/// What ended the run.
+#[derive(Clone, Debug)]
+pub enum StopKind {
+    /// Windows would stop here.
+    BugCheck(BugCheck, Cause),
+    /// The driver asked for something that this machine does not model.
+    Unsupported(Unsupported),
+    /// A limit that the user set was reached.
+    Limit(Limit),
+    /// A contradiction inside this program.
+    Internal(String),
+}
+
+/// What led to a bug check.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// A memory access that could not be served.
+    Access {
+        /// The address.
+        address: Va,
+        /// How.
+        access: Access,
+        /// Why it was refused.
+        why: Refusal,
+    },
+    /// The page could not be read from the paging file (0x7A).
+    InPage {
+        /// The address whose page was wanted.
+        address: Va,
+        /// What the paging file answered.
+        status: NtStatus,
+    },
+    /// A section lock or unlock that the memory manager rejects (D16).
+    Section(section_paging::SectionError),
+    /// A routine was called above its documented IRQL while that is checked (R142).
+    Irql {
+        /// The routine.
+        routine: &'static str,
+        /// Its ceiling.
+        limit: Irql,
+    },
+    /// The thread would have to wait at `DISPATCH_LEVEL` or above (D40).
+    WaitAtDispatch {
+        /// The routine that waits.
+        routine: Va,
+    },
+    /// An exception that nobody handled.
+    Exception {
+        /// Its code.
+        code: NtStatus,
+        /// Where it was raised.
+        address: Va,
+    },
+    /// The kernel stack is used up.
+    StackOverflow {
+        /// The address touched beyond it.
+        address: Va,
+    },
+    /// The driver called `KeBugCheckEx` itself.
+    Requested,
+    /// The modelled kernel found a misuse; the text names the documented rule.
+    Misuse(&'static str),
+}
+
+/// Why memory refused an access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The page is pageable and not in memory, at an IRQL that cannot wait for it.
+    Out,
+    /// The page was freed when initialisation ended.
+    Discarded,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// The page belonged to a driver that has been unloaded.
+    Unloaded,
+    /// The address is not canonical.
+    NonCanonical,
+    /// The page is present and read-only.
+    ReadOnly,
+    /// The page is present and not executable.
+    NoExecute,
+}
+
+/// Something not modelled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unsupported {
+    /// A call to an import that nobody implements.
+    Import {
+        /// The exporting image.
+        module: String,
+        /// The routine.
+        name: String,
+    },
+    /// A read or write of an imported variable that nobody implements.
+    DataImport {
+        /// The exporting image.
+        module: String,
+        /// The variable.
+        name: String,
+    },
+    /// A routine refuses a parameter value.
+    Parameter {
+        /// The routine.
+        routine: &'static str,
+        /// The parameter and what about it.
+        what: String,
+    },
+    /// An instruction.
+    Instruction(Vec<u8>),
+    /// A model-specific register.
+    Msr(u32),
+    /// A request code that the machine does not model.
+    Feature(String),
+}
+
+/// A limit of the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// Instructions.
+    Steps(u64),
+    /// Nothing can ever happen again, but a request has not ended.
+    Deadlock,
+    /// Host or guest resource named here.
+    Resource(&'static str),
+}

@@ -1,0 +1,78 @@
+//! Threads of the guest.
+
+use engine::Cpu;
+use nt_types::{NtStatus, Va};
+
+use crate::call::{Frame, Next, Outcome, Then};
+use crate::machine::Machine;
+use crate::wait::Wait;
+
+/// Number of a thread; never reused in a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ThreadId(pub u32);
+
+/// What a thread is doing.
+#[derive(Clone, Debug)]
+pub enum ThreadState {
+    /// Wants a processor.
+    Ready,
+    /// Has one.
+    Running,
+    /// Waits.
+    Waiting {
+        /// For what.
+        wait: Wait,
+        /// A continuation takes the wait status; else what the thread did starts over.
+        gives_status: bool,
+    },
+    /// Has ended.
+    Ended(NtStatus),
+}
+
+/// A thread.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Its number.
+    pub id: ThreadId,
+    /// For reports.
+    pub name: String,
+    /// What it is doing.
+    pub state: ThreadState,
+    /// Registers while it does not run.
+    pub context: Box<Cpu>,
+    /// Modelled frames below the guest code, outermost first.
+    pub frames: Vec<Frame>,
+    /// Its ETHREAD in guest memory.
+    pub object: Va,
+    /// Lowest and highest address of its kernel stack.
+    pub stack: (Va, Va),
+    /// Scheduling priority, 0 to 31.
+    pub priority: u8,
+    /// The processor's idle thread: runs only what interrupts it.
+    pub idle: bool,
+    /// Nesting of critical regions (`KeEnterCriticalRegion`).
+    pub critical_regions: u32,
+    /// Spin locks held, in order of acquisition.
+    pub spin_locks: Vec<Va>,
+}
+
+/// Continuations of thread bodies.
+#[derive(Clone, Debug)]
+pub enum ThreadThen {
+    /// The start routine of a system thread returned: the thread ends.
+    Returned,
+}
+
+impl ThreadThen {
+    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
+        match self {
+            ThreadThen::Returned => Ok(Next::ExitThread(NtStatus::SUCCESS)),
+        }
+    }
+}
+
+impl From<ThreadThen> for Then {
+    fn from(then: ThreadThen) -> Then {
+        Then::Thread(then)
+    }
+}

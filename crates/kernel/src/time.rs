@@ -1,0 +1,77 @@
+//! Virtual time: everything that will happen at a known moment.
+
+use std::collections::BTreeMap;
+
+use nt_types::Va;
+
+use crate::machine::Machine;
+use crate::thread::ThreadId;
+
+/// Something due at a moment of virtual time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deadline {
+    /// The wait of a thread times out.
+    WaitTimeout(ThreadId),
+    /// A KTIMER expires.
+    Timer(Va),
+    /// A read from the paging file ends.
+    PageRead(memory::ReadTicket),
+    /// A device wants to be advanced.
+    Device,
+}
+
+/// Deadlines in order of time, then of arrival.
+#[derive(Clone, Default, Debug)]
+pub struct Deadlines {
+    queue: BTreeMap<(u64, u64), Deadline>,
+    arrivals: u64,
+}
+
+impl Deadlines {
+    /// Adds a deadline at `at_ns`.
+    pub fn add(&mut self, at_ns: u64, deadline: Deadline) {
+        self.arrivals += 1;
+        self.queue.insert((at_ns, self.arrivals), deadline);
+    }
+
+    /// Removes every deadline equal to this one; true where there was any.
+    pub fn remove(&mut self, deadline: &Deadline) -> bool {
+        let before = self.queue.len();
+        self.queue.retain(|_, queued| queued != deadline);
+        self.queue.len() != before
+    }
+
+    /// When the next one is due.
+    pub fn next_ns(&self) -> Option<u64> {
+        self.queue.keys().next().map(|(at_ns, _)| *at_ns)
+    }
+
+    /// Takes the next one that is due at `now_ns`.
+    fn take_due(&mut self, now_ns: u64) -> Option<Deadline> {
+        let first = self.queue.first_entry()?;
+        (first.key().0 <= now_ns).then(|| first.remove())
+    }
+}
+
+impl Machine {
+    /// Lets everything happen that is due.
+    pub(crate) fn fire_due(&mut self) {
+        while let Some(deadline) = self.deadlines.take_due(self.now_ns()) {
+            match deadline {
+                Deadline::WaitTimeout(thread) => self.wait_timed_out(thread),
+                Deadline::Timer(timer) => self.timer_expired(timer),
+                Deadline::PageRead(ticket) => self.page_read_ended(&ticket),
+                Deadline::Device => {}
+            }
+        }
+        self.advance_devices();
+    }
+
+    /// With nothing to run, lets time pass to the next deadline; false where there is none.
+    pub(crate) fn skip_to_next_deadline(&mut self) -> bool {
+        let next = [self.deadlines.next_ns(), self.bus.next_deadline()].into_iter().flatten().min();
+        let Some(next_ns) = next else { return false };
+        self.skipped_ns += next_ns.saturating_sub(self.now_ns());
+        true
+    }
+}

@@ -1,0 +1,42 @@
+//! What a thread can wait for.
+
+use nt_types::Va;
+
+/// A wait: what ends it, and when it gives up.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// What ends it.
+    pub on: WaitOn,
+    /// Virtual time in nanoseconds at which it ends with `STATUS_TIMEOUT`; `None` waits for ever.
+    pub deadline_ns: Option<u64>,
+    /// May user APCs or alerts end it.
+    pub alertable: bool,
+}
+
+/// The things a thread can wait for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WaitOn {
+    /// Dispatcher objects in guest memory: any of them, or all.
+    Objects { objects: Vec<Va>, all: bool },
+    /// Time only.
+    Time,
+    /// A read from the paging file.
+    PageRead(memory::ReadTicket),
+    /// Another caller's lock, page-entire or reset on this image to end.
+    Transition { base: Va },
+    /// An address that a kernel-owned lock lives at (resource, push lock, fast mutex): woken explicitly.
+    Address(Va),
+    /// Calls in progress inside an image that is being unloaded, or DPCs queued at the time of a flush.
+    DpcFlush,
+    /// The I/O request at this address.
+    Irp(Va),
+    /// Another thread's end.
+    Thread(crate::thread::ThreadId),
+}
+
+impl Wait {
+    /// A wait without a deadline that nothing but its object ends.
+    pub fn on(on: WaitOn) -> Wait {
+        Wait { on, deadline_ns: None, alertable: false }
+    }
+}
