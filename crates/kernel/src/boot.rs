@@ -1,0 +1,127 @@
+//! The start of a machine: kernel images, processors, the pages that Windows keeps at fixed addresses.
+
+use devices::Bus;
+use engine::Cpu;
+use memory::{Memory, MemoryConfig, Region};
+use nt_types::layout::{kpcr, kprcb, kuser_shared_data};
+use nt_types::Va;
+
+use crate::call::{Then, Trap};
+use crate::event::EventLog;
+use crate::machine::{Machine, Processor};
+use crate::modules::Modules;
+use crate::ntos_image::KernelImages;
+use crate::options::Options;
+use crate::request::Requests;
+use crate::schedule::NewThread;
+use crate::thread::ThreadId;
+use crate::time::Deadlines;
+
+/// Where Windows maps KUSER_SHARED_DATA for kernel mode.
+pub const KUSER_SHARED_DATA: Va = Va(0xFFFF_F780_0000_0000);
+/// Bytes reserved for each generated kernel image.
+const KERNEL_IMAGE_PAGES: u64 = 256;
+
+/// Why a machine could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Memory or its paging file.
+    #[error(transparent)]
+    Setup(#[from] memory::SetupError),
+    /// An address range.
+    #[error(transparent)]
+    Map(#[from] memory::MapError),
+    /// The generated kernel images.
+    #[error("the generated kernel image is not valid: {0}")]
+    KernelImage(#[from] driver_image::ImageError),
+    /// The frame budget is too small for the kernel's own pages.
+    #[error("the frame budget does not hold the kernel's own pages")]
+    Frames,
+}
+
+impl Machine {
+    /// A machine that has booted and loaded no driver.
+    pub fn boot(options: Options, config: MemoryConfig, bus: Bus) -> Result<Machine, BootError> {
+        let mut memory = Memory::new(config)?;
+        let bases = [memory.reserve_image(KERNEL_IMAGE_PAGES)?, memory.reserve_image(KERNEL_IMAGE_PAGES)?];
+        let kernel_images = KernelImages::generate(bases)?;
+        for image in &kernel_images.images {
+            let bytes = image.image.map_at(image.base)?;
+            memory.load_kernel_image(image.base, &image.image_pages(), &bytes)?;
+        }
+        let mut machine = Machine {
+            memory,
+            bus,
+            events: EventLog::default(),
+            processors: Vec::new(),
+            active: 0,
+            threads: Vec::new(),
+            steps: 0,
+            skipped_ns: 0,
+            deadlines: Deadlines::default(),
+            modules: Modules::default(),
+            kernel_images,
+            requests: Requests::default(),
+            stop: None,
+            attention: false,
+            ex: Default::default(),
+            io: Default::default(),
+            ke: Default::default(),
+            mm: Default::default(),
+            rtl: Default::default(),
+            findings_seen: Default::default(),
+            options,
+        };
+        machine.map_shared_data()?;
+        machine.start_processors().map_err(|_| BootError::Frames)?;
+        Ok(machine)
+    }
+
+    fn map_shared_data(&mut self) -> Result<(), BootError> {
+        self.memory.map_fixed(KUSER_SHARED_DATA, 1)?;
+        let version = [(kuser_shared_data::NT_MAJOR_VERSION, 10), (kuser_shared_data::NT_MINOR_VERSION, 0)];
+        for (field, value) in version {
+            self.write_u32(field.at(KUSER_SHARED_DATA), value).map_err(|_| BootError::Frames)?;
+        }
+        Ok(())
+    }
+
+    fn start_processors(&mut self) -> Result<(), Trap> {
+        for number in 0..self.options.processors.clamp(1, 64) {
+            let name = format!("idle {number}");
+            let idle = NewThread { name, routine: Va::NULL, then: Then::Return, idle: true };
+            let id = self.create_thread(idle)?;
+            let pcr = self.new_pcr(number, id)?;
+            let mut cpu = (*self.threads[id.0 as usize].context).clone();
+            cpu.gs_base = pcr.0;
+            cpu.cr3 = self.memory.page_table_root();
+            self.processors.push(Processor { cpu, current: id, idle: id, pcr, quantum: 0 });
+        }
+        Ok(())
+    }
+
+    fn new_pcr(&mut self, number: usize, idle: ThreadId) -> Result<Va, Trap> {
+        let Ok(pcr) = self.memory.allocate(Region::System, 4) else {
+            return Err(self.limit_stop("frames for a processor"));
+        };
+        let block = kpcr::PRCB.at(pcr);
+        self.write_u64(kpcr::SELF.at(pcr), pcr.0)?;
+        self.write_u64(kpcr::CURRENT_PRCB.at(pcr), block.0)?;
+        self.write_u8(kprcb::NUMBER.at(block), number as u8)?;
+        let object = self.threads[idle.0 as usize].object;
+        self.set_current_thread(pcr, object);
+        Ok(pcr)
+    }
+
+    /// What `gs:[188h]` reads.
+    pub(crate) fn set_current_thread(&mut self, pcr: Va, object: Va) {
+        if self.write_u64(kpcr::CURRENT_THREAD.at(pcr), object.0).is_err() {
+            self.internal("a processor control region is not mapped");
+        }
+    }
+
+    /// A zeroed processor, for threads that are created before there is one.
+    pub(crate) fn fresh_cpu(&self) -> Cpu {
+        self.processors.first().map_or_else(Cpu::default, |first| first.cpu.clone())
+    }
+}

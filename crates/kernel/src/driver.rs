@@ -1,0 +1,103 @@
+//! Drivers: load, initialise, discard INIT, unload.
+
+use std::sync::Arc;
+
+use driver_image::{Image, ImportedSymbol};
+use nt_types::layout::{driver_extension, driver_object, unicode_string};
+use nt_types::{Rva, Va};
+
+use crate::call::{Next, Outcome, Then};
+use crate::event::EventKind;
+use crate::machine::Machine;
+use crate::modules::{LoadedDriver, UnresolvedImport};
+use crate::request::RequestId;
+
+/// Why a driver was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The image cannot be mapped.
+    #[error(transparent)]
+    Image(#[from] driver_image::ImageError),
+    /// Guest memory has no room for it.
+    #[error(transparent)]
+    Memory(#[from] memory::MapError),
+    /// The kernel's own objects do not fit.
+    #[error("no memory for the driver object")]
+    NoPool,
+}
+
+/// Continuations of driver life.
+#[derive(Clone, Debug)]
+pub enum DriverThen {
+    /// DriverEntry returned.
+    Initialized { id: RequestId, base: Va },
+}
+
+impl DriverThen {
+    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
+        Ok(Next::VOID)
+    }
+}
+
+/// Value that the loader puts into a security cookie: not the linker's default, the same in every run.
+const SECURITY_COOKIE: u64 = 0x0000_5A17_C0DE_F00D;
+
+impl Machine {
+    /// Maps a driver as NT does (R40): the whole image is copied, relocated and bound before anything becomes pageable.
+    pub fn load_driver(&mut self, name: &str, image: Image) -> Result<Va, LoadError> {
+        let size = u64::from(image.headers().size_of_image);
+        let base = self.memory.reserve_image(size.div_ceil(nt_types::PAGE_SIZE))?;
+        let mut bytes = image.map_at(base)?;
+        self.bind_imports(&image, &mut bytes);
+        set_security_cookie(&image, base, &mut bytes);
+        let id = self.memory.load_image(memory::ImageToLoad::new(&image_layout(&image, base), &bytes))?;
+        let entry = base + image.headers().entry_point;
+        let name = name.to_owned();
+        self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(4096) });
+        let image = Arc::new(image);
+        self.modules.add(LoadedDriver { name, base, size, image, id, entry, driver_object: Va::NULL });
+        Ok(base)
+    }
+
+    /// Writes the address of every import into the image; what nobody exports gets an address that names it.
+    fn bind_imports(&mut self, image: &Image, bytes: &mut [u8]) {
+        for module in image.imports() {
+            for import in &module.imports {
+                let address = self.resolve(&module.name, &import.symbol);
+                let slot = import.slot.0 as usize;
+                if let Some(slot) = bytes.get_mut(slot..slot + 8) {
+                    slot.copy_from_slice(&address.0.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    fn resolve(&mut self, module: &str, symbol: &ImportedSymbol) -> Va {
+        let found = match symbol {
+            ImportedSymbol::Name { name, .. } => {
+                self.kernel_images.export(module, name).or_else(|| self.driver_export(module, name))
+            }
+            ImportedSymbol::Ordinal(_) => None,
+        };
+        found.unwrap_or_else(|| {
+            let import = UnresolvedImport { module: module.to_owned(), name: symbol.to_string() };
+            self.modules.add_unresolved(import)
+        })
+    }
+
+    /// An export of another loaded driver.
+    fn driver_export(&self, module: &str, name: &str) -> Option<Va> {
+        let driver = self.modules.drivers().find(|driver| driver.name.eq_ignore_ascii_case(module))?;
+        let exports = driver.image.exports().ok()?;
+        exports.rva_of(name).map(|rva: Rva| driver.base + rva)
+    }
+}
+
+fn set_security_cookie(image: &Image, base: Va, bytes: &mut [u8]) {
+    let Some(cookie) = image.security_cookie() else { return };
+    let _ = base;
+    let at = cookie.0 as usize;
+    if let Some(slot) = bytes.get_mut(at..at + 8) {
+        slot.copy_from_slice(&SECURITY_COOKIE.to_le_bytes());
+    }
+}

@@ -1,0 +1,32 @@
+//! The memory manager: the six routines, pool, MDLs, mappings.
+
+mod paging;
+pub mod pool;
+
+use super::Export;
+use crate::call::Outcome;
+use crate::machine::Machine;
+
+/// The tables of this family.
+pub(crate) const TABLES: &[&[Export]] = &[paging::EXPORTS];
+
+/// What this family remembers.
+#[derive(Clone, Default, Debug)]
+pub struct State {
+    pub(crate) pool: pool::Pool,
+}
+
+/// Continuations of this family.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// The six routines.
+    Paging(paging::PagingThen),
+}
+
+impl Then {
+    pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Then::Paging(then) => then.run(m, value),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Pool: blocks of one size class share pages, larger blocks have pages of their own.
+//!
+//! As documented for ExAllocatePoolWithTag: blocks are aligned to 16 bytes; a block smaller than a page does not cross a
+//! page boundary; a block of a page or more begins on one.
+
+use std::collections::BTreeMap;
+
+use memory::Region;
+use nt_types::{PAGE_SIZE, Va};
+
+use crate::machine::Machine;
+
+/// Which pool.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum PoolKind {
+    /// Always resident.
+    NonPaged,
+    /// May leave memory.
+    Paged,
+}
+
+/// A block in use.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// Which pool.
+    pub kind: PoolKind,
+    /// The tag, in memory order.
+    pub tag: [u8; 4],
+    /// Return address of the allocation.
+    pub site: Va,
+}
+
+/// Both pools.
+#[derive(Clone, Default, Debug)]
+pub struct Pool {
+    blocks: BTreeMap<u64, Block>,
+    /// Free places by pool and size class; the last freed is used first.
+    free: BTreeMap<(PoolKind, u64), Vec<u64>>,
+}
+
+/// Byte that fresh blocks are filled with, so that a driver cannot count on zeros.
+const FRESH: u8 = 0xCB;
+
+impl Pool {
+    /// The block that begins at this address.
+    pub fn block(&self, address: Va) -> Option<&Block> {
+        self.blocks.get(&address.0)
+    }
+
+    /// The block that holds this address, and where it begins.
+    pub fn block_around(&self, address: Va) -> Option<(Va, &Block)> {
+        let (start, block) = self.blocks.range(..=address.0).next_back()?;
+        (address.0 - start < block.bytes.max(1)).then_some((Va(*start), block))
+    }
+
+    /// Blocks in use, by address.
+    pub fn blocks(&self) -> impl Iterator<Item = (Va, &Block)> {
+        self.blocks.iter().map(|(address, block)| (Va(*address), block))
+    }
+}
+
+/// Smallest power-of-two class, at least 16 bytes, that holds `bytes`; `None` for whole pages.
+fn size_class(bytes: u64) -> Option<u64> {
+    let class = bytes.max(16).next_power_of_two();
+    (class < PAGE_SIZE).then_some(class)
+}
+
+impl Machine {
+    /// Allocates a block filled with a pattern; `None` when memory is short.
+    pub fn pool_allocate(&mut self, block: Block) -> Option<Va> {
+        let kind = block.kind;
+        let address = match size_class(block.bytes) {
+            Some(class) => self.take_place(kind, class)?,
+            None => self.pool_pages(kind, block.bytes.div_ceil(PAGE_SIZE))?,
+        };
+        let bytes = block.bytes;
+        self.mm.pool.blocks.insert(address.0, block);
+        // The frames are new or were resident when the block was freed; a paged block that left since comes back first.
+        self.memory.fill_now(address, FRESH, bytes, self.steps).ok()?;
+        Some(address)
+    }
+
+    /// Nonpaged memory for the kernel's own objects, zeroed.
+    pub(crate) fn kernel_object(&mut self, bytes: u64, tag: [u8; 4]) -> Option<Va> {
+        let address = self.pool_allocate(Block { bytes, kind: PoolKind::NonPaged, tag, site: Va::NULL })?;
+        self.memory.fill_now(address, 0, bytes, self.steps).ok()?;
+        Some(address)
+    }
+
+    /// Frees the block that begins here; `None` where there is none.
+    pub fn pool_free(&mut self, address: Va) -> Option<Block> {
+        let block = self.mm.pool.blocks.remove(&address.0)?;
+        match size_class(block.bytes) {
+            Some(class) => self.mm.pool.free.entry((block.kind, class)).or_default().push(address.0),
+            None => self.memory.release(address, block.bytes.div_ceil(PAGE_SIZE)),
+        }
+        Some(block)
+    }
+
+    fn take_place(&mut self, kind: PoolKind, class: u64) -> Option<Va> {
+        if let Some(place) = self.mm.pool.free.get_mut(&(kind, class)).and_then(Vec::pop) {
+            return Some(Va(place));
+        }
+        let page = self.pool_pages(kind, 1)?;
+        let places = (1..PAGE_SIZE / class).rev().map(|index| page.0 + index * class);
+        self.mm.pool.free.entry((kind, class)).or_default().extend(places);
+        Some(page)
+    }
+
+    fn pool_pages(&mut self, kind: PoolKind, pages: u64) -> Option<Va> {
+        let region = match kind {
+            PoolKind::NonPaged => Region::NonPagedPool,
+            PoolKind::Paged => Region::PagedPool,
+        };
+        self.memory.allocate(region, pages).ok()
+    }
+}
