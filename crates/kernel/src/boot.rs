@@ -2,11 +2,13 @@
 
 use devices::Bus;
 use engine::Cpu;
-use memory::{Memory, MemoryConfig, Region};
-use nt_types::layout::{kpcr, kprcb, kuser_shared_data};
+use memory::{Backing, Memory, MemoryConfig, Protection, Region};
+use section_paging::ImageKind;
+use nt_types::layout::{kpcr, kuser_shared_data};
 use nt_types::Va;
 
 use crate::call::{Then, Trap};
+use crate::driver::load_image;
 use crate::event::EventLog;
 use crate::machine::{Machine, Processor};
 use crate::modules::Modules;
@@ -14,12 +16,16 @@ use crate::ntos_image::KernelImages;
 use crate::options::Options;
 use crate::request::Requests;
 use crate::schedule::NewThread;
+use crate::stop::Limit;
 use crate::thread::ThreadId;
 use crate::time::Deadlines;
 
 /// Where Windows maps KUSER_SHARED_DATA for kernel mode.
 pub const KUSER_SHARED_DATA: Va = Va(0xFFFF_F780_0000_0000);
-/// Bytes reserved for each generated kernel image.
+/// Where the KPRCB lies in the KPCR, and the processor number in it (x64: `gs:[184h]`).
+const PRCB_OFFSET: u64 = 0x180;
+const PRCB_NUMBER: u64 = 4;
+/// Pages reserved for each generated kernel image.
 const KERNEL_IMAGE_PAGES: u64 = 256;
 
 /// Why a machine could not be made.
@@ -43,11 +49,11 @@ impl Machine {
     /// A machine that has booted and loaded no driver.
     pub fn boot(options: Options, config: MemoryConfig, bus: Bus) -> Result<Machine, BootError> {
         let mut memory = Memory::new(config)?;
-        let bases = [memory.reserve_image(KERNEL_IMAGE_PAGES)?, memory.reserve_image(KERNEL_IMAGE_PAGES)?];
-        let kernel_images = KernelImages::generate(bases)?;
+        let mut base = || memory.reserve(Region::Image, KERNEL_IMAGE_PAGES);
+        let kernel_images = KernelImages::generate([base()?, base()?])?;
         for image in &kernel_images.images {
             let bytes = image.image.map_at(image.base)?;
-            memory.load_kernel_image(image.base, &image.image_pages(), &bytes)?;
+            load_image(&mut memory, image.module.name(), ImageKind::Kernel, &image.image, image.base, &bytes)?;
         }
         let mut machine = Machine {
             memory,
@@ -78,7 +84,7 @@ impl Machine {
     }
 
     fn map_shared_data(&mut self) -> Result<(), BootError> {
-        self.memory.map_fixed(KUSER_SHARED_DATA, 1)?;
+        self.memory.map(KUSER_SHARED_DATA, 1, Backing::Resident, Protection::READ_WRITE)?;
         let version = [(kuser_shared_data::NT_MAJOR_VERSION, 10), (kuser_shared_data::NT_MINOR_VERSION, 0)];
         for (field, value) in version {
             self.write_u32(field.at(KUSER_SHARED_DATA), value).map_err(|_| BootError::Frames)?;
@@ -94,20 +100,19 @@ impl Machine {
             let pcr = self.new_pcr(number, id)?;
             let mut cpu = (*self.threads[id.0 as usize].context).clone();
             cpu.gs_base = pcr.0;
-            cpu.cr3 = self.memory.page_table_root();
+            cpu.cr3 = self.memory.cr3();
             self.processors.push(Processor { cpu, current: id, idle: id, pcr, quantum: 0 });
         }
         Ok(())
     }
 
     fn new_pcr(&mut self, number: usize, idle: ThreadId) -> Result<Va, Trap> {
-        let Ok(pcr) = self.memory.allocate(Region::System, 4) else {
-            return Err(self.limit_stop("frames for a processor"));
-        };
-        let block = kpcr::PRCB.at(pcr);
+        let pcr = self.memory.allocate(Region::SystemMapping, 4, Backing::Resident, Protection::READ_WRITE);
+        let Ok(pcr) = pcr else { return Err(self.limit_stop(Limit::Resource("frames for a processor"))) };
+        let block = pcr + PRCB_OFFSET;
         self.write_u64(kpcr::SELF.at(pcr), pcr.0)?;
         self.write_u64(kpcr::CURRENT_PRCB.at(pcr), block.0)?;
-        self.write_u8(kprcb::NUMBER.at(block), number as u8)?;
+        self.write_u8(block + PRCB_NUMBER, number as u8)?;
         let object = self.threads[idle.0 as usize].object;
         self.set_current_thread(pcr, object);
         Ok(pcr)

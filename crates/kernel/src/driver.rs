@@ -2,15 +2,47 @@
 
 use std::sync::Arc;
 
-use driver_image::{Image, ImportedSymbol};
-use nt_types::layout::{driver_extension, driver_object, unicode_string};
-use nt_types::{Rva, Va};
+use driver_image::{ExportTarget, Image, ImportedSymbol, pageability};
+use memory::{ImageContent, MapError, Memory, Protection, Region};
+use nt_types::{PAGE_SIZE, Va};
+use section_paging::{ImageId, ImageKind, NewImage, NewSection, PageRun};
 
 use crate::call::{Next, Outcome, Then};
 use crate::event::EventKind;
 use crate::machine::Machine;
 use crate::modules::{LoadedDriver, UnresolvedImport};
 use crate::request::RequestId;
+
+/// Maps an image that is complete, with what `section_paging` must know of it.
+pub(crate) fn load_image(
+    memory: &mut Memory,
+    name: &str,
+    kind: ImageKind,
+    image: &Image,
+    base: Va,
+    bytes: &[u8],
+) -> Result<ImageId, MapError> {
+    let (headers, sections) = (image.headers(), image.sections());
+    let load_map: Vec<PageRun> = pageability::load_map(headers, sections)
+        .ranges()
+        .iter()
+        .map(|range| PageRun::new(base.page() + u64::from(range.start), u64::from(range.end - range.start)))
+        .collect();
+    let new_sections: Vec<NewSection> = sections
+        .iter()
+        .map(|section| NewSection { va: section.rva.0, span: section.span(), pageable: section.is_pageable_by_name() })
+        .collect();
+    let pages = u64::from(headers.size_of_image).div_ceil(PAGE_SIZE) as u32;
+    let protections: Vec<Protection> = (0..pages)
+        .map(|page| pageability::page_protection(headers, sections, page))
+        .map(|page| Protection { write: page.write, execute: page.execute })
+        .collect();
+    let mut whole = bytes.to_vec();
+    whole.resize(pages as usize * PAGE_SIZE as usize, 0);
+    let size_bytes = headers.size_of_image;
+    let new = NewImage { name, kind, base, size_bytes, sections: &new_sections, load_map: &load_map };
+    memory.load_image(&ImageContent { image: new, bytes: &whole, protections: &protections })
+}
 
 /// Why a driver was not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +78,15 @@ impl Machine {
     /// Maps a driver as NT does (R40): the whole image is copied, relocated and bound before anything becomes pageable.
     pub fn load_driver(&mut self, name: &str, image: Image) -> Result<Va, LoadError> {
         let size = u64::from(image.headers().size_of_image);
-        let base = self.memory.reserve_image(size.div_ceil(nt_types::PAGE_SIZE))?;
+        let base = self.memory.reserve(Region::Image, size.div_ceil(PAGE_SIZE))?;
         let mut bytes = image.map_at(base)?;
         self.bind_imports(&image, &mut bytes);
-        set_security_cookie(&image, base, &mut bytes);
-        let id = self.memory.load_image(memory::ImageToLoad::new(&image_layout(&image, base), &bytes))?;
+        set_security_cookie(&image, &mut bytes);
+        self.memory.set_step(self.steps);
+        let id = load_image(&mut self.memory, name, ImageKind::Driver, &image, base, &bytes)?;
         let entry = base + image.headers().entry_point;
         let name = name.to_owned();
-        self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(4096) });
+        self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(PAGE_SIZE) });
         let image = Arc::new(image);
         self.modules.add(LoadedDriver { name, base, size, image, id, entry, driver_object: Va::NULL });
         Ok(base)
@@ -89,13 +122,15 @@ impl Machine {
     fn driver_export(&self, module: &str, name: &str) -> Option<Va> {
         let driver = self.modules.drivers().find(|driver| driver.name.eq_ignore_ascii_case(module))?;
         let exports = driver.image.exports().ok()?;
-        exports.rva_of(name).map(|rva: Rva| driver.base + rva)
+        match exports.by_name(name)? {
+            ExportTarget::Rva(rva) => Some(driver.base + *rva),
+            ExportTarget::Forwarder(_) => None,
+        }
     }
 }
 
-fn set_security_cookie(image: &Image, base: Va, bytes: &mut [u8]) {
+fn set_security_cookie(image: &Image, bytes: &mut [u8]) {
     let Some(cookie) = image.security_cookie() else { return };
-    let _ = base;
     let at = cookie.0 as usize;
     if let Some(slot) = bytes.get_mut(at..at + 8) {
         slot.copy_from_slice(&SECURITY_COOKIE.to_le_bytes());

@@ -42,15 +42,15 @@ pub enum EventKind {
     /// The IRQL went down.
     IrqlLowered { from: Irql, to: Irql },
     /// A section was locked; `count` is the new count.
-    SectionLocked { handle: u64, base: Va, section: usize, count: u32 },
+    SectionLocked { section: section_paging::SectionId, count: u32 },
     /// A section was unlocked.
-    SectionUnlocked { handle: u64, base: Va, section: usize, count: u32 },
+    SectionUnlocked { section: section_paging::SectionId, count: u32 },
     /// The whole driver became pageable.
     DriverPaged { base: Va },
     /// The whole driver went back to its attributes.
     DriverPagingReset { base: Va, pages: u64 },
     /// Pages left memory.
-    Trimmed { pages: Vec<Va> },
+    Trimmed { pages: Vec<Va>, reason: memory::TrimReason },
     /// A page came back; `hard` where it was read from the paging file.
     PagedIn { page: Va, hard: bool },
     /// A DPC was queued.

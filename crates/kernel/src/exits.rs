@@ -58,14 +58,10 @@ impl Machine {
                 true => self.cpu().answers.push(0),
                 false => self.unsupported_msr(index, instruction),
             },
-            // WP (bit 16) of CR0 and the global bits of CR4 are the only ones that drivers toggle; the engine keeps the value.
-            Privileged::WriteControl(_, value) => {
-                if let Privileged::WriteControl(0, _) = what {
-                    self.memory.set_write_protect(value & (1 << 16) != 0);
-                }
+            // The engine keeps the value. Clearing CR0.WP does not open read-only pages: memory always honours them.
+            Privileged::WriteControl(..) | Privileged::FlushCaches | Privileged::InvalidatePage(_) => {
                 self.cpu().answers.push(0);
             }
-            Privileged::FlushCaches | Privileged::InvalidatePage(_) => self.cpu().answers.push(0),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Page faults: served from the paging file, or the bug check that Windows would show (BEHAVIOUR.md section 8).
 
 use engine::{Access, Fault, PageFault};
-use memory::{Absent, PageIn};
+use memory::{Absence, InPageError, PageIn, PageState, ReadTicket, WriteError};
 use nt_types::{BugCheck, BugCheckCode, Va};
 
 use crate::event::EventKind;
@@ -39,23 +39,21 @@ impl Machine {
             let stop = self.stop_at(instruction, StopKind::Unsupported(what));
             return self.halt(stop);
         }
-        if section_paging::is_handle(address.0) {
+        if section_paging::Handle::RANGE.contains(&address.0) {
             let kind = FindingKind::K07HandleDereferenced { handle: address.0, access_address: instruction };
             self.find(kind, address);
         }
         if fault.protection {
             return self.protection_fault(fault, instruction);
         }
-        match self.memory.absent(address) {
-            Absent::Latent => self.latent_fault(fault, instruction),
-            Absent::StackGuard => self.stack_overflow(fault, instruction),
-            Absent::Out if self.irql().may_fault() => self.page_in(address),
-            Absent::Out => self.invalid_access(fault, Refusal::Out, instruction),
-            Absent::Discarded => self.invalid_access(fault, Refusal::Discarded, instruction),
-            Absent::NotMapped if self.modules.unloaded_at(address).is_some() => {
-                self.invalid_access(fault, Refusal::Unloaded, instruction);
+        match self.memory.page_state(address) {
+            PageState::Absent(Absence::Guard) => self.stack_overflow(fault, instruction),
+            PageState::Absent(absence) => {
+                let why = self.refusal(absence, address);
+                self.invalid_access(fault, why, instruction);
             }
-            Absent::NotMapped => self.invalid_access(fault, Refusal::NotMapped, instruction),
+            _ if self.irql().may_fault() => self.page_in(address),
+            _ => self.invalid_access(fault, Refusal::Out, instruction),
         }
     }
 
@@ -63,38 +61,47 @@ impl Machine {
     fn caller_of_absent(&mut self) -> Va {
         let mut bytes = [0; 8];
         let rsp = Va(self.cpu().get(engine::Gpr::Rsp));
-        if self.memory.peek(rsp, &mut bytes) { Va(u64::from_le_bytes(bytes)) } else { Va(self.cpu().rip) }
+        if self.memory.peek(rsp, &mut bytes).is_ok() { Va(u64::from_le_bytes(bytes)) } else { Va(self.cpu().rip) }
     }
 
-    /// An eligible page that happens to be resident, touched above `APC_LEVEL` (D47): reported, and the run goes on.
-    fn latent_fault(&mut self, fault: PageFault, instruction: Va) {
-        let (address, irql) = (Va(fault.address), self.irql());
-        let kind = FindingKind::K13LatentFault { address, access: fault.access, irql };
-        self.find(kind, address.page_down());
-        self.memory.allow_latent(address);
+    fn refusal(&self, absence: Absence, address: Va) -> Refusal {
+        match absence {
+            Absence::NonCanonical => Refusal::NonCanonical,
+            Absence::Discarded => Refusal::Discarded,
+            _ if self.modules.unloaded_at(address).is_some() => Refusal::Unloaded,
+            _ => Refusal::NotMapped,
+        }
     }
 
     /// Starts a page-in and blocks the thread until it ends; what touched the page starts over then (D6).
     fn page_in(&mut self, address: Va) {
-        match self.memory.begin_page_in(address, self.steps) {
-            Ok(PageIn::Present) => {}
+        match self.memory.begin_page_in(address) {
+            Ok(PageIn::AlreadyIn | PageIn::Absent(_)) => {}
             Ok(PageIn::Soft) => self.record(EventKind::PagedIn { page: address.page_down(), hard: false }),
             Ok(PageIn::Hard(ticket)) => {
-                self.deadlines.add(self.now_ns() + self.options.page_read_ns, Deadline::PageRead(ticket.clone()));
+                self.page_read_began(ticket);
                 self.record(EventKind::PagedIn { page: address.page_down(), hard: true });
-                self.block(Wait::on(WaitOn::PageRead(ticket)), false);
+                self.block(Wait::on(WaitOn::PageReads(vec![ticket])), false);
             }
-            Ok(PageIn::Shared(ticket)) => self.block(Wait::on(WaitOn::PageRead(ticket)), false),
-            Err(error) => self.in_page_failed(&error),
+            Ok(PageIn::Shared(ticket)) => self.block(Wait::on(WaitOn::PageReads(vec![ticket])), false),
+            Err(error) => self.in_page_failed(&error, address),
+        }
+    }
+
+    /// A read from the paging file has begun: it ends later.
+    pub(crate) fn page_read_began(&mut self, ticket: ReadTicket) {
+        let deadline = Deadline::PageRead(ticket);
+        if !self.deadlines.holds(&deadline) {
+            self.deadlines.add(self.now_ns() + self.options.page_read_ns, deadline);
         }
     }
 
     /// A read from the paging file is over.
-    pub(crate) fn page_read_ended(&mut self, ticket: &memory::ReadTicket) {
-        if let Err(error) = self.memory.finish_page_in(ticket, self.steps) {
-            self.in_page_failed(&error);
+    pub(crate) fn page_read_ended(&mut self, ticket: ReadTicket) {
+        if let Err(error) = self.memory.finish(ticket) {
+            self.in_page_failed(&error, error.va);
         }
-        self.wake_all_on(&WaitOn::PageRead(ticket.clone()));
+        self.wake_readers(ticket);
     }
 
     /// The access is fatal: which bug check, by the tables of sections 8.1 and 8.2.
@@ -169,7 +176,7 @@ impl Machine {
             _ => (BugCheckCode::ATTEMPTED_WRITE_TO_READONLY_MEMORY, Refusal::ReadOnly),
         };
         let address = Va(fault.address);
-        let entry = self.memory.page_table_entry(address).contents;
+        let (_, entry) = self.memory.pte(address);
         let check = BugCheck { code, parameters: [address.0, entry, 0, 0] };
         let stop = self.stop_at(instruction, StopKind::BugCheck(check, Cause::Access { address, access: fault.access, why }));
         self.halt(stop);
@@ -183,19 +190,18 @@ impl Machine {
     }
 
     /// 0x7A in its third form (D46); a page that came back with the wrong checksum is 0x1A/0x3f.
-    pub(crate) fn in_page_failed(&mut self, error: &memory::InPageError) {
+    pub(crate) fn in_page_failed(&mut self, error: &InPageError, address: Va) {
         let here = self.here();
-        let check = error.bug_check();
-        let cause = Cause::InPage { address: error.address(), status: error.status() };
+        let check = error.bug_check(address);
+        let cause = Cause::InPage { address, error: *error };
         let stop = self.stop_at(here, StopKind::BugCheck(check, cause));
         self.halt(stop);
     }
 
     /// The host could not write the paging file: the run cannot go on without losing a page.
-    pub(crate) fn paging_file_failed(&mut self, error: &memory::PagingFileError) {
+    pub(crate) fn paging_file_failed(&mut self, error: WriteError) {
         let here = self.here();
-        let what = Unsupported::Feature(error.to_string());
-        let stop = self.stop_at(here, StopKind::Unsupported(what));
+        let stop = self.stop_at(here, StopKind::PagingFile(error));
         self.halt(stop);
     }
 }

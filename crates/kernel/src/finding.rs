@@ -17,12 +17,8 @@ pub struct Finding {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each variant is the row of its K number in BEHAVIOUR.md section 10")]
 pub enum FindingKind {
-    K01LockNonpageable { address: Va, section: String, thunk_target: Option<Va> },
+    Paging(section_paging::Finding),
     K02MmIrql { routine: &'static str, irql: Irql },
-    K03PageEntireWithInterrupt { base: Va, isr: Va },
-    K04ResetWithInterrupt { base: Va, isr: Va, override_set: bool },
-    K05UnloadWithLocks { image: String, section: String, count: u32, sites: Vec<Va> },
-    K06ForeignLock { caller: Va, owner: String },
     K07HandleDereferenced { handle: u64, access_address: Va },
     K08UnlockWithQueuedIrps { section: String, pending: usize, last: bool },
     K09IsrPageable { routine: Va, section: String },
@@ -34,17 +30,13 @@ pub enum FindingKind {
     K15PageableNowhere { section: String },
     K16SuspiciousName { section: String },
     K17MixedSection { section: String },
-    K18RepeatLockByAddress { section: String },
     K19PageEntireRace { base: Va },
-    K20UnloadDuringCall { image: String },
     K21CompletionPageable { routine: Va, section: String },
     K22WorkItemPageable { item: Va },
     K23PagingPathPageable { routine: Va, major: u8 },
     K24ProhibitedDdi { name: String },
-    K25LockOfInit { section: String, count: u32 },
     K26RaiseInPageable { section: String, to: Irql },
     K27SmallPageable { bytes: u64 },
-    K28NoModule { routine: &'static str, address: Va },
     PoolLeak { address: Va, bytes: u64, tag: [u8; 4], site: Va },
     IrqlAboveLimit { routine: &'static str, irql: Irql, limit: Irql },
     InterruptLeak { isr: Va },
@@ -67,12 +59,8 @@ impl FindingKind {
     pub fn code(&self) -> &'static str {
         use FindingKind as K;
         match self {
-            K::K01LockNonpageable { .. } => "K01",
+            K::Paging(finding) => PAGING_CODES.get(usize::from(finding.number())).copied().unwrap_or("K00"),
             K::K02MmIrql { .. } => "K02",
-            K::K03PageEntireWithInterrupt { .. } => "K03",
-            K::K04ResetWithInterrupt { .. } => "K04",
-            K::K05UnloadWithLocks { .. } => "K05",
-            K::K06ForeignLock { .. } => "K06",
             K::K07HandleDereferenced { .. } => "K07",
             K::K08UnlockWithQueuedIrps { .. } => "K08",
             K::K09IsrPageable { .. } => "K09",
@@ -84,17 +72,13 @@ impl FindingKind {
             K::K15PageableNowhere { .. } => "K15",
             K::K16SuspiciousName { .. } => "K16",
             K::K17MixedSection { .. } => "K17",
-            K::K18RepeatLockByAddress { .. } => "K18",
             K::K19PageEntireRace { .. } => "K19",
-            K::K20UnloadDuringCall { .. } => "K20",
             K::K21CompletionPageable { .. } => "K21",
             K::K22WorkItemPageable { .. } => "K22",
             K::K23PagingPathPageable { .. } => "K23",
             K::K24ProhibitedDdi { .. } => "K24",
-            K::K25LockOfInit { .. } => "K25",
             K::K26RaiseInPageable { .. } => "K26",
             K::K27SmallPageable { .. } => "K27",
-            K::K28NoModule { .. } => "K28",
             K::PoolLeak { .. } => "pool-leak",
             K::IrqlAboveLimit { .. } => "irql-limit",
             K::InterruptLeak { .. } => "interrupt-leak",
@@ -106,18 +90,32 @@ impl FindingKind {
     pub fn severity(&self) -> Severity {
         use FindingKind as K;
         match self {
-            K::K15PageableNowhere { .. } | K::K18RepeatLockByAddress { .. } | K::K27SmallPageable { .. } => {
-                Severity::Information
-            }
-            K::K08UnlockWithQueuedIrps { last: false, .. } => Severity::Information,
-            K::K01LockNonpageable { .. }
-            | K::K06ForeignLock { .. }
-            | K::K16SuspiciousName { .. }
+            K::Paging(finding) => paging_severity(finding),
+            K::K15PageableNowhere { .. }
+            | K::K27SmallPageable { .. }
+            | K::K08UnlockWithQueuedIrps { last: false, .. } => Severity::Information,
+            K::K16SuspiciousName { .. }
             | K::K17MixedSection { .. }
             | K::K24ProhibitedDdi { .. }
-            | K::K04ResetWithInterrupt { override_set: false, .. }
             | K::K10DpcPageable { locked: true, .. } => Severity::Warning,
             _ => Severity::Error,
         }
+    }
+}
+
+/// Codes of the findings that the paging state machine makes, by number.
+const PAGING_CODES: [&str; 29] = [
+    "K00", "K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K09", "K10", "K11", "K12", "K13", "K14", "K15",
+    "K16", "K17", "K18", "K19", "K20", "K21", "K22", "K23", "K24", "K25", "K26", "K27", "K28",
+];
+
+fn paging_severity(finding: &section_paging::Finding) -> Severity {
+    use section_paging::Finding as F;
+    match finding {
+        F::RepeatLockByAddress { .. } => Severity::Information,
+        F::LockNonpageable { .. } | F::ForeignLock { .. } | F::ResetWithInterrupt { overridden: false, .. } => {
+            Severity::Warning
+        }
+        _ => Severity::Error,
     }
 }

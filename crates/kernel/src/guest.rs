@@ -43,13 +43,13 @@ impl Machine {
     /// Reads `length` bytes.
     pub fn read_bytes(&mut self, address: Va, length: u64) -> Result<Vec<u8>, Trap> {
         let mut bytes = vec![0; self.bounded(length)?];
-        self.memory.read(address, &mut bytes)?;
+        self.memory.read_bytes(address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Writes bytes; on a fault nothing was written to the page that refused, and the caller starts over.
     pub fn write_bytes(&mut self, address: Va, bytes: &[u8]) -> Result<(), Trap> {
-        Ok(self.memory.write(address, bytes)?)
+        Ok(self.memory.write_bytes(address, bytes)?)
     }
 
     /// Writes `length` equal bytes.

@@ -85,7 +85,6 @@ impl Machine {
         // them costs nothing and keeps hand-written assembly safe.
         let base = rsp.wrapping_sub(128) & !15;
         self.cpu().cr8 = irql.level();
-        self.memory.set_raised(!irql.may_fault());
         let then = Then::Interruption(Interruption { context, what, routine, irql, after });
         let service = self.kernel_images.interrupt_entry;
         self.enter(Callout { routine, arguments: arguments.to_vec(), then }, base, service);
@@ -98,7 +97,6 @@ impl Machine {
         let tsc = cpu.tsc;
         *cpu = context.clone();
         cpu.tsc = tsc;
-        self.memory.set_raised(!Irql::new(context.cr8).may_fault());
         self.attention = true;
     }
 }

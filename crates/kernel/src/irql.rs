@@ -1,6 +1,6 @@
 //! Every change of IRQL, and what the memory manager and the checker do at it.
 
-use memory::TrimReason;
+use memory::{TrimReason, TrimReport};
 use nt_types::{Irql, Va};
 
 use crate::event::EventKind;
@@ -39,7 +39,6 @@ impl Machine {
             self.record_at(place, EventKind::IrqlLowered { from: old, to: new });
             self.attention = true;
         }
-        self.memory.set_raised(!new.may_fault());
     }
 
     fn before_raise(&mut self, old: Irql, new: Irql, place: Va) {
@@ -55,11 +54,24 @@ impl Machine {
 
     /// Evicts what the policy evicts for this reason, and records it.
     pub(crate) fn trim(&mut self, reason: TrimReason) {
-        let step = self.steps;
-        match self.memory.trim(reason, step) {
-            Ok(report) if report.pages.is_empty() => {}
-            Ok(report) => self.record(EventKind::Trimmed { pages: report.pages }),
-            Err(error) => self.paging_file_failed(&error),
+        self.memory.set_step(self.steps);
+        let report = self.memory.trim(reason);
+        self.trimmed(report, reason);
+    }
+
+    /// Lets the policy act on pages that may leave since the last change of locks, pins or overrides.
+    pub(crate) fn settle(&mut self) {
+        self.memory.set_step(self.steps);
+        let report = self.memory.settle();
+        self.trimmed(report, TrimReason::Eligible);
+    }
+
+    fn trimmed(&mut self, report: TrimReport, reason: TrimReason) {
+        if let Some((_, error)) = report.failed.first() {
+            self.paging_file_failed(*error);
+        }
+        if !report.pages.is_empty() {
+            self.record(EventKind::Trimmed { pages: report.pages, reason });
         }
     }
 

@@ -1,1 +1,46 @@
-//! See ARCHITECTURE.md.
+//! The modelled NT executive: loads drivers, answers their exports, delivers interrupts, judges their faults.
+//!
+//! [`Machine`] is all of a guest machine as data. See ARCHITECTURE.md for its contracts; the modules by topic:
+//! [`machine`] and [`run`](RunEnd) the machine and its loop, `exports` what drivers call, `fault` page faults and bug
+//! checks, `irql` every change of IRQL, `driver` the life of a driver, `request` what the harness asks.
+#![forbid(unsafe_code)]
+
+mod boot;
+mod call;
+mod driver;
+mod event;
+mod exits;
+pub mod exports;
+mod fault;
+mod finding;
+mod guest;
+mod interrupt;
+mod irql;
+mod machine;
+mod modules;
+mod ntos_image;
+mod options;
+mod request;
+mod run;
+mod schedule;
+mod seh;
+mod stack;
+mod stop;
+mod thread;
+mod time;
+mod wait;
+
+pub use boot::{BootError, KUSER_SHARED_DATA};
+pub use call::{Call, Callout, Next, Outcome, Then, Trap};
+pub use driver::LoadError;
+pub use event::{Event, EventKind, EventLog};
+pub use finding::{Finding, FindingKind, Severity};
+pub use machine::{Machine, Processor};
+pub use modules::{LoadedDriver, Modules, UnloadedDriver, UnresolvedImport};
+pub use ntos_image::KernelImages;
+pub use options::Options;
+pub use request::{Answer, RequestId};
+pub use run::RunEnd;
+pub use stop::{Cause, Limit, Place, Refusal, Stop, StopKind, Unsupported};
+pub use thread::{Thread, ThreadId, ThreadState};
+pub use wait::{Wait, WaitOn};

@@ -58,7 +58,6 @@ pub struct Machine {
     pub(crate) stop: Option<Box<Stop>>,
     /// Something changed that the scheduler must look at before the next instruction.
     pub(crate) attention: bool,
-    /// Routine entered without an export call in progress: the address that stands for the kernel itself.
     pub(crate) ex: ex::State,
     pub(crate) io: io::State,
     pub(crate) ke: ke::State,
@@ -119,7 +118,7 @@ impl Machine {
     fn return_address(&mut self) -> Option<Va> {
         let mut bytes = [0; 8];
         let rsp = Va(self.cpu().gpr[engine::Gpr::Rsp as usize]);
-        self.memory.peek(rsp, &mut bytes).then(|| Va(u64::from_le_bytes(bytes)))
+        self.memory.peek(rsp, &mut bytes).ok().map(|()| Va(u64::from_le_bytes(bytes)))
     }
 
     /// Records an event here and now.

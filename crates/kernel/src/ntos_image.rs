@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driver_image::Image;
-use driver_image::builder::{PeBuilder, SectionFlags};
+use driver_image::ExportTarget;
+use driver_image::builder::{CODE, PeBuilder, VARIABLES};
 use nt_types::{Rva, Va};
 
 use crate::exports::{DATA_EXPORTS, EXPORTS, Module};
@@ -80,9 +81,9 @@ impl KernelImages {
         let mut by_name = BTreeMap::new();
         for (module, base) in [Module::Ntoskrnl, Module::Hal].into_iter().zip(bases) {
             let image = generate(module, base)?;
-            for export in image.image.exports()?.iter() {
-                if let Some((name, rva)) = export.name_and_rva() {
-                    by_name.insert(format!("{}!{name}", module.name()), base + rva);
+            for (name, target) in image.image.exports()?.named() {
+                if let ExportTarget::Rva(rva) = target {
+                    by_name.insert(format!("{}!{name}", module.name()), base + *rva);
                 }
             }
             images.push(image);
@@ -146,21 +147,18 @@ fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::Image
         rows.extend(OWN_STUBS.map(|_| None));
     }
     rows.extend(EXPORTS.iter().enumerate().filter(|(_, export)| export.module == module).map(|(row, _)| Some(row)));
-    let mut builder = PeBuilder::new(module.name());
+    let mut builder = PeBuilder::new();
     builder.base(base);
     let code: Vec<u8> = rows.iter().flat_map(|_| STUB).collect();
-    let stubs = builder.section(b".text", SectionFlags::CODE | SectionFlags::EXECUTE | SectionFlags::READ, &code);
-    let flags = SectionFlags::INITIALIZED_DATA | SectionFlags::READ | SectionFlags::WRITE;
+    let stubs = builder.section(".text", CODE, &code);
     let (data, offsets) = variables(module);
-    let variables = builder.section(b".data", flags, &data);
-    for (stub, row) in rows.iter().enumerate() {
-        if let Some(row) = row {
-            builder.export(EXPORTS[*row].name, Rva(stubs.0 + stub as u32 * STUB_SIZE));
-        }
-    }
-    for (name, offset) in offsets {
-        builder.export(name, Rva(variables.0 + offset));
-    }
+    let variables = builder.section(".data", VARIABLES, &data);
+    let routines = rows.iter().enumerate().filter_map(|(stub, row)| {
+        row.map(|row| (EXPORTS[row].name, Rva(stubs.0 + stub as u32 * STUB_SIZE)))
+    });
+    let data = offsets.into_iter().map(|(name, offset)| (name, Rva(variables.0 + offset)));
+    let exports: Vec<(&str, Rva)> = routines.chain(data).collect();
+    builder.exports(module.name(), &exports);
     let image = Arc::new(Image::parse(builder.build())?);
     Ok(KernelImage { module, base, image, rows, stubs })
 }

@@ -1,7 +1,7 @@
 //! Threads on processors: creation, blocking, waking, switching, ending.
 
 use engine::{Cpu, Gpr};
-use memory::Region;
+use memory::{Backing, Protection, ReadTicket, Region};
 use nt_types::{Irql, NtStatus, PAGE_SIZE, Va};
 
 use crate::call::{Frame, Then, Trap};
@@ -30,12 +30,13 @@ impl Machine {
     pub(crate) fn create_thread(&mut self, new: NewThread) -> Result<ThreadId, Trap> {
         let id = ThreadId(self.threads.len() as u32);
         let no_room = |m: &mut Machine| m.limit_stop(Limit::Resource("frames for a kernel stack"));
-        let Ok(stack) = self.memory.allocate(Region::Stack, STACK_PAGES) else { return Err(no_room(self)) };
+        let stack = self.memory.allocate(Region::KernelStack, STACK_PAGES, Backing::Resident, Protection::READ_WRITE);
+        let Ok(stack) = stack else { return Err(no_room(self)) };
         let Some(object) = self.new_thread_object(id) else { return Err(no_room(self)) };
         let high = stack + STACK_PAGES * PAGE_SIZE;
         let top = high.0 - 0x100;
         self.write_u64(Va(top), self.kernel_images.thread_exit_stub.0)?;
-        let mut context = Box::new(self.processors.first().map_or_else(Cpu::default, |first| first.cpu.clone()));
+        let mut context = Box::new(self.fresh_cpu());
         context.gpr = [0; 16];
         context.set(Gpr::Rsp, top);
         context.rip = self.kernel_images.return_stub.0;
@@ -63,7 +64,7 @@ impl Machine {
         Ok(id)
     }
 
-    fn limit_stop(&mut self, limit: Limit) -> Trap {
+    pub(crate) fn limit_stop(&mut self, limit: Limit) -> Trap {
         let here = self.here();
         self.stop_at(here, StopKind::Limit(limit)).into()
     }
@@ -114,6 +115,23 @@ impl Machine {
             .map(|thread| thread.id)
             .collect();
         for id in waiting {
+            self.wake(id, NtStatus::SUCCESS);
+        }
+    }
+
+    /// A read from the paging file is over: threads whose last read it was go on.
+    pub(crate) fn wake_readers(&mut self, done: ReadTicket) {
+        let mut ready = Vec::new();
+        for thread in &mut self.threads {
+            if let ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } = &mut thread.state {
+                let before = tickets.len();
+                tickets.retain(|ticket| *ticket != done);
+                if tickets.is_empty() && before > 0 {
+                    ready.push(thread.id);
+                }
+            }
+        }
+        for id in ready {
             self.wake(id, NtStatus::SUCCESS);
         }
     }
@@ -183,7 +201,6 @@ impl Machine {
         }
         self.restart_quantum();
         self.threads[next.0 as usize].state = ThreadState::Running;
-        self.memory.set_raised(!self.irql().may_fault());
     }
 
     /// Puts a thread's registers on a processor; what belongs to the processor stays.

@@ -40,6 +40,8 @@ pub enum StopKind {
     Unsupported(Unsupported),
     /// A limit that the user set was reached.
     Limit(Limit),
+    /// The host did not take a page for the paging file. Nothing is lost, but the run cannot go on.
+    PagingFile(memory::WriteError),
     /// A contradiction inside this program.
     Internal(String),
 }
@@ -61,10 +63,10 @@ pub enum Cause {
         /// The address whose page was wanted.
         address: Va,
         /// What the paging file answered.
-        status: NtStatus,
+        error: memory::InPageError,
     },
     /// A section lock or unlock that the memory manager rejects (D16).
-    Section(section_paging::SectionError),
+    Section(section_paging::Failure),
     /// A routine was called above its documented IRQL while that is checked (R142).
     Irql {
         /// The routine.

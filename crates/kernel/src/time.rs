@@ -41,6 +41,11 @@ impl Deadlines {
         self.queue.len() != before
     }
 
+    /// True where this deadline is queued.
+    pub fn holds(&self, deadline: &Deadline) -> bool {
+        self.queue.values().any(|queued| queued == deadline)
+    }
+
     /// When the next one is due.
     pub fn next_ns(&self) -> Option<u64> {
         self.queue.keys().next().map(|(at_ns, _)| *at_ns)
@@ -60,7 +65,7 @@ impl Machine {
             match deadline {
                 Deadline::WaitTimeout(thread) => self.wait_timed_out(thread),
                 Deadline::Timer(timer) => self.timer_expired(timer),
-                Deadline::PageRead(ticket) => self.page_read_ended(&ticket),
+                Deadline::PageRead(ticket) => self.page_read_ended(ticket),
                 Deadline::Device => {}
             }
         }

@@ -20,14 +20,14 @@ pub enum WaitOn {
     Objects { objects: Vec<Va>, all: bool },
     /// Time only.
     Time,
-    /// A read from the paging file.
-    PageRead(memory::ReadTicket),
-    /// Another caller's lock, page-entire or reset on this image to end.
-    Transition { base: Va },
+    /// Reads from the paging file: all of them.
+    PageReads(Vec<memory::ReadTicket>),
+    /// Something inside the memory manager: another caller's lock, page-entire or reset, or the calls on an image.
+    Paging(section_paging::Event),
     /// An address that a kernel-owned lock lives at (resource, push lock, fast mutex): woken explicitly.
     Address(Va),
-    /// Calls in progress inside an image that is being unloaded, or DPCs queued at the time of a flush.
-    DpcFlush,
+    /// The DPCs that were queued before this number of the DPC sequence.
+    DpcFlush(u64),
     /// The I/O request at this address.
     Irp(Va),
     /// Another thread's end.

@@ -6,6 +6,7 @@ use nt_types::Irql;
 use crate::call::{Call, Outcome};
 use crate::machine::Machine;
 
+mod data;
 pub mod ex;
 pub mod io;
 pub mod ke;
@@ -13,6 +14,7 @@ pub mod mm;
 pub mod rtl;
 mod table;
 
+pub(crate) use data::DATA_EXPORTS;
 pub(crate) use table::{EXPORTS, find};
 
 /// The image that exports a routine.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use memory::Region;
+use memory::{Backing, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 
 use crate::machine::Machine;
@@ -68,7 +68,7 @@ fn size_class(bytes: u64) -> Option<u64> {
 }
 
 impl Machine {
-    /// Allocates a block filled with a pattern; `None` when memory is short.
+    /// Allocates a block, filled with a pattern if it is nonpaged; `None` when memory is short.
     pub fn pool_allocate(&mut self, block: Block) -> Option<Va> {
         let kind = block.kind;
         let address = match size_class(block.bytes) {
@@ -77,15 +77,16 @@ impl Machine {
         };
         let bytes = block.bytes;
         self.mm.pool.blocks.insert(address.0, block);
-        // The frames are new or were resident when the block was freed; a paged block that left since comes back first.
-        self.memory.fill_now(address, FRESH, bytes, self.steps).ok()?;
+        if kind == PoolKind::NonPaged {
+            self.memory.poke(address, &vec![FRESH; bytes as usize]).ok()?;
+        }
         Some(address)
     }
 
     /// Nonpaged memory for the kernel's own objects, zeroed.
     pub(crate) fn kernel_object(&mut self, bytes: u64, tag: [u8; 4]) -> Option<Va> {
         let address = self.pool_allocate(Block { bytes, kind: PoolKind::NonPaged, tag, site: Va::NULL })?;
-        self.memory.fill_now(address, 0, bytes, self.steps).ok()?;
+        self.memory.poke(address, &vec![0; bytes as usize]).ok()?;
         Some(address)
     }
 
@@ -110,10 +111,10 @@ impl Machine {
     }
 
     fn pool_pages(&mut self, kind: PoolKind, pages: u64) -> Option<Va> {
-        let region = match kind {
-            PoolKind::NonPaged => Region::NonPagedPool,
-            PoolKind::Paged => Region::PagedPool,
+        let (region, backing) = match kind {
+            PoolKind::NonPaged => (Region::NonpagedPool, Backing::Resident),
+            PoolKind::Paged => (Region::PagedPool, Backing::Pageable),
         };
-        self.memory.allocate(region, pages).ok()
+        self.memory.allocate(region, pages, backing, Protection::READ_WRITE).ok()
     }
 }
