@@ -136,3 +136,13 @@ fn set_security_cookie(image: &Image, bytes: &mut [u8]) {
         slot.copy_from_slice(&SECURITY_COOKIE.to_le_bytes());
     }
 }
+
+impl Machine {
+    /// A call inside the memory manager on this image has ended: an unload may be waiting for it.
+    pub(crate) fn image_calls_changed(&mut self, image: ImageId) {
+        let event = section_paging::Event::Calls(image);
+        if self.memory.sections().is_over(event) {
+            self.wake_all_on(&crate::wait::WaitOn::Paging(event));
+        }
+    }
+}

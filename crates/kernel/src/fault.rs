@@ -7,7 +7,7 @@ use nt_types::{BugCheck, BugCheckCode, Va};
 use crate::event::EventKind;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
-use crate::stop::{Cause, Refusal, StopKind, Unsupported};
+use crate::stop::{Cause, Refusal, Stop, StopKind, Unsupported};
 use crate::time::Deadline;
 use crate::wait::{Wait, WaitOn};
 
@@ -191,11 +191,15 @@ impl Machine {
 
     /// 0x7A in its third form (D46); a page that came back with the wrong checksum is 0x1A/0x3f.
     pub(crate) fn in_page_failed(&mut self, error: &InPageError, address: Va) {
-        let here = self.here();
-        let check = error.bug_check(address);
-        let cause = Cause::InPage { address, error: *error };
-        let stop = self.stop_at(here, StopKind::BugCheck(check, cause));
+        let stop = self.in_page_stop(error, address);
         self.halt(stop);
+    }
+
+    /// The stop that [`in_page_failed`](Machine::in_page_failed) makes.
+    pub(crate) fn in_page_stop(&mut self, error: &InPageError, address: Va) -> Stop {
+        let here = self.here();
+        let cause = Cause::InPage { address, error: *error };
+        self.stop_at(here, StopKind::BugCheck(error.bug_check(address), cause))
     }
 
     /// The host could not write the paging file: the run cannot go on without losing a page.

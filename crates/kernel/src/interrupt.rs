@@ -50,7 +50,7 @@ impl Interruption {
         }
         match self.after {
             After::Nothing | After::Apc => {}
-            After::Dpc => m.dpc_ended(),
+            After::Dpc => m.dpc_delivered(),
             After::ServiceRoutine { vector } => m.service_routine_ended(vector, value as u8 != 0),
         }
         Ok(Next::Resume(self.context))

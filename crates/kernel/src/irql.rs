@@ -1,13 +1,14 @@
 //! Every change of IRQL, and what the memory manager and the checker do at it.
 
 use memory::{TrimReason, TrimReport};
-use nt_types::{Irql, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::event::EventKind;
 use crate::exports::Export;
-use crate::call::Call;
+use crate::call::{Call, Trap};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
+use crate::stop::{Cause, StopKind};
 
 impl Machine {
     /// Raises or lowers the IRQL of the active processor on behalf of the driver; `place` is where it asked for it.
@@ -39,6 +40,14 @@ impl Machine {
             self.record_at(place, EventKind::IrqlLowered { from: old, to: new });
             self.attention = true;
         }
+    }
+
+    /// Name of the section that holds this code, if the page may leave memory now.
+    fn eligible_section_at(&self, place: Va) -> Option<String> {
+        if !self.memory.sections().is_eligible(place.page()) {
+            return None;
+        }
+        self.modules.section_name(place)
     }
 
     fn before_raise(&mut self, old: Irql, new: Irql, place: Va) {
@@ -73,6 +82,18 @@ impl Machine {
         if !report.pages.is_empty() {
             self.record(EventKind::Trimmed { pages: report.pages, reason });
         }
+    }
+
+    /// A DDI compliance rule is broken while the verifier is on: 0xC4 with the rule's number and a text (R143, D39).
+    pub(crate) fn irql_rule_violated(&mut self, rule: u64, routine: &'static str, limit: Irql, place: Va) -> Trap {
+        let text = format!("{routine} should only be called at IRQL <= {limit}; it was called at {}\0", self.irql());
+        let address = self.kernel_object(text.len() as u64, *b"Vrfy").unwrap_or(Va::NULL);
+        if !address.is_null() {
+            let _ = self.memory.poke(address, text.as_bytes());
+        }
+        let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        let check = BugCheck { code, parameters: [rule, address.0, 0, 0] };
+        self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, limit })).into()
     }
 
     /// A service called above its documented IRQL is a finding; what then happens is physics.

@@ -7,6 +7,7 @@
 
 mod boot;
 mod call;
+mod checker;
 mod driver;
 mod event;
 mod exits;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driver_image::Image;
-use nt_types::Va;
+use nt_types::{Rva, Va};
 use section_paging::ImageId;
 
 /// A loaded driver.
@@ -76,6 +76,18 @@ impl Modules {
     /// Loaded drivers, by address.
     pub fn drivers(&self) -> impl Iterator<Item = &LoadedDriver> {
         self.loaded.values()
+    }
+
+    /// Name of the section that holds this address of a loaded driver.
+    pub fn section_name(&self, address: Va) -> Option<String> {
+        let driver = self.driver_at(address)?;
+        let section = driver.image.section_at(Rva((address - driver.base) as u32))?;
+        driver.image.sections().get(section).map(driver_image::Section::name)
+    }
+
+    /// Name of a section of a loaded driver.
+    pub fn section_name_of(&self, base: Va, section: usize) -> Option<String> {
+        self.loaded.get(&base.0)?.image.sections().get(section).map(driver_image::Section::name)
     }
 
     pub(crate) fn add(&mut self, driver: LoadedDriver) {

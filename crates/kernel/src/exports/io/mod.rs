@@ -20,3 +20,18 @@ impl Then {
         match self {}
     }
 }
+
+impl Machine {
+    /// Requests that the driver at this base marked pending and has not completed, the one now in dispatch left out.
+    pub(crate) fn pending_requests_of(&self, _base: nt_types::Va) -> usize {
+        0
+    }
+
+    /// Lets devices do what is due.
+    pub(crate) fn advance_devices(&mut self) {
+        let now = self.now_ns();
+        if self.bus.advance(now) {
+            self.attention = true;
+        }
+    }
+}

@@ -1,22 +1,53 @@
 //! The kernel proper: IRQL, dispatcher objects, DPCs, timers, interrupts.
 
+mod dpc;
+mod interrupt;
+mod irql;
+mod processor;
+
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
 
+pub use interrupt::ConnectedInterrupt;
+
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[];
+pub(crate) const TABLES: &[&[Export]] = &[dpc::EXPORTS, interrupt::EXPORTS, irql::EXPORTS, processor::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
-pub struct State {}
+pub struct State {
+    pub(crate) dpcs: dpc::Queues,
+    pub(crate) interrupts: interrupt::Interrupts,
+    pub(crate) msrs: processor::Msrs,
+}
 
 /// Continuations of this family.
 #[derive(Clone, Debug)]
-pub enum Then {}
+pub enum Then {
+    /// `KeSynchronizeExecution` and the like: the routine returned, the lock is released.
+    Synchronized(interrupt::Synchronized),
+    /// The DPCs that were queued before `KeFlushQueuedDpcs` have run.
+    DpcsFlushed,
+}
 
 impl Then {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
-        match self {}
+    pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Then::Synchronized(then) => then.run(m, value),
+            Then::DpcsFlushed => Ok(crate::call::Next::VOID),
+        }
+    }
+}
+
+impl Machine {
+    pub(crate) fn timer_expired(&mut self, _timer: nt_types::Va) {}
+
+    pub(crate) fn deliver_apc(&mut self) {}
+
+    pub(crate) fn thread_object_signalled(&mut self, _object: nt_types::Va) {}
+
+    pub(crate) fn new_thread_object(&mut self, _id: crate::thread::ThreadId) -> Option<nt_types::Va> {
+        self.kernel_object(0x500, *b"Thre")
     }
 }

@@ -1,0 +1,39 @@
+//! Rules about where code and objects may live.
+
+use nt_types::Va;
+use section_paging::SectionId;
+
+use crate::call::Trap;
+use crate::finding::FindingKind;
+use crate::machine::Machine;
+
+impl Machine {
+    /// The pageable section that holds this address, by name, and whether it is locked now.
+    pub(crate) fn pageable_section(&self, address: Va) -> Option<(String, bool)> {
+        let sections = self.memory.sections();
+        let state = sections.section(sections.section_at(address)?)?;
+        let name = self.modules.section_name(address)?;
+        (state.pageable || state.discarded).then_some((name, state.count > 0))
+    }
+
+    /// K11: a synchronisation object must not lie where memory can leave it (R22).
+    pub(crate) fn check_object_home(&mut self, object: Va, what: &'static str) -> Result<(), Trap> {
+        let in_load_map = self.memory.sections().page(object.page()).is_some_and(|page| page.in_load_map);
+        let paged = object >= memory::Region::PagedPool.base() && object < memory::Region::KernelStack.base();
+        if in_load_map || paged {
+            self.find(FindingKind::K11ObjectPageable { object, what }, object);
+        }
+        Ok(())
+    }
+
+    /// K08: a lock was given back while the driver still holds requests (R16).
+    pub(crate) fn unlocked_with_requests(&mut self, section: SectionId, count: u32, caller: Va) {
+        let Some(image) = self.memory.sections().image(section.image).map(|image| image.base) else { return };
+        let pending = self.pending_requests_of(image);
+        if pending > 0 {
+            let name = self.modules.section_name_of(image, usize::from(section.index)).unwrap_or_default();
+            let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, pending, last: count == 0 };
+            self.find(kind, caller);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Deferred procedure calls (ddi: KeInitializeDpc, KeInsertQueueDpc, KeFlushQueuedDpcs).
+
+use std::collections::VecDeque;
+
+use nt_types::layout::kdpc;
+use nt_types::{Irql, Va};
+
+use crate::call::{Next, Outcome, Then, Trap};
+use crate::event::EventKind;
+use crate::export;
+use crate::exports::{Export, ke};
+use crate::finding::FindingKind;
+use crate::interrupt::After;
+use crate::machine::Machine;
+use crate::thread::ThreadState;
+use crate::wait::{Wait, WaitOn};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, KeFlushQueuedDpcs(), PASSIVE),
+    export!(Ntoskrnl, KeInitializeDpc(dpc: Va, routine: Va, context: u64), HIGH),
+    export!(Ntoskrnl, KeInsertQueueDpc(dpc: Va, argument1: u64, argument2: u64), HIGH),
+    export!(Ntoskrnl, KeRemoveQueueDpc(dpc: Va), HIGH),
+    export!(Ntoskrnl, KeSetImportanceDpc(dpc: Va, importance: u32), HIGH),
+    export!(Ntoskrnl, KeSetTargetProcessorDpc(dpc: Va, number: u8), HIGH),
+];
+
+/// `DpcObject` of `KOBJECTS`.
+const DPC_OBJECT: u8 = 19;
+/// `MediumImportance` and `HighImportance` of `KDPC_IMPORTANCE`.
+const MEDIUM_IMPORTANCE: u8 = 1;
+const HIGH_IMPORTANCE: u32 = 2;
+/// KeSetTargetProcessorDpc stores the number above this.
+const TARGET_BIAS: u16 = 0x800;
+
+/// A queued DPC.
+#[derive(Clone, Copy, Debug)]
+struct Queued {
+    dpc: Va,
+    processor: usize,
+    number: u64,
+}
+
+/// DPCs of all processors, in order of delivery, and those that run.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Queues {
+    queued: VecDeque<Queued>,
+    running: Vec<Queued>,
+    next_number: u64,
+}
+
+impl Queues {
+    /// True while a DPC older than `point` is queued or runs.
+    fn holds_before(&self, point: u64) -> bool {
+        self.queued.iter().chain(&self.running).any(|queued| queued.number < point)
+    }
+}
+
+fn KeInitializeDpc(m: &mut Machine, dpc: Va, routine: Va, context: u64) -> Outcome {
+    m.check_object_home(dpc, "DPC")?;
+    m.fill_bytes(dpc, 0, kdpc::SIZEOF)?;
+    m.write_u8(kdpc::TYPE.at(dpc), DPC_OBJECT)?;
+    m.write_u8(kdpc::IMPORTANCE.at(dpc), MEDIUM_IMPORTANCE)?;
+    m.write_u64(kdpc::DEFERRED_ROUTINE.at(dpc), routine.0)?;
+    m.write_u64(kdpc::DEFERRED_CONTEXT.at(dpc), context)?;
+    Ok(Next::VOID)
+}
+
+fn KeInsertQueueDpc(m: &mut Machine, dpc: Va, argument1: u64, argument2: u64) -> Outcome {
+    let queued = m.queue_dpc(dpc, argument1, argument2)?;
+    Ok(Next::Return(u64::from(queued)))
+}
+
+fn KeRemoveQueueDpc(m: &mut Machine, dpc: Va) -> Outcome {
+    let was_queued = m.read_u64(kdpc::DPC_DATA.at(dpc))? != 0;
+    m.write_u64(kdpc::DPC_DATA.at(dpc), 0)?;
+    m.ke.dpcs.queued.retain(|queued| queued.dpc != dpc);
+    m.dpc_ended();
+    Ok(Next::Return(u64::from(was_queued)))
+}
+
+fn KeSetImportanceDpc(m: &mut Machine, dpc: Va, importance: u32) -> Outcome {
+    m.write_u8(kdpc::IMPORTANCE.at(dpc), importance as u8)?;
+    Ok(Next::VOID)
+}
+
+fn KeSetTargetProcessorDpc(m: &mut Machine, dpc: Va, number: u8) -> Outcome {
+    m.write_u16(kdpc::NUMBER.at(dpc), TARGET_BIAS + u16::from(number))?;
+    Ok(Next::VOID)
+}
+
+fn KeFlushQueuedDpcs(m: &mut Machine) -> Outcome {
+    match m.dpc_flush_point() {
+        Some(point) => Ok(Next::Wait(Wait::on(WaitOn::DpcFlush(point)), Then::Ke(ke::Then::DpcsFlushed))),
+        None => Ok(Next::VOID),
+    }
+}
+
+impl Machine {
+    /// Queues a DPC; false where it is queued already.
+    pub(crate) fn queue_dpc(&mut self, dpc: Va, argument1: u64, argument2: u64) -> Result<bool, Trap> {
+        if self.read_u64(kdpc::DPC_DATA.at(dpc))? != 0 {
+            return Ok(false);
+        }
+        let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
+        let target = self.read_u16(kdpc::NUMBER.at(dpc))?;
+        let importance = u32::from(self.read_u8(kdpc::IMPORTANCE.at(dpc))?);
+        self.write_u64(kdpc::SYSTEM_ARGUMENT1.at(dpc), argument1)?;
+        self.write_u64(kdpc::SYSTEM_ARGUMENT2.at(dpc), argument2)?;
+        self.write_u64(kdpc::DPC_DATA.at(dpc), dpc.0)?;
+        let target = target.checked_sub(TARGET_BIAS).map(usize::from).filter(|target| *target < self.processors.len());
+        let queued = Queued { dpc, processor: target.unwrap_or(self.active), number: self.ke.dpcs.next_number };
+        self.ke.dpcs.next_number += 1;
+        match importance {
+            HIGH_IMPORTANCE => self.ke.dpcs.queued.push_front(queued),
+            _ => self.ke.dpcs.queued.push_back(queued),
+        }
+        self.record(EventKind::DpcQueued { dpc, routine });
+        self.check_dpc_home(routine);
+        self.attention = true;
+        Ok(true)
+    }
+
+    /// K10: a DPC that an ISR queued must not lie in a pageable section (R8).
+    fn check_dpc_home(&mut self, routine: Va) {
+        if self.irql() <= Irql::DISPATCH {
+            return;
+        }
+        if let Some((section, locked)) = self.pageable_section(routine) {
+            self.find(FindingKind::K10DpcPageable { routine, section, locked }, routine);
+        }
+    }
+
+    /// Starts the next DPC of the active processor.
+    pub(crate) fn deliver_dpc(&mut self) -> bool {
+        let active = self.active;
+        let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else { return false };
+        let Some(queued) = self.ke.dpcs.queued.remove(index) else { return false };
+        self.ke.dpcs.running.push(queued);
+        let service = self.kernel_images.interrupt_entry;
+        let irql = std::mem::replace(&mut self.cpu().cr8, Irql::DISPATCH.level());
+        let call = self.read_dpc_call(queued.dpc);
+        self.cpu().cr8 = irql;
+        match call {
+            Ok((routine, arguments)) => self.interrupt("DPC routine", routine, &arguments, Irql::DISPATCH, After::Dpc),
+            Err(trap) => {
+                self.cpu().cr8 = Irql::DISPATCH.level();
+                self.trap(trap, service);
+            }
+        }
+        true
+    }
+
+    fn read_dpc_call(&mut self, dpc: Va) -> Result<(Va, [u64; 4]), Trap> {
+        let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
+        let context = self.read_u64(kdpc::DEFERRED_CONTEXT.at(dpc))?;
+        let argument1 = self.read_u64(kdpc::SYSTEM_ARGUMENT1.at(dpc))?;
+        let argument2 = self.read_u64(kdpc::SYSTEM_ARGUMENT2.at(dpc))?;
+        self.write_u64(kdpc::DPC_DATA.at(dpc), 0)?;
+        Ok((routine, [dpc.0, context, argument1, argument2]))
+    }
+
+    /// A point in the sequence of DPCs, where one before it is queued or runs.
+    pub(crate) fn dpc_flush_point(&self) -> Option<u64> {
+        let point = self.ke.dpcs.next_number;
+        self.ke.dpcs.holds_before(point).then_some(point)
+    }
+
+    /// The DPC that ran on the active processor is done: who waited for it goes on.
+    pub(crate) fn dpc_delivered(&mut self) {
+        let active = self.active;
+        self.ke.dpcs.running.retain(|queued| queued.processor != active);
+        self.dpc_ended();
+    }
+
+    fn dpc_ended(&mut self) {
+        let waiting: Vec<u64> = self
+            .threads
+            .iter()
+            .filter_map(|thread| match &thread.state {
+                ThreadState::Waiting { wait: Wait { on: WaitOn::DpcFlush(point), .. }, .. } => Some(*point),
+                _ => None,
+            })
+            .collect();
+        for point in waiting {
+            if !self.ke.dpcs.holds_before(point) {
+                self.wake_all_on(&WaitOn::DpcFlush(point));
+            }
+        }
+    }
+}

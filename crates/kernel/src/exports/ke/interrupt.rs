@@ -1,0 +1,180 @@
+//! Interrupt objects: connection, delivery, synchronisation (ddi: IoConnectInterrupt, KeSynchronizeExecution).
+
+use nt_types::{Irql, Va};
+
+use crate::call::{Call, Next, Outcome, Then};
+use crate::export;
+use crate::exports::{Export, ke};
+use crate::finding::FindingKind;
+use crate::interrupt::After;
+use crate::machine::Machine;
+use memory::TrimReason;
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, IoConnectInterrupt(object: Va, routine: Va, context: u64, lock: Va, vector: u32, irql: Irql, synchronize_irql: Irql, mode: u32, share: bool, affinity: u64, floating: bool), PASSIVE),
+    export!(Ntoskrnl, IoDisconnectInterrupt(interrupt: Va), PASSIVE),
+    export!(Ntoskrnl, KeSynchronizeExecution(interrupt: Va, routine: Va, context: u64; ..), HIGH),
+];
+
+/// A service routine that is connected to a vector.
+#[derive(Clone, Debug)]
+pub struct ConnectedInterrupt {
+    /// The KINTERRUPT that the driver holds.
+    pub object: Va,
+    /// The service routine.
+    pub routine: Va,
+    /// Its context.
+    pub context: u64,
+    /// The vector, which is the number of the interrupt line here.
+    pub vector: u32,
+    /// The IRQL it runs at.
+    pub irql: Irql,
+    /// Image of the driver that connected it.
+    pub owner: Va,
+}
+
+/// All connections, in order, and what is in progress.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Interrupts {
+    connected: Vec<ConnectedInterrupt>,
+    /// Lines to be delivered although no device asserts them: spurious interrupts of the harness.
+    spurious: Vec<u32>,
+    /// For each vector in service, how many of its routines have returned without claiming it.
+    in_service: Vec<(u32, usize)>,
+    /// The next routine of a shared vector, to be called before anything else.
+    chained: Option<ConnectedInterrupt>,
+}
+
+/// Bytes of a KINTERRUPT: its contents are the kernel's own.
+const KINTERRUPT_SIZE: u64 = 0x100;
+
+/// The continuation of `KeSynchronizeExecution`.
+#[derive(Clone, Debug)]
+pub struct Synchronized {
+    irql: Irql,
+    caller: Va,
+}
+
+impl Synchronized {
+    pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        m.set_irql(self.irql, self.caller);
+        Ok(Next::Return(u64::from(value as u8)))
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
+fn IoConnectInterrupt(
+    m: &mut Machine,
+    object: Va,
+    routine: Va,
+    context: u64,
+    _lock: Va,
+    vector: u32,
+    irql: Irql,
+    synchronize_irql: Irql,
+    _mode: u32,
+    _share: bool,
+    _affinity: u64,
+    _floating: bool,
+) -> Outcome {
+    let Some(interrupt) = m.kernel_object(KINTERRUPT_SIZE, *b"Intr") else {
+        return Ok(Next::status(nt_types::NtStatus::INSUFFICIENT_RESOURCES));
+    };
+    m.write_u64(object, interrupt.0)?;
+    let irql = irql.max(synchronize_irql);
+    let here = m.here();
+    let owner = m.modules.driver_at(here).map_or(Va::NULL, |driver| driver.base);
+    if let Some((section, _)) = m.pageable_section(routine) {
+        m.find(FindingKind::K09IsrPageable { routine, section }, routine);
+    }
+    m.ke.interrupts.connected.push(ConnectedInterrupt { object: interrupt, routine, context, vector, irql, owner });
+    m.attention = true;
+    Ok(Next::status(nt_types::NtStatus::SUCCESS))
+}
+
+fn IoDisconnectInterrupt(m: &mut Machine, interrupt: Va) -> Outcome {
+    m.ke.interrupts.connected.retain(|connected| connected.object != interrupt);
+    m.pool_free(interrupt);
+    Ok(Next::VOID)
+}
+
+fn KeSynchronizeExecution(m: &mut Machine, call: &Call, interrupt: Va, routine: Va, context: u64) -> Outcome {
+    let old = m.irql();
+    let connected = m.ke.interrupts.connected.iter().find(|connected| connected.object == interrupt);
+    let new = connected.map_or(old, |connected| connected.irql);
+    m.trim(TrimReason::Raise);
+    m.set_irql(new, call.return_address);
+    let then = Synchronized { irql: old, caller: call.return_address };
+    Ok(Next::call(routine, &[context], Then::Ke(ke::Then::Synchronized(then))))
+}
+
+impl Machine {
+    /// True where an interrupt of the driver at this address is connected (D34).
+    pub(crate) fn has_connected_interrupt(&self, address: Va) -> bool {
+        let Some(driver) = self.modules.driver_at(address) else { return false };
+        let in_image = |routine: Va| routine - driver.base < driver.size;
+        self.ke.interrupts.connected.iter().any(|other| other.owner == driver.base || in_image(other.routine))
+    }
+
+    /// Interrupts that are connected now.
+    pub fn connected_interrupts(&self) -> &[ConnectedInterrupt] {
+        &self.ke.interrupts.connected
+    }
+
+    /// Makes every routine of a vector run once although no device asks.
+    pub fn spurious_interrupt(&mut self, vector: u32) {
+        self.ke.interrupts.spurious.push(vector);
+        self.attention = true;
+    }
+
+    /// Calls the next service routine that is deliverable on the active processor.
+    pub(crate) fn deliver_device_interrupt(&mut self) -> bool {
+        if let Some(next) = self.ke.interrupts.chained.take() {
+            self.call_service_routine(next);
+            return true;
+        }
+        let irql = self.irql();
+        let candidates = self.ke.interrupts.connected.iter().filter(|connected| connected.irql > irql);
+        let pending = candidates.filter(|connected| self.is_pending(connected.vector));
+        let Some(best) = pending.max_by_key(|connected| connected.irql).cloned() else { return false };
+        self.start_service(&best);
+        true
+    }
+
+    fn is_pending(&self, vector: u32) -> bool {
+        let in_service = self.ke.interrupts.in_service.iter().any(|(busy, _)| *busy == vector);
+        !in_service && (self.bus.line_asserted(vector) || self.ke.interrupts.spurious.contains(&vector))
+    }
+
+    /// Calls one routine of the vector; a shared line calls them in order until one claims the interrupt.
+    fn start_service(&mut self, interrupt: &ConnectedInterrupt) {
+        let vector = interrupt.vector;
+        self.ke.interrupts.in_service.push((vector, 0));
+        self.call_service_routine(interrupt.clone());
+    }
+
+    fn call_service_routine(&mut self, interrupt: ConnectedInterrupt) {
+        let arguments = [interrupt.object.0, interrupt.context];
+        let after = After::ServiceRoutine { vector: interrupt.vector };
+        self.interrupt("interrupt service routine", interrupt.routine, &arguments, interrupt.irql, after);
+    }
+
+    /// A service routine returned; `claimed` is what it says about its device.
+    pub(crate) fn service_routine_ended(&mut self, vector: u32, claimed: bool) {
+        let Some(index) = self.ke.interrupts.in_service.iter().position(|(busy, _)| *busy == vector) else { return };
+        let (_, called) = self.ke.interrupts.in_service[index];
+        let next = self.ke.interrupts.connected.iter().filter(|other| other.vector == vector).nth(called + 1).cloned();
+        match next {
+            Some(next) if !claimed => {
+                self.ke.interrupts.in_service[index].1 += 1;
+                self.ke.interrupts.chained = Some(next);
+            }
+            _ => {
+                self.ke.interrupts.in_service.remove(index);
+                self.ke.interrupts.spurious.retain(|other| *other != vector);
+                self.bus.acknowledge(vector);
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The six routines, from the driver's side (ddi: MmLockPagableDataSection, MmLockPagableSectionByHandle,
+//! MmUnlockPagableImageSection, MmPageEntireDriver, MmResetDriverPaging; the code macro is the data routine, R71).
+//!
+//! What they mean is `section_paging`; here is what they cost: pages that must come in, other callers to wait for, and
+//! the IRQL rule.
+
+use engine::{Access, Fault, PageFault};
+use nt_types::{Irql, PAGE_SHIFT, Va};
+use section_paging::{
+    Answer, DpcFlush, Event, Failure, Handle, LockStep, LockWait, Locked, PageEntireStep, ResetStep, Restore, Runs,
+    Transition, WholeWait,
+};
+
+use crate::call::{Call, Next, Outcome, Then, Trap};
+use crate::event::EventKind;
+use crate::export;
+use crate::exports::{Export, mm};
+use crate::finding::FindingKind;
+use crate::machine::Machine;
+use crate::stop::{Cause, StopKind};
+use crate::wait::{Wait, WaitOn};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, MmLockPagableDataSection(address: Va; ..), APC),
+    export!(Ntoskrnl, MmLockPagableImageSection(address: Va; ..), APC),
+    export!(Ntoskrnl, MmLockPagableSectionByHandle(handle: u64; ..), APC),
+    export!(Ntoskrnl, MmPageEntireDriver(address: Va; ..), APC),
+    export!(Ntoskrnl, MmResetDriverPaging(address: Va; ..), APC),
+    export!(Ntoskrnl, MmUnlockPagableImageSection(handle: u64; ..), APC),
+];
+
+/// Where one of the routines was called from.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    service: Va,
+    caller: Va,
+}
+
+/// Continuations of the six routines.
+#[derive(Clone, Debug)]
+pub enum PagingThen {
+    /// Another caller's first lock has ended.
+    ResumeLock(LockWait, Site),
+    /// Reads for a first lock have ended.
+    FinishLock(Transition, Site),
+    /// Another page-entire or reset has ended.
+    ResumePageEntire(WholeWait, Site),
+    /// The DPCs queued before have run.
+    FinishPageEntire(DpcFlush, Site),
+    /// Another page-entire or reset has ended.
+    ResumeReset(WholeWait, Site),
+    /// Reads for a reset have ended.
+    FinishReset(Restore, Site),
+}
+
+impl PagingThen {
+    pub(super) fn run(self, m: &mut Machine, _status: u64) -> Outcome {
+        match self {
+            PagingThen::ResumeLock(wait, site) => {
+                let step = m.memory.sections_mut().resume_lock(wait).map_err(|failure| fail(m, site, failure))?;
+                lock_step(m, site, step)
+            }
+            PagingThen::FinishLock(transition, site) => bring_in_for_lock(m, site, transition),
+            PagingThen::ResumePageEntire(wait, site) => {
+                let step = m.memory.sections_mut().resume_page_entire(wait);
+                page_entire_step(m, site, step)
+            }
+            PagingThen::FinishPageEntire(flush, site) => flush_dpcs(m, site, flush),
+            PagingThen::ResumeReset(wait, site) => {
+                let step = m.memory.sections_mut().resume_reset(wait);
+                reset_step(m, site, step)
+            }
+            PagingThen::FinishReset(restore, site) => bring_in_for_reset(m, site, restore),
+        }
+    }
+}
+
+fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    let site = begin(m, call, "MmLockPagableDataSection")?;
+    let answer = m.memory.sections_mut().lock_by_address(address, site.caller);
+    lock(m, site, answer)
+}
+
+/// An alias that some import libraries offer (D15).
+fn MmLockPagableImageSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    MmLockPagableDataSection(m, call, address)
+}
+
+fn MmLockPagableSectionByHandle(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
+    let site = begin(m, call, "MmLockPagableSectionByHandle")?;
+    let answer = m.memory.sections_mut().lock_by_handle(Handle::from_value(handle), site.caller);
+    lock(m, site, answer)
+}
+
+fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
+    let site = begin(m, call, "MmUnlockPagableImageSection")?;
+    let unlocked = m.memory.sections_mut().unlock(Handle::from_value(handle), site.caller);
+    let unlocked = unlocked.map_err(|failure| fail(m, site, failure))?;
+    m.record_at(site.caller, EventKind::SectionUnlocked { section: unlocked.section, count: unlocked.count });
+    found(m, unlocked.findings, site);
+    m.unlocked_with_requests(unlocked.section, unlocked.count, site.caller);
+    m.settle();
+    Ok(Next::VOID)
+}
+
+fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    let site = begin(m, call, "MmPageEntireDriver")?;
+    let connected = m.has_connected_interrupt(address);
+    let Answer { step, findings } = m.memory.sections_mut().page_entire(address, connected);
+    found(m, findings, site);
+    page_entire_step(m, site, step)
+}
+
+fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    let site = begin(m, call, "MmResetDriverPaging")?;
+    let connected = m.has_connected_interrupt(address);
+    let Answer { step, findings } = m.memory.sections_mut().reset(address, connected);
+    found(m, findings, site);
+    reset_step(m, site, step)
+}
+
+/// Rule IrqlMmApcLte (R142): with the verifier on a violation is 0xC4 and nothing has changed (D39); with it off it is
+/// K02 and the call goes on as far as it physically can (D40).
+fn begin(m: &mut Machine, call: &Call, routine: &'static str) -> Result<Site, Trap> {
+    let irql = m.irql();
+    if irql > Irql::APC {
+        if m.options.verifier {
+            return Err(m.irql_rule_violated(0x0002_0019, routine, Irql::APC, call.return_address));
+        }
+        m.find(FindingKind::K02MmIrql { routine, irql }, call.return_address);
+    }
+    m.memory.set_step(m.steps());
+    Ok(Site { service: call.service, caller: call.return_address })
+}
+
+fn fail(m: &mut Machine, site: Site, failure: Failure) -> Trap {
+    let check = failure.bug_check(site.caller);
+    m.stop_at(site.caller, StopKind::BugCheck(check, Cause::Section(failure))).into()
+}
+
+fn found(m: &mut Machine, findings: Vec<section_paging::Finding>, site: Site) {
+    for finding in findings {
+        m.find(FindingKind::Paging(finding), site.caller);
+    }
+}
+
+fn wait(on: WaitOn, then: PagingThen) -> Outcome {
+    Ok(Next::Wait(Wait::on(on), Then::Mm(mm::Then::Paging(then))))
+}
+
+fn lock(m: &mut Machine, site: Site, answer: Result<Answer<LockStep>, Failure>) -> Outcome {
+    let Answer { step, findings } = answer.map_err(|failure| fail(m, site, failure))?;
+    found(m, findings, site);
+    lock_step(m, site, step)
+}
+
+fn lock_step(m: &mut Machine, site: Site, step: LockStep) -> Outcome {
+    match step {
+        LockStep::Locked(locked) => Ok(locked_now(m, site, locked)),
+        LockStep::Wait(other) => {
+            wait(WaitOn::Paging(other.event()), PagingThen::ResumeLock(other, site))
+        }
+        LockStep::PageIn(transition) => bring_in_for_lock(m, site, transition),
+    }
+}
+
+/// D21 (3): the lock ends when the last page is resident. Also after the reads, so that nothing is taken for granted.
+fn bring_in_for_lock(m: &mut Machine, site: Site, transition: Transition) -> Outcome {
+    if let Some(page) = absent_above_apc(m, transition.pages()) {
+        let _newly_eligible = m.memory.sections_mut().abort(transition);
+        return Err(touched_above_apc(page));
+    }
+    let tickets = bring_in(m, transition.pages())?;
+    if !tickets.is_empty() {
+        return wait(WaitOn::PageReads(tickets), PagingThen::FinishLock(transition, site));
+    }
+    let section = transition.section();
+    let locked = m.memory.sections_mut().finish(transition);
+    m.wake_all_on(&WaitOn::Paging(Event::Transition(section)));
+    let locked = locked.map_err(|failure| fail(m, site, failure))?;
+    Ok(locked_now(m, site, locked))
+}
+
+fn locked_now(m: &mut Machine, site: Site, locked: Locked) -> Next {
+    m.record_at(site.caller, EventKind::SectionLocked { section: locked.section, count: locked.count });
+    m.image_calls_changed(locked.section.image);
+    Next::Return(locked.handle.value())
+}
+
+fn page_entire_step(m: &mut Machine, site: Site, step: PageEntireStep) -> Outcome {
+    match step {
+        PageEntireStep::Done(base) => Ok(Next::pointer(base)),
+        PageEntireStep::Wait(other) => {
+            wait(WaitOn::Paging(other.event()), PagingThen::ResumePageEntire(other, site))
+        }
+        PageEntireStep::FlushDpcs(flush) => match m.dpc_flush_point() {
+            Some(point) => wait(WaitOn::DpcFlush(point), PagingThen::FinishPageEntire(flush, site)),
+            None => flush_dpcs(m, site, flush),
+        },
+    }
+}
+
+fn flush_dpcs(m: &mut Machine, site: Site, flush: DpcFlush) -> Outcome {
+    let image = flush.image();
+    let paged = m.memory.sections_mut().finish_page_entire(flush);
+    m.record_at(site.caller, EventKind::DriverPaged { base: paged.base });
+    m.wake_all_on(&WaitOn::Paging(Event::WholeDriver(image)));
+    m.image_calls_changed(image);
+    m.settle();
+    Ok(Next::pointer(paged.base))
+}
+
+fn reset_step(m: &mut Machine, site: Site, step: ResetStep) -> Outcome {
+    match step {
+        ResetStep::Done => Ok(Next::VOID),
+        ResetStep::Wait(other) => wait(WaitOn::Paging(other.event()), PagingThen::ResumeReset(other, site)),
+        ResetStep::PageIn(restore) => bring_in_for_reset(m, site, restore),
+    }
+}
+
+/// D36: returns only when every page is resident.
+fn bring_in_for_reset(m: &mut Machine, site: Site, restore: Restore) -> Outcome {
+    if let Some(page) = absent_above_apc(m, restore.pages()) {
+        m.memory.sections_mut().abort_reset(restore);
+        return Err(touched_above_apc(page));
+    }
+    let tickets = bring_in(m, restore.pages())?;
+    if !tickets.is_empty() {
+        return wait(WaitOn::PageReads(tickets), PagingThen::FinishReset(restore, site));
+    }
+    let (image, pages) = (restore.image(), restore.pages().iter().map(|run| run.count).sum());
+    let base = m.memory.sections().image(image).map_or(Va::NULL, |image| image.base);
+    m.memory.sections_mut().finish_reset(restore);
+    m.record_at(site.caller, EventKind::DriverPagingReset { base, pages });
+    m.wake_all_on(&WaitOn::Paging(Event::WholeDriver(image)));
+    m.image_calls_changed(image);
+    Ok(Next::VOID)
+}
+
+/// Starts the reads that a set of pages needs.
+fn bring_in(m: &mut Machine, pages: &Runs) -> Result<Vec<memory::ReadTicket>, Trap> {
+    let mut tickets = Vec::new();
+    for run in pages.iter() {
+        let range = m.memory.begin_page_in_range(run.start(), run.count).map_err(|error| m.in_page_stop(&error, error.va))?;
+        for ticket in range.tickets {
+            m.page_read_began(ticket);
+            tickets.push(ticket);
+        }
+    }
+    Ok(tickets)
+}
+
+/// The first page that is not in memory, where the IRQL does not allow to wait for it.
+fn absent_above_apc(m: &mut Machine, pages: &Runs) -> Option<Va> {
+    if m.irql().may_fault() {
+        return None;
+    }
+    let absent = |page: &Va| !matches!(m.memory.page_state(*page), memory::PageState::Resident { .. });
+    pages.iter().flat_map(|run| run.pages()).map(|page| Va(page << PAGE_SHIFT)).find(absent)
+}
+
+/// D40: the memory manager itself touches an absent page of the driver at this IRQL, which is 0xD3.
+fn touched_above_apc(page: Va) -> Trap {
+    Trap::Fault(Fault::Page(PageFault { address: page.0, access: Access::Read, protection: false }))
+}
