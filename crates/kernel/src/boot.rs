@@ -3,9 +3,9 @@
 use devices::Bus;
 use engine::Cpu;
 use memory::{Backing, Memory, MemoryConfig, Protection, Region};
-use section_paging::ImageKind;
-use nt_types::layout::{kpcr, kuser_shared_data};
 use nt_types::Va;
+use nt_types::layout::{kpcr, kuser_shared_data};
+use section_paging::ImageKind;
 
 use crate::call::{Then, Trap};
 use crate::driver::load_image;

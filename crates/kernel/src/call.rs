@@ -105,7 +105,7 @@ pub enum Then {
     /// A request that the harness issued.
     Request(crate::request::RequestThen),
     /// Driver load, initialisation and unload.
-    Driver(crate::driver::DriverThen),
+    Driver(crate::driver_life::DriverThen),
     /// Executive.
     Ex(ex::Then),
     /// I/O manager.

@@ -7,11 +7,9 @@ use memory::{ImageContent, MapError, Memory, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 use section_paging::{ImageId, ImageKind, NewImage, NewSection, PageRun};
 
-use crate::call::{Next, Outcome, Then};
 use crate::event::EventKind;
 use crate::machine::Machine;
 use crate::modules::{LoadedDriver, UnresolvedImport};
-use crate::request::RequestId;
 
 /// Maps an image that is complete, with what `section_paging` must know of it.
 pub(crate) fn load_image(
@@ -58,19 +56,6 @@ pub enum LoadError {
     NoPool,
 }
 
-/// Continuations of driver life.
-#[derive(Clone, Debug)]
-pub enum DriverThen {
-    /// DriverEntry returned.
-    Initialized { id: RequestId, base: Va },
-}
-
-impl DriverThen {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
-        Ok(Next::VOID)
-    }
-}
-
 /// Value that the loader puts into a security cookie: not the linker's default, the same in every run.
 const SECURITY_COOKIE: u64 = 0x0000_5A17_C0DE_F00D;
 
@@ -84,7 +69,7 @@ impl Machine {
         set_security_cookie(&image, &mut bytes);
         self.memory.set_step(self.steps);
         let id = load_image(&mut self.memory, name, ImageKind::Driver, &image, base, &bytes)?;
-        let entry = base + image.headers().entry_point;
+        let entry = image.headers().entry_point.map_or(Va::NULL, |entry| base + entry);
         let name = name.to_owned();
         self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(PAGE_SIZE) });
         let image = Arc::new(image);
@@ -129,20 +114,11 @@ impl Machine {
     }
 }
 
+/// A driver whose cookie still has the linker's value refuses to start.
 fn set_security_cookie(image: &Image, bytes: &mut [u8]) {
-    let Some(cookie) = image.security_cookie() else { return };
+    let Ok(Some(cookie)) = image.load_config().map(|config| config.security_cookie) else { return };
     let at = cookie.0 as usize;
     if let Some(slot) = bytes.get_mut(at..at + 8) {
         slot.copy_from_slice(&SECURITY_COOKIE.to_le_bytes());
-    }
-}
-
-impl Machine {
-    /// A call inside the memory manager on this image has ended: an unload may be waiting for it.
-    pub(crate) fn image_calls_changed(&mut self, image: ImageId) {
-        let event = section_paging::Event::Calls(image);
-        if self.memory.sections().is_over(event) {
-            self.wake_all_on(&crate::wait::WaitOn::Paging(event));
-        }
     }
 }

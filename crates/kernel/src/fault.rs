@@ -178,7 +178,8 @@ impl Machine {
         let address = Va(fault.address);
         let (_, entry) = self.memory.pte(address);
         let check = BugCheck { code, parameters: [address.0, entry, 0, 0] };
-        let stop = self.stop_at(instruction, StopKind::BugCheck(check, Cause::Access { address, access: fault.access, why }));
+        let stop =
+            self.stop_at(instruction, StopKind::BugCheck(check, Cause::Access { address, access: fault.access, why }));
         self.halt(stop);
     }
 

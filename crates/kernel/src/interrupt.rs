@@ -40,12 +40,8 @@ impl Interruption {
         m.record_at(self.routine, EventKind::Left { what: self.what, routine: self.routine, result: value });
         let after = m.irql();
         if after != self.irql {
-            let kind = FindingKind::IrqlNotRestored {
-                what: self.what,
-                routine: self.routine,
-                before: self.irql,
-                after,
-            };
+            let kind =
+                FindingKind::IrqlNotRestored { what: self.what, routine: self.routine, before: self.irql, after };
             m.find(kind, self.routine);
         }
         match self.after {

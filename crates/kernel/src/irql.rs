@@ -3,9 +3,9 @@
 use memory::{TrimReason, TrimReport};
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
+use crate::call::{Call, Trap};
 use crate::event::EventKind;
 use crate::exports::Export;
-use crate::call::{Call, Trap};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};

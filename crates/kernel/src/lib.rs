@@ -9,6 +9,7 @@ mod boot;
 mod call;
 mod checker;
 mod driver;
+mod driver_life;
 mod event;
 mod exits;
 pub mod exports;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driver_image::Image;
 use driver_image::ExportTarget;
+use driver_image::Image;
 use driver_image::builder::{CODE, PeBuilder, VARIABLES};
 use nt_types::{Rva, Va};
 
@@ -153,9 +153,10 @@ fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::Image
     let stubs = builder.section(".text", CODE, &code);
     let (data, offsets) = variables(module);
     let variables = builder.section(".data", VARIABLES, &data);
-    let routines = rows.iter().enumerate().filter_map(|(stub, row)| {
-        row.map(|row| (EXPORTS[row].name, Rva(stubs.0 + stub as u32 * STUB_SIZE)))
-    });
+    let routines = rows
+        .iter()
+        .enumerate()
+        .filter_map(|(stub, row)| row.map(|row| (EXPORTS[row].name, Rva(stubs.0 + stub as u32 * STUB_SIZE))));
     let data = offsets.into_iter().map(|(name, offset)| (name, Rva(variables.0 + offset)));
     let exports: Vec<(&str, Rva)> = routines.chain(data).collect();
     builder.exports(module.name(), &exports);

@@ -20,7 +20,7 @@ pub struct Options {
     /// Overwrite discarded bytes that share a kept page (D11).
     pub poison: bool,
     /// Which bytes are discarded after initialisation (D9).
-    pub discard: driver_image::DiscardMode,
+    pub discard: driver_image::pageability::DiscardMode,
     /// What a page read from the paging file takes, in nanoseconds of virtual time.
     pub page_read_ns: u64,
     /// First address that images are loaded at.
@@ -37,7 +37,7 @@ impl Default for Options {
             seed: 0,
             verifier: false,
             poison: true,
-            discard: driver_image::DiscardMode::Documented,
+            discard: driver_image::pageability::DiscardMode::Documented,
             page_read_ns: 100_000,
             image_base: Va(0xFFFF_F800_1000_0000),
         }

@@ -1,6 +1,6 @@
 //! Threads on processors: creation, blocking, waking, switching, ending.
 
-use engine::{Cpu, Gpr};
+use engine::Gpr;
 use memory::{Backing, Protection, ReadTicket, Region};
 use nt_types::{Irql, NtStatus, PAGE_SIZE, Va};
 
@@ -42,8 +42,7 @@ impl Machine {
         context.rip = self.kernel_images.return_stub.0;
         context.cr8 = Irql::PASSIVE.level();
         context.rflags = engine::Rflags::FIXED | engine::Rflags::IF;
-        let frames =
-            if new.idle { Vec::new() } else { vec![Frame { then: new.then, rsp: top, service: Va::NULL }] };
+        let frames = if new.idle { Vec::new() } else { vec![Frame { then: new.then, rsp: top, service: Va::NULL }] };
         self.threads.push(Thread {
             id,
             name: new.name,

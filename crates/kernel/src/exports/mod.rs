@@ -15,7 +15,7 @@ pub mod rtl;
 mod table;
 
 pub(crate) use data::DATA_EXPORTS;
-pub(crate) use table::{EXPORTS, find};
+pub(crate) use table::EXPORTS;
 
 /// The image that exports a routine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

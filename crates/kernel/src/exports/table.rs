@@ -1,4 +1,4 @@
-//! All export rows, and look-up by name.
+//! All export rows.
 
 use std::sync::LazyLock;
 
@@ -11,11 +11,6 @@ pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
     rows.sort_by_key(|export| export.name);
     rows
 });
-
-/// Index in [`EXPORTS`] of the routine with this name.
-pub(crate) fn find(name: &str) -> Option<usize> {
-    EXPORTS.binary_search_by_key(&name, |export| export.name).ok()
-}
 
 #[cfg(test)]
 mod tests {

@@ -134,7 +134,9 @@ impl Machine {
     /// Starts the next DPC of the active processor.
     pub(crate) fn deliver_dpc(&mut self) -> bool {
         let active = self.active;
-        let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else { return false };
+        let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else {
+            return false;
+        };
         let Some(queued) = self.ke.dpcs.queued.remove(index) else { return false };
         self.ke.dpcs.running.push(queued);
         let service = self.kernel_images.interrupt_entry;

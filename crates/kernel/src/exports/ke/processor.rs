@@ -20,9 +20,9 @@ pub(crate) struct Msrs {
 
 /// Registers that drivers read and that have a value in every machine: name, index, value at start.
 const KNOWN: &[(u32, u64)] = &[
-    (0x1b, 0xFEE0_0900),      // IA32_APIC_BASE: enabled, bootstrap processor
-    (0x3a, 1),                // IA32_FEATURE_CONTROL: locked, no VMX
-    (0xC000_0080, 0xD01),     // IA32_EFER: SCE, LME, LMA, NXE
+    (0x1b, 0xFEE0_0900),  // IA32_APIC_BASE: enabled, bootstrap processor
+    (0x3a, 1),            // IA32_FEATURE_CONTROL: locked, no VMX
+    (0xC000_0080, 0xD01), // IA32_EFER: SCE, LME, LMA, NXE
 ];
 
 impl super::State {

@@ -33,7 +33,6 @@ pub(super) const EXPORTS: &[Export] = &[
 /// Where one of the routines was called from.
 #[derive(Clone, Copy, Debug)]
 pub struct Site {
-    service: Va,
     caller: Va,
 }
 
@@ -131,7 +130,7 @@ fn begin(m: &mut Machine, call: &Call, routine: &'static str) -> Result<Site, Tr
         m.find(FindingKind::K02MmIrql { routine, irql }, call.return_address);
     }
     m.memory.set_step(m.steps());
-    Ok(Site { service: call.service, caller: call.return_address })
+    Ok(Site { caller: call.return_address })
 }
 
 fn fail(m: &mut Machine, site: Site, failure: Failure) -> Trap {
@@ -158,9 +157,7 @@ fn lock(m: &mut Machine, site: Site, answer: Result<Answer<LockStep>, Failure>) 
 fn lock_step(m: &mut Machine, site: Site, step: LockStep) -> Outcome {
     match step {
         LockStep::Locked(locked) => Ok(locked_now(m, site, locked)),
-        LockStep::Wait(other) => {
-            wait(WaitOn::Paging(other.event()), PagingThen::ResumeLock(other, site))
-        }
+        LockStep::Wait(other) => wait(WaitOn::Paging(other.event()), PagingThen::ResumeLock(other, site)),
         LockStep::PageIn(transition) => bring_in_for_lock(m, site, transition),
     }
 }
@@ -191,9 +188,7 @@ fn locked_now(m: &mut Machine, site: Site, locked: Locked) -> Next {
 fn page_entire_step(m: &mut Machine, site: Site, step: PageEntireStep) -> Outcome {
     match step {
         PageEntireStep::Done(base) => Ok(Next::pointer(base)),
-        PageEntireStep::Wait(other) => {
-            wait(WaitOn::Paging(other.event()), PagingThen::ResumePageEntire(other, site))
-        }
+        PageEntireStep::Wait(other) => wait(WaitOn::Paging(other.event()), PagingThen::ResumePageEntire(other, site)),
         PageEntireStep::FlushDpcs(flush) => match m.dpc_flush_point() {
             Some(point) => wait(WaitOn::DpcFlush(point), PagingThen::FinishPageEntire(flush, site)),
             None => flush_dpcs(m, site, flush),
@@ -242,7 +237,8 @@ fn bring_in_for_reset(m: &mut Machine, site: Site, restore: Restore) -> Outcome 
 fn bring_in(m: &mut Machine, pages: &Runs) -> Result<Vec<memory::ReadTicket>, Trap> {
     let mut tickets = Vec::new();
     for run in pages.iter() {
-        let range = m.memory.begin_page_in_range(run.start(), run.count).map_err(|error| m.in_page_stop(&error, error.va))?;
+        let range =
+            m.memory.begin_page_in_range(run.start(), run.count).map_err(|error| m.in_page_stop(&error, error.va))?;
         for ticket in range.tickets {
             m.page_read_began(ticket);
             tickets.push(ticket);
