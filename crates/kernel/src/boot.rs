@@ -65,6 +65,7 @@ impl Machine {
             steps: 0,
             skipped_ns: 0,
             deadlines: Deadlines::default(),
+            waits: 0,
             modules: Modules::default(),
             kernel_images,
             requests: Requests::default(),

@@ -1,5 +1,6 @@
 //! Rules about where code and objects may live.
 
+use memory::Region;
 use nt_types::Va;
 use section_paging::SectionId;
 
@@ -18,12 +19,16 @@ impl Machine {
 
     /// K11: a synchronisation object must not lie where memory can leave it (R22).
     pub(crate) fn check_object_home(&mut self, object: Va, what: &'static str) -> Result<(), Trap> {
-        let in_load_map = self.memory.sections().page(object.page()).is_some_and(|page| page.in_load_map);
-        let paged = object >= memory::Region::PagedPool.base() && object < memory::Region::KernelStack.base();
-        if in_load_map || paged {
+        if self.is_pageable_memory(object) {
             self.find(FindingKind::K11ObjectPageable { object, what }, object);
         }
         Ok(())
+    }
+
+    /// True for paged pool and for the load map of an image.
+    pub(crate) fn is_pageable_memory(&self, address: Va) -> bool {
+        let in_load_map = self.memory.sections().page(address.page()).is_some_and(|page| page.in_load_map);
+        in_load_map || (Region::PagedPool.base()..Region::KernelStack.base()).contains(&address)
     }
 
     /// K08: a lock was given back while the driver still holds requests (R16).

@@ -63,7 +63,8 @@ impl Machine {
         if self.irql() >= Irql::DISPATCH {
             return;
         }
-        if self.deliver_dpc() {
+        self.expire_timers();
+        if self.stop.is_some() || self.deliver_dpc() {
             return;
         }
         self.schedule();

@@ -52,6 +52,8 @@ pub struct Machine {
     /// Nanoseconds skipped while every processor was idle.
     pub(crate) skipped_ns: u64,
     pub(crate) deadlines: Deadlines,
+    /// Waits begun so far.
+    pub(crate) waits: u64,
     pub(crate) modules: Modules,
     pub(crate) kernel_images: KernelImages,
     pub(crate) requests: Requests,

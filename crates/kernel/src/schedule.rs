@@ -54,6 +54,7 @@ impl Machine {
             priority: if new.idle { 0 } else { 8 },
             idle: new.idle,
             critical_regions: 0,
+            wait_next: None,
             spin_locks: Vec::new(),
         });
         if !new.idle && !self.processors.is_empty() {
@@ -75,10 +76,12 @@ impl Machine {
             return self.wait_at_dispatch();
         }
         let id = self.current_thread();
+        self.waits += 1;
+        let since = self.waits;
         if let Some(deadline_ns) = wait.deadline_ns {
             self.deadlines.add(deadline_ns, Deadline::WaitTimeout(id));
         }
-        self.thread().state = ThreadState::Waiting { wait, gives_status };
+        self.thread().state = ThreadState::Waiting { wait, gives_status, since };
         self.attention = true;
     }
 

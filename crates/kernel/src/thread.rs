@@ -24,6 +24,8 @@ pub enum ThreadState {
         wait: Wait,
         /// A continuation takes the wait status; else what the thread did starts over.
         gives_status: bool,
+        /// Order in which waits began.
+        since: u64,
     },
     /// Has ended.
     Ended(NtStatus),
@@ -52,6 +54,8 @@ pub struct Thread {
     pub idle: bool,
     /// Nesting of critical regions (`KeEnterCriticalRegion`).
     pub critical_regions: u32,
+    /// A release with Wait = TRUE raised to `DISPATCH_LEVEL`; the wait that follows goes back to this.
+    pub wait_next: Option<nt_types::Irql>,
     /// Spin locks held, in order of acquisition.
     pub spin_locks: Vec<Va>,
 }

@@ -64,12 +64,13 @@ impl Machine {
         while let Some(deadline) = self.deadlines.take_due(self.now_ns()) {
             match deadline {
                 Deadline::WaitTimeout(thread) => self.wait_timed_out(thread),
-                Deadline::Timer(timer) => self.timer_expired(timer),
+                Deadline::Timer(timer) => self.timer_due(timer),
                 Deadline::PageRead(ticket) => self.page_read_ended(ticket),
                 Deadline::Device => {}
             }
         }
         self.advance_devices();
+        self.update_shared_time();
     }
 
     /// With nothing to run, lets time pass to the next deadline; false where there is none.

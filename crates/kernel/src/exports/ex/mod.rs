@@ -1,11 +1,15 @@
-//! The executive: pool, work items, resources, fast mutexes, lists.
+//! The executive: pool, fast mutexes, work items, interlocked lists.
+
+mod fast_mutex;
+mod pool;
+mod work_item;
 
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[];
+pub(crate) const TABLES: &[&[Export]] = &[fast_mutex::EXPORTS, pool::EXPORTS, work_item::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
@@ -13,10 +17,15 @@ pub struct State {}
 
 /// Continuations of this family.
 #[derive(Clone, Debug)]
-pub enum Then {}
+pub enum Then {
+    /// A worker thread starts on its item.
+    WorkItem(work_item::Work),
+}
 
 impl Then {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
-        match self {}
+    pub(crate) fn run(self, m: &mut Machine, _value: u64) -> Outcome {
+        match self {
+            Then::WorkItem(work) => work.run(m),
+        }
     }
 }

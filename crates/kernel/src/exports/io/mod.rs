@@ -48,10 +48,7 @@ impl Machine {
 
     /// Lets devices do what is due.
     pub(crate) fn advance_devices(&mut self) {
-        let now = self.now_ns();
-        if self.bus.advance(now) {
-            self.attention = true;
-        }
+        self.bus.advance(self.now_ns());
     }
 }
 

@@ -38,8 +38,6 @@ pub struct ConnectedInterrupt {
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Interrupts {
     connected: Vec<ConnectedInterrupt>,
-    /// Lines to be delivered although no device asserts them: spurious interrupts of the harness.
-    spurious: Vec<u32>,
     /// For each vector in service, how many of its routines have returned without claiming it.
     in_service: Vec<(u32, usize)>,
     /// The next routine of a shared vector, to be called before anything else.
@@ -122,10 +120,10 @@ impl Machine {
         &self.ke.interrupts.connected
     }
 
-    /// Makes every routine of a vector run once although no device asks.
-    pub fn spurious_interrupt(&mut self, vector: u32) {
-        self.ke.interrupts.spurious.push(vector);
+    /// An interrupt that no device asked for; false where no device is on the line.
+    pub fn spurious_interrupt(&mut self, vector: u32) -> bool {
         self.attention = true;
+        self.bus.inject_spurious(vector)
     }
 
     /// Calls the next service routine that is deliverable on the active processor.
@@ -144,12 +142,13 @@ impl Machine {
 
     fn is_pending(&self, vector: u32) -> bool {
         let in_service = self.ke.interrupts.in_service.iter().any(|(busy, _)| *busy == vector);
-        !in_service && (self.bus.line_asserted(vector) || self.ke.interrupts.spurious.contains(&vector))
+        !in_service && (self.bus.pending(vector))
     }
 
     /// Calls one routine of the vector; a shared line calls them in order until one claims the interrupt.
     fn start_service(&mut self, interrupt: &ConnectedInterrupt) {
         let vector = interrupt.vector;
+        self.bus.acknowledge(vector);
         self.ke.interrupts.in_service.push((vector, 0));
         self.call_service_routine(interrupt.clone());
     }
@@ -172,8 +171,6 @@ impl Machine {
             }
             _ => {
                 self.ke.interrupts.in_service.remove(index);
-                self.ke.interrupts.spurious.retain(|other| *other != vector);
-                self.bus.acknowledge(vector);
             }
         }
     }

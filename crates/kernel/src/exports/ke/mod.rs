@@ -1,18 +1,22 @@
 //! The kernel proper: IRQL, dispatcher objects, DPCs, timers, interrupts.
 
+mod dispatcher;
 mod dpc;
 mod interrupt;
 mod irql;
 mod processor;
+mod timer;
 
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
 
 pub use interrupt::ConnectedInterrupt;
+pub(crate) use timer::BOOT_TIME_100NS;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[dpc::EXPORTS, interrupt::EXPORTS, irql::EXPORTS, processor::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] =
+    &[dispatcher::EXPORTS, dpc::EXPORTS, interrupt::EXPORTS, irql::EXPORTS, processor::EXPORTS, timer::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
@@ -20,6 +24,10 @@ pub struct State {
     pub(crate) dpcs: dpc::Queues,
     pub(crate) interrupts: interrupt::Interrupts,
     pub(crate) msrs: processor::Msrs,
+    /// Timers whose time has come, not handled yet.
+    pub(crate) expired: std::collections::VecDeque<nt_types::Va>,
+    /// Clock ticks that KUSER_SHARED_DATA shows.
+    pub(crate) tick: u64,
 }
 
 /// Continuations of this family.
@@ -41,8 +49,6 @@ impl Then {
 }
 
 impl Machine {
-    pub(crate) fn timer_expired(&mut self, _timer: nt_types::Va) {}
-
     pub(crate) fn deliver_apc(&mut self) {}
 
     pub(crate) fn thread_object_signalled(&mut self, _object: nt_types::Va) {}

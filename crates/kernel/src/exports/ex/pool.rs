@@ -1,0 +1,107 @@
+//! Pool allocation as drivers call it (ddi: ExAllocatePoolWithTag, ExAllocatePool2, ExFreePoolWithTag).
+
+use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+
+use crate::call::{Call, Next, Outcome, Trap};
+use crate::export;
+use crate::exports::Export;
+use crate::exports::mm::pool::{Block, PoolKind};
+use crate::machine::Machine;
+use crate::stop::{Cause, StopKind};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, ExAllocatePool(kind: u32, bytes: u64; ..), DISPATCH),
+    export!(Ntoskrnl, ExAllocatePool2(flags: u64, bytes: u64, tag: u32; ..), DISPATCH),
+    export!(Ntoskrnl, ExAllocatePoolWithQuotaTag(kind: u32, bytes: u64, tag: u32; ..), DISPATCH),
+    export!(Ntoskrnl, ExAllocatePoolWithTag(kind: u32, bytes: u64, tag: u32; ..), DISPATCH),
+    export!(Ntoskrnl, ExAllocatePoolWithTagPriority(kind: u32, bytes: u64, tag: u32, priority: u32; ..), DISPATCH),
+    export!(Ntoskrnl, ExFreePool(address: Va; ..), DISPATCH),
+    export!(Ntoskrnl, ExFreePoolWithTag(address: Va, tag: u32; ..), DISPATCH),
+];
+
+/// `POOL_TYPE` bit 0: paged. Bit 3: raise on failure of a quota allocation unless set.
+const PAGED_POOL_BIT: u32 = 1;
+const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
+/// `POOL_FLAG_*` of ExAllocatePool2.
+const POOL_FLAG_UNINITIALIZED: u64 = 0x2;
+const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
+const POOL_FLAG_PAGED: u64 = 0x100;
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+
+fn ExAllocatePool(m: &mut Machine, call: &Call, kind: u32, bytes: u64) -> Outcome {
+    ExAllocatePoolWithTag(m, call, kind, bytes, NO_TAG)
+}
+
+fn ExAllocatePoolWithTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
+    let kind = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
+    Ok(Next::pointer(allocate(m, call, kind, bytes, tag).unwrap_or(Va::NULL)))
+}
+
+fn ExAllocatePoolWithTagPriority(
+    m: &mut Machine,
+    call: &Call,
+    kind: u32,
+    bytes: u64,
+    tag: u32,
+    _priority: u32,
+) -> Outcome {
+    ExAllocatePoolWithTag(m, call, kind, bytes, tag)
+}
+
+fn ExAllocatePoolWithQuotaTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
+    let pool = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
+    match allocate(m, call, pool, bytes, tag) {
+        Some(address) => Ok(Next::pointer(address)),
+        None if kind & POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => Ok(Next::pointer(Va::NULL)),
+        None => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
+    }
+}
+
+fn ExAllocatePool2(m: &mut Machine, call: &Call, flags: u64, bytes: u64, tag: u32) -> Outcome {
+    let kind = if flags & POOL_FLAG_PAGED != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
+    let Some(address) = allocate(m, call, kind, bytes, tag) else {
+        return match flags & POOL_FLAG_RAISE_ON_FAILURE {
+            0 => Ok(Next::pointer(Va::NULL)),
+            _ => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
+        };
+    };
+    if flags & POOL_FLAG_UNINITIALIZED == 0 && kind == PoolKind::NonPaged {
+        m.fill_bytes(address, 0, bytes)?;
+    }
+    Ok(Next::pointer(address))
+}
+
+fn allocate(m: &mut Machine, call: &Call, kind: PoolKind, bytes: u64, tag: u32) -> Option<Va> {
+    /// More than any driver has reason to ask for; NT refuses such sizes too.
+    const LARGEST: u64 = 1 << 30;
+    if bytes > LARGEST {
+        return None;
+    }
+    m.pool_allocate(Block { bytes, kind, tag: tag.to_le_bytes(), site: call.return_address })
+}
+
+fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    ExFreePoolWithTag(m, call, address, 0)
+}
+
+/// Freeing what is not a block is bug check 0xC2 (docs: debugger/bug-check-0xc2), subtype 0x46: free of an invalid
+/// pool address, P2 the address; subtype 0xA: a wrong tag, P2 address, P3 tag of the block, P4 tag passed.
+fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Outcome {
+    const PROTECTED_POOL: u32 = 0x8000_0000;
+    let Some(block) = m.mm.pool.block(address) else {
+        return Err(bad_caller(m, call, [0x46, address.0, 0, 0]));
+    };
+    let block_tag = u32::from_le_bytes(block.tag);
+    if tag != 0 && (tag ^ block_tag) & !PROTECTED_POOL != 0 {
+        return Err(bad_caller(m, call, [0xA, address.0, u64::from(block_tag), u64::from(tag)]));
+    }
+    m.pool_free(address);
+    Ok(Next::VOID)
+}
+
+fn bad_caller(m: &mut Machine, call: &Call, parameters: [u64; 4]) -> Trap {
+    let check = BugCheck { code: BugCheckCode::BAD_POOL_CALLER, parameters };
+    let cause = Cause::Misuse("pool is freed once, by its address, with the tag it was allocated with");
+    m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()
+}

@@ -1,0 +1,174 @@
+//! Timers and time (ddi: KeSetTimer, KeSetTimerEx, KeDelayExecutionThread).
+
+use nt_types::layout::{dispatcher_header, ktimer, kuser_shared_data};
+use nt_types::{Irql, Va};
+
+use crate::boot::KUSER_SHARED_DATA;
+use crate::call::{Next, Outcome, Then, Trap};
+use crate::export;
+use crate::exports::Export;
+use crate::machine::Machine;
+use crate::time::Deadline;
+use crate::wait::{Wait, WaitOn};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, KeCancelTimer(timer: Va), DISPATCH),
+    export!(Ntoskrnl, KeDelayExecutionThread(mode: u8, alertable: bool, interval: Va), APC),
+    export!(Ntoskrnl, KeInitializeTimer(timer: Va), DISPATCH),
+    export!(Ntoskrnl, KeInitializeTimerEx(timer: Va, kind: u32), DISPATCH),
+    export!(Ntoskrnl, KeQueryInterruptTime(), HIGH),
+    export!(Hal, KeQueryPerformanceCounter(frequency: Va), HIGH),
+    export!(Ntoskrnl, KeQuerySystemTimePrecise(time: Va), HIGH),
+    export!(Ntoskrnl, KeQueryTimeIncrement(), HIGH),
+    export!(Ntoskrnl, KeReadStateTimer(timer: Va), DISPATCH),
+    export!(Ntoskrnl, KeSetTimer(timer: Va, due: i64, dpc: Va), DISPATCH),
+    export!(Ntoskrnl, KeSetTimerEx(timer: Va, due: i64, period: i32, dpc: Va), DISPATCH),
+    export!(Hal, KeStallExecutionProcessor(microseconds: u32), HIGH),
+];
+
+/// System time at boot: 2024-01-01 00:00 UTC, in 100 ns since 1601.
+pub(crate) const BOOT_TIME_100NS: u64 = 133_485_408_000_000_000;
+/// A clock tick: 15.625 ms.
+pub(crate) const TICK_100NS: u64 = 156_250;
+/// Performance counter frequency, in Hz.
+const FREQUENCY_HZ: u64 = 10_000_000;
+
+fn KeInitializeTimer(m: &mut Machine, timer: Va) -> Outcome {
+    KeInitializeTimerEx(m, timer, 0)
+}
+
+fn KeInitializeTimerEx(m: &mut Machine, timer: Va, kind: u32) -> Outcome {
+    const NOTIFICATION_TIMER: u8 = 8;
+    m.check_object_home(timer, "timer")?;
+    m.fill_bytes(timer, 0, ktimer::SIZEOF)?;
+    m.initialize_header(timer, NOTIFICATION_TIMER + (kind & 1) as u8, ktimer::SIZEOF, 0)?;
+    Ok(Next::VOID)
+}
+
+fn KeSetTimer(m: &mut Machine, timer: Va, due: i64, dpc: Va) -> Outcome {
+    KeSetTimerEx(m, timer, due, 0, dpc)
+}
+
+fn KeSetTimerEx(m: &mut Machine, timer: Va, due: i64, period: i32, dpc: Va) -> Outcome {
+    let at = m.moment(due);
+    m.set_signal_state(timer, 0)?;
+    m.write_u64(ktimer::DUE_TIME.at(timer), BOOT_TIME_100NS + at / 100)?;
+    m.write_u64(ktimer::DPC.at(timer), dpc.0)?;
+    m.write_u32(ktimer::PERIOD.at(timer), period.max(0) as u32)?;
+    let was_set = m.deadlines.remove(&Deadline::Timer(timer));
+    m.deadlines.add(at, Deadline::Timer(timer));
+    m.attention = true;
+    Ok(Next::Return(u64::from(was_set)))
+}
+
+fn KeCancelTimer(m: &mut Machine, timer: Va) -> Outcome {
+    // Touching the header is part of the service: a timer in absent memory is fatal here as it is in Windows.
+    m.read_u8(dispatcher_header::TYPE.at(timer))?;
+    let was_set = m.deadlines.remove(&Deadline::Timer(timer));
+    m.ke.expired.retain(|expired| *expired != timer);
+    Ok(Next::Return(u64::from(was_set)))
+}
+
+fn KeReadStateTimer(m: &mut Machine, timer: Va) -> Outcome {
+    Ok(Next::Return(u64::from(m.signal_state(timer)? != 0)))
+}
+
+fn KeDelayExecutionThread(m: &mut Machine, _mode: u8, alertable: bool, interval: Va) -> Outcome {
+    let due = m.read_u64(interval)? as i64;
+    let deadline_ns = Some(m.moment(due));
+    Ok(Next::Wait(Wait { on: WaitOn::Time, deadline_ns, alertable }, Then::Value(0)))
+}
+
+fn KeStallExecutionProcessor(m: &mut Machine, microseconds: u32) -> Outcome {
+    m.skipped_ns = m.skipped_ns.saturating_add(u64::from(microseconds) * 1000);
+    m.attention = true;
+    Ok(Next::VOID)
+}
+
+fn KeQueryPerformanceCounter(m: &mut Machine, frequency: Va) -> Outcome {
+    if !frequency.is_null() {
+        m.write_u64(frequency, FREQUENCY_HZ)?;
+    }
+    Ok(Next::Return(m.now_ns() / (1_000_000_000 / FREQUENCY_HZ)))
+}
+
+fn KeQueryInterruptTime(m: &mut Machine) -> Outcome {
+    Ok(Next::Return(m.now_ns() / 100))
+}
+
+fn KeQuerySystemTimePrecise(m: &mut Machine, time: Va) -> Outcome {
+    let now = m.system_time();
+    m.write_u64(time, now)?;
+    Ok(Next::VOID)
+}
+
+fn KeQueryTimeIncrement(_m: &mut Machine) -> Outcome {
+    Ok(Next::Return(TICK_100NS))
+}
+
+impl Machine {
+    /// System time in 100 ns since 1601.
+    pub fn system_time(&self) -> u64 {
+        BOOT_TIME_100NS + self.now_ns() / 100
+    }
+
+    /// A timer is due: the clock interrupt notes it, the next processor below `DISPATCH_LEVEL` handles it.
+    pub(crate) fn timer_due(&mut self, timer: Va) {
+        self.ke.expired.push_back(timer);
+        self.attention = true;
+    }
+
+    /// Handles timers that expired, at `DISPATCH_LEVEL`: signals them, queues their DPCs, sets periodic ones again.
+    pub(crate) fn expire_timers(&mut self) {
+        let service = self.kernel_images.interrupt_entry;
+        while let Some(timer) = self.ke.expired.pop_front() {
+            let irql = std::mem::replace(&mut self.cpu().cr8, Irql::DISPATCH.level());
+            match self.expire(timer) {
+                Ok(()) => self.cpu().cr8 = irql,
+                Err(trap) => return self.trap(trap, service),
+            }
+        }
+    }
+
+    fn expire(&mut self, timer: Va) -> Result<(), Trap> {
+        let dpc = self.read_va(ktimer::DPC.at(timer))?;
+        let period_ms = self.read_u32(ktimer::PERIOD.at(timer))?;
+        self.set_signal_state(timer, 1)?;
+        self.signal(timer)?;
+        if period_ms > 0 {
+            let at = self.now_ns() + u64::from(period_ms) * 1_000_000;
+            self.deadlines.add(at, Deadline::Timer(timer));
+        }
+        if !dpc.is_null() {
+            let now = self.system_time();
+            self.queue_dpc(dpc, now & 0xffff_ffff, now >> 32)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the times in KUSER_SHARED_DATA up to the current tick; drivers read them directly.
+    pub(crate) fn update_shared_time(&mut self) {
+        let tick = self.now_ns() / 100 / TICK_100NS;
+        if tick == self.ke.tick && tick != 0 {
+            return;
+        }
+        self.ke.tick = tick;
+        let interrupt_time = self.now_ns() / 100;
+        let times = [
+            (kuser_shared_data::INTERRUPT_TIME, interrupt_time),
+            (kuser_shared_data::SYSTEM_TIME, BOOT_TIME_100NS + interrupt_time),
+            (kuser_shared_data::TICK_COUNT, tick),
+        ];
+        for (field, time) in times {
+            // KSYSTEM_TIME: low part, high part, high part again.
+            let mut bytes = [0; 12];
+            bytes[..8].copy_from_slice(&time.to_le_bytes());
+            bytes[8..].copy_from_slice(&((time >> 32) as u32).to_le_bytes());
+            let _ = self.memory.poke(field.at(KUSER_SHARED_DATA), &bytes);
+        }
+        if let Some(variable) = self.kernel_images.variable("KeTickCount") {
+            let _ = self.memory.poke(variable, &tick.to_le_bytes());
+        }
+    }
+}
