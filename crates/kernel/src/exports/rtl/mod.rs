@@ -1,11 +1,15 @@
 //! The run-time library, and the Zw, Ob, Ps and Se services.
 
+mod memory;
+mod print;
+mod string;
+
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[];
+pub(crate) const TABLES: &[&[Export]] = &[memory::EXPORTS, print::EXPORTS, string::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
