@@ -5,6 +5,7 @@ use nt_types::Va;
 use section_paging::SectionId;
 
 use crate::call::Trap;
+use crate::exports::mm::pool::Block;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 
@@ -39,6 +40,26 @@ impl Machine {
             let name = self.modules.section_name_of(image, usize::from(section.index)).unwrap_or_default();
             let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, pending, last: count == 0 };
             self.find(kind, caller);
+        }
+    }
+
+    /// What a driver leaves behind when its image goes: connected interrupts and pool.
+    pub(crate) fn check_left_behind(&mut self, base: Va, size: u64) {
+        let connected: Vec<Va> =
+            self.connected_interrupts().iter().filter(|other| other.owner == base).map(|other| other.routine).collect();
+        for isr in connected {
+            self.find(FindingKind::InterruptLeak { isr }, isr);
+        }
+        let leaks: Vec<(Va, Block)> = self
+            .mm
+            .pool
+            .blocks()
+            .filter(|(_, block)| block.site - base < size)
+            .map(|(address, block)| (address, block.clone()))
+            .collect();
+        for (address, block) in leaks {
+            let kind = FindingKind::PoolLeak { address, bytes: block.bytes, tag: block.tag, site: block.site };
+            self.find(kind, address);
         }
     }
 }

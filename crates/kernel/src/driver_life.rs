@@ -178,6 +178,8 @@ fn initialized(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Ou
     let entry = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.entry);
     m.record_at(entry, EventKind::Left { what: "DriverEntry", routine: entry, result: u64::from(status.0) });
     if status.is_success() {
+        let object = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
+        m.devices_initialized(object)?;
         m.answer(id, Answer { status, information: base.0, output: Vec::new() });
         return reinitialize(m, id, base);
     }
@@ -218,7 +220,7 @@ fn unmap(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Outcome 
         let wait = Wait::on(WaitOn::Paging(Event::Calls(driver.id)));
         return Ok(Next::Wait(wait, Then::Driver(DriverThen::Unmap { id, base, status })));
     }
-    m.check_left_behind(base);
+    m.check_left_behind(base, driver.size);
     let leaked_pages = u64::from(m.memory.unload_image(base));
     m.record_at(base, EventKind::Unloaded { image: driver.name, base, leaked_pages });
     m.modules.remove(base);

@@ -1,20 +1,63 @@
 //! The I/O manager.
 
-use super::Export;
-use crate::call::Outcome;
+mod complete;
+mod device;
+mod driver;
+pub mod exercise;
+mod irp;
+mod names;
+pub mod pnp;
+
+use std::collections::BTreeMap;
+
 use nt_types::Va;
 
+use super::Export;
+use crate::call::Outcome;
 use crate::driver_life::Reinitialization;
 use crate::machine::Machine;
 use crate::ntos_image::KernelImages;
 
+pub use irp::Owner;
+
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[];
+pub(crate) const TABLES: &[&[Export]] =
+    &[complete::EXPORTS, device::EXPORTS, driver::EXPORTS, irp::EXPORTS, names::EXPORTS, pnp::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
 pub struct State {
-    reinitializations: Vec<Reinitialization>,
+    pub(crate) reinitializations: Vec<Reinitialization>,
+    pub(crate) names: names::Names,
+    pub(crate) requests: BTreeMap<Va, irp::Live>,
+    pub(crate) pnp: pnp::Pnp,
+}
+
+/// Continuations of this family.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// A dispatch routine returned.
+    Dispatched(irp::Dispatched),
+    /// A completion routine returned.
+    Completing(complete::Completing),
+    /// A cancel routine returned.
+    Cancelled,
+    /// A step of a harness request.
+    Exercise(exercise::Step),
+    /// A step of Plug and Play.
+    Pnp(pnp::Step),
+}
+
+impl Then {
+    pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Then::Dispatched(then) => then.run(m, value),
+            Then::Completing(then) => then.run(m, value),
+            Then::Cancelled => Ok(crate::call::Next::Return(1)),
+            Then::Exercise(step) => step.run(m, value),
+            Then::Pnp(step) => step.run(m, value),
+        }
+    }
 }
 
 impl State {
@@ -30,29 +73,9 @@ impl State {
     }
 }
 
-/// Continuations of this family.
-#[derive(Clone, Debug)]
-pub enum Then {}
-
-impl Then {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
-        match self {}
-    }
-}
-
 impl Machine {
-    /// Requests that the driver at this base marked pending and has not completed, the one now in dispatch left out.
-    pub(crate) fn pending_requests_of(&self, _base: Va) -> usize {
-        0
-    }
-
     /// Lets devices do what is due.
     pub(crate) fn advance_devices(&mut self) {
         self.bus.advance(self.now_ns());
     }
-}
-
-impl Machine {
-    /// What a driver leaves behind when its image goes: connected interrupts, pool.
-    pub(crate) fn check_left_behind(&mut self, _base: Va) {}
 }

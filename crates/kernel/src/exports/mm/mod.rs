@@ -1,5 +1,6 @@
 //! The memory manager: the six routines, pool, MDLs, mappings.
 
+mod mdl;
 mod paging;
 pub mod pool;
 

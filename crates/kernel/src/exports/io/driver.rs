@@ -1,0 +1,37 @@
+//! Driver objects: Reinitialize routines and the default dispatch routine.
+
+use nt_types::layout::{driver_extension, driver_object, irp};
+use nt_types::{NtStatus, Va};
+
+use crate::call::{Next, Outcome};
+use crate::driver_life::Reinitialization;
+use crate::export;
+use crate::exports::Export;
+use crate::machine::Machine;
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, IoRegisterBootDriverReinitialization(driver: Va, routine: Va, context: u64), PASSIVE),
+    export!(Ntoskrnl, IoRegisterDriverReinitialization(driver: Va, routine: Va, context: u64), PASSIVE),
+    export!(Ntoskrnl, IopInvalidDeviceRequest(device: Va, request: Va), DISPATCH),
+];
+
+fn IoRegisterDriverReinitialization(m: &mut Machine, driver: Va, routine: Va, context: u64) -> Outcome {
+    let extension = m.read_va(driver_object::DRIVER_EXTENSION.at(driver))?;
+    let count = m.read_u32(driver_extension::COUNT.at(extension))?.wrapping_add(1);
+    m.write_u32(driver_extension::COUNT.at(extension), count)?;
+    m.io.reinitializations.push(Reinitialization { driver_object: driver, routine, context, count });
+    Ok(Next::VOID)
+}
+
+fn IoRegisterBootDriverReinitialization(m: &mut Machine, driver: Va, routine: Va, context: u64) -> Outcome {
+    IoRegisterDriverReinitialization(m, driver, routine, context)
+}
+
+/// What `MajorFunction` holds where a driver sets nothing.
+fn IopInvalidDeviceRequest(m: &mut Machine, _device: Va, request: Va) -> Outcome {
+    let status = NtStatus::INVALID_DEVICE_REQUEST;
+    m.write_u32(irp::IO_STATUS_STATUS.at(request), status.0)?;
+    m.write_u64(irp::IO_STATUS_INFORMATION.at(request), 0)?;
+    m.complete_request(request, status)
+}

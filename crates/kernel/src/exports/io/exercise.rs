@@ -1,0 +1,307 @@
+//! Requests of the harness: what a program on this machine would ask of the driver through NtCreateFile, NtReadFile,
+//! NtWriteFile, NtDeviceIoControlFile and NtClose.
+
+use nt_types::layout::{device_object, file_object, io_stack_location, irp};
+use nt_types::{ControlCode, TransferMethod};
+use nt_types::{NtStatus, Va, constants as c};
+
+use super::irp::Owner;
+use crate::call::{Next, Outcome, Then, Trap};
+use crate::event::EventKind;
+use crate::exports::io;
+use crate::machine::Machine;
+use crate::request::{Answer, RequestId};
+use crate::stop::{Limit, StopKind};
+use crate::wait::{Wait, WaitOn};
+
+/// What the harness asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Open a device by name; the answer's information is the file object.
+    Open { name: String },
+    /// Read.
+    Read { file: Va, length: u32 },
+    /// Write.
+    Write { file: Va, data: Vec<u8> },
+    /// Device control; METHOD_NEITHER gets user-mode addresses.
+    Ioctl { file: Va, code: u32, input: Vec<u8>, output_length: u32 },
+    /// IRP_MJ_CLEANUP, then IRP_MJ_CLOSE.
+    Close { file: Va },
+    /// Cancel the request that another action has outstanding.
+    Cancel { request: RequestId },
+    /// A power request to the top of the device's stack: minor function, `POWER_STATE_TYPE`, state.
+    Power { device: Va, minor: u8, kind: u32, state: u32 },
+    /// IRP_MN_* of IRP_MJ_PNP to the top of the device's stack.
+    Pnp { device: Va, minor: u8, resources: Va },
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    id: RequestId,
+    request: Va,
+    /// The buffer that the answer is read from, and its size.
+    output: Option<(Va, u32)>,
+    /// Pool blocks to free at the end.
+    blocks: Vec<Va>,
+    file: Va,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Open,
+    Transfer,
+    Cleanup,
+    Close,
+}
+
+/// Continuations of harness requests.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Build the request and send it.
+    Begin { id: RequestId, action: Action },
+    /// The dispatch routine returned.
+    Sent(Sent),
+    /// The request is complete.
+    Complete(Sent),
+    /// A cancellation was delivered.
+    Cancelled { id: RequestId },
+}
+
+const FILE_OBJECT_TYPE: u16 = 5;
+const DO_BUFFERED_IO: u32 = 0x4;
+const DO_DIRECT_IO: u32 = 0x10;
+const GENERIC_ACCESS: u16 = 0x3;
+
+impl Step {
+    pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Step::Begin { id, action } => begin(m, id, action),
+            Step::Sent(sent) if m.is_outstanding(sent.request) => {
+                let wait = Wait::on(WaitOn::Irp(sent.request));
+                Ok(Next::Wait(wait, then(Step::Complete(sent))))
+            }
+            Step::Sent(sent) | Step::Complete(sent) => complete(m, sent),
+            Step::Cancelled { id } => {
+                m.answer(id, Answer { status: NtStatus::SUCCESS, information: value & 0xff, output: Vec::new() });
+                Ok(Next::VOID)
+            }
+        }
+    }
+}
+
+fn then(step: Step) -> Then {
+    Then::Io(io::Then::Exercise(step))
+}
+
+impl Machine {
+    /// Starts an action on a thread of its own.
+    pub fn act(&mut self, name: &str, action: Action) -> Result<RequestId, Trap> {
+        self.record(EventKind::Action { text: name.to_owned() });
+        self.submit(name, Va::NULL, |id| then(Step::Begin { id, action }))
+    }
+
+    /// The request that an action has outstanding.
+    fn request_of(&self, id: RequestId) -> Option<Va> {
+        let owned = self.io.requests.iter().find(|(_, live)| live.sent && live.owner == Owner::Harness(id));
+        owned.map(|(request, _)| *request)
+    }
+}
+
+fn refuse(m: &mut Machine, id: RequestId, status: NtStatus) -> Outcome {
+    m.answer(id, Answer { status, information: 0, output: Vec::new() });
+    Ok(Next::VOID)
+}
+
+fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
+    match action {
+        Action::Open { name } => open(m, id, &name),
+        Action::Read { file, length } => transfer(m, id, file, c::IRP_MJ_READ, &[], length),
+        Action::Write { file, data } => transfer(m, id, file, c::IRP_MJ_WRITE, &data, 0),
+        Action::Ioctl { file, code, input, output_length } => ioctl(m, id, file, code, &input, output_length),
+        Action::Close { file } => close(m, id, file, c::IRP_MJ_CLEANUP, Kind::Cleanup),
+        Action::Cancel { request } => match m.request_of(request) {
+            Some(request) => {
+                let service = m.kernel_images.export("ntoskrnl.exe", "IoCancelIrp").unwrap_or(Va::NULL);
+                Ok(Next::call(service, &[request.0], then(Step::Cancelled { id })))
+            }
+            None => refuse(m, id, NtStatus::NOT_FOUND),
+        },
+        Action::Power { device, minor, kind, state } => power(m, id, device, minor, kind, state),
+        Action::Pnp { device, minor, resources } => pnp(m, id, device, minor, resources),
+    }
+}
+
+/// A request for the top of a device's stack, its first stack location filled in as far as all have it.
+struct Draft {
+    request: Va,
+    stack: Va,
+    device: Va,
+}
+
+fn draft(m: &mut Machine, id: RequestId, device: Va, file: Va, major: u32, minor: u8) -> Result<Draft, Trap> {
+    let device = m.top_of_stack(device)?;
+    let stack_size = m.read_u8(device_object::STACK_SIZE.at(device))?;
+    let Some(request) = m.new_irp(stack_size.max(1), Owner::Harness(id))? else { return Err(no_pool(m)) };
+    let stack = m.next_stack_location(request)?;
+    m.write_u8(stack, major as u8)?;
+    m.write_u8(io_stack_location::MINOR_FUNCTION.at(stack), minor)?;
+    m.write_u64(io_stack_location::FILE_OBJECT.at(stack), file.0)?;
+    let thread = m.thread().object;
+    m.write_u64(irp::TAIL_OVERLAY_THREAD.at(request), thread.0)?;
+    m.write_u64(irp::TAIL_OVERLAY_ORIGINAL_FILE_OBJECT.at(request), file.0)?;
+    Ok(Draft { request, stack, device })
+}
+
+fn no_pool(m: &mut Machine) -> Trap {
+    let here = m.here();
+    m.stop_at(here, StopKind::Limit(Limit::Resource("frames for a request"))).into()
+}
+
+/// Sends a draft as a program's request: through IofCallDriver, so that stack traces show it.
+fn send(m: &mut Machine, draft: &Draft, sent: Sent) -> Outcome {
+    let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
+    Ok(Next::call(service, &[draft.device.0, draft.request.0], then(Step::Sent(sent))))
+}
+
+fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
+    let Some((device, rest)) = m.io.names.resolve(name) else {
+        return refuse(m, id, NtStatus::OBJECT_NAME_NOT_FOUND);
+    };
+    let Some(file) = m.kernel_object(file_object::SIZEOF, *b"File") else { return Err(no_pool(m)) };
+    let file_name = m.kernel_string(&rest).unwrap_or_default();
+    m.write_u16(file, FILE_OBJECT_TYPE)?;
+    m.write_u16(file_object::SIZE.at(file), file_object::SIZEOF as u16)?;
+    m.write_u64(file_object::DEVICE_OBJECT.at(file), device.0)?;
+    m.write_bytes(file_object::FILE_NAME.at(file), &file_name)?;
+    let draft = draft(m, id, device, file, c::IRP_MJ_CREATE, 0)?;
+    // FILE_OPEN in the high byte, no options.
+    m.write_u32(io_stack_location::PARAMETERS_CREATE_OPTIONS.at(draft.stack), 1 << 24)?;
+    m.write_u16(io_stack_location::PARAMETERS_CREATE_SHARE_ACCESS.at(draft.stack), GENERIC_ACCESS)?;
+    let sent = Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind: Kind::Open };
+    send(m, &draft, sent)
+}
+
+fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Outcome {
+    let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
+    let draft = draft(m, id, device, file, major, 0)?;
+    send(m, &draft, Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind })
+}
+
+fn transfer(m: &mut Machine, id: RequestId, file: Va, major: u32, data: &[u8], read_length: u32) -> Outcome {
+    let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
+    let draft = draft(m, id, device, file, major, 0)?;
+    let flags = m.read_u32(device_object::FLAGS.at(draft.device))?;
+    let length = if major == c::IRP_MJ_READ { read_length } else { data.len() as u32 };
+    let buffer = buffer_with(m, data, length)?;
+    match flags & (DO_BUFFERED_IO | DO_DIRECT_IO) {
+        DO_BUFFERED_IO => m.write_u64(irp::ASSOCIATED_IRP_SYSTEM_BUFFER.at(draft.request), buffer.0)?,
+        DO_DIRECT_IO => set_mdl(m, draft.request, buffer, length)?,
+        _ => m.write_u64(irp::USER_BUFFER.at(draft.request), buffer.0)?,
+    }
+    m.write_u32(io_stack_location::PARAMETERS_READ_LENGTH.at(draft.stack), length)?;
+    let output = (major == c::IRP_MJ_READ).then_some((buffer, length));
+    send(m, &draft, Sent { id, request: draft.request, output, blocks: vec![buffer], file, kind: Kind::Transfer })
+}
+
+/// A nonpaged buffer of at least `length` bytes that begins with `data`.
+fn buffer_with(m: &mut Machine, data: &[u8], length: u32) -> Result<Va, Trap> {
+    let size = u64::from(length).max(data.len() as u64).max(1);
+    let Some(buffer) = m.kernel_object(size, *b"IoBf") else { return Err(no_pool(m)) };
+    m.write_bytes(buffer, data)?;
+    Ok(buffer)
+}
+
+fn set_mdl(m: &mut Machine, request: Va, buffer: Va, length: u32) -> Result<(), Trap> {
+    let Some(mdl) = m.new_nonpaged_mdl(buffer, length)? else { return Err(no_pool(m)) };
+    m.write_u64(irp::MDL_ADDRESS.at(request), mdl.0)
+}
+
+fn ioctl(m: &mut Machine, id: RequestId, file: Va, code: u32, input: &[u8], output_length: u32) -> Outcome {
+    use io_stack_location as sl;
+    let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
+    let draft = draft(m, id, device, file, c::IRP_MJ_DEVICE_CONTROL, 0)?;
+    let (request, stack) = (draft.request, draft.stack);
+    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_OUTPUT_BUFFER_LENGTH.at(stack), output_length)?;
+    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_INPUT_BUFFER_LENGTH.at(stack), input.len() as u32)?;
+    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_IO_CONTROL_CODE.at(stack), code)?;
+    let (output, blocks) = match ControlCode(code).method() {
+        TransferMethod::Buffered => {
+            let buffer = buffer_with(m, input, output_length)?;
+            m.write_u64(irp::ASSOCIATED_IRP_SYSTEM_BUFFER.at(request), buffer.0)?;
+            (buffer, vec![buffer])
+        }
+        TransferMethod::Neither => {
+            let (from, to) = (m.user_buffer(input, 0)?, m.user_buffer(&[], output_length)?);
+            m.write_u64(sl::PARAMETERS_DEVICE_IO_CONTROL_TYPE3_INPUT_BUFFER.at(stack), from.0)?;
+            m.write_u64(irp::USER_BUFFER.at(request), to.0)?;
+            (to, Vec::new())
+        }
+        _ => {
+            let (from, to) = (buffer_with(m, input, 0)?, buffer_with(m, &[], output_length)?);
+            m.write_u64(irp::ASSOCIATED_IRP_SYSTEM_BUFFER.at(request), from.0)?;
+            set_mdl(m, request, to, output_length)?;
+            (to, vec![from, to])
+        }
+    };
+    let output = Some((output, output_length));
+    send(m, &draft, Sent { id, request, output, blocks, file, kind: Kind::Transfer })
+}
+
+fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state: u32) -> Outcome {
+    use io_stack_location as sl;
+    let draft = draft(m, id, device, Va::NULL, c::IRP_MJ_POWER, minor)?;
+    m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
+    m.write_u32(sl::PARAMETERS_POWER_TYPE.at(draft.stack), kind)?;
+    m.write_u32(sl::PARAMETERS_POWER_STATE.at(draft.stack), state)?;
+    send(m, &draft, plain(id, draft.request))
+}
+
+fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> Outcome {
+    use io_stack_location as sl;
+    let draft = draft(m, id, device, Va::NULL, c::IRP_MJ_PNP, minor)?;
+    m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
+    if u32::from(minor) == c::IRP_MN_START_DEVICE {
+        m.write_u64(sl::PARAMETERS_START_DEVICE_ALLOCATED_RESOURCES.at(draft.stack), resources.0)?;
+        m.write_u64(sl::PARAMETERS_START_DEVICE_ALLOCATED_RESOURCES_TRANSLATED.at(draft.stack), resources.0)?;
+    }
+    send(m, &draft, plain(id, draft.request))
+}
+
+fn plain(id: RequestId, request: Va) -> Sent {
+    Sent { id, request, output: None, blocks: Vec::new(), file: Va::NULL, kind: Kind::Transfer }
+}
+
+fn complete(m: &mut Machine, sent: Sent) -> Outcome {
+    let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(sent.request))?);
+    let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(sent.request))?;
+    let output = match sent.output {
+        Some((buffer, length)) => m.read_bytes(buffer, information.min(u64::from(length)))?,
+        None => Vec::new(),
+    };
+    free(m, &sent)?;
+    match sent.kind {
+        Kind::Cleanup => return close(m, sent.id, sent.file, c::IRP_MJ_CLOSE, Kind::Close),
+        Kind::Close => {
+            m.pool_free(sent.file);
+        }
+        Kind::Open | Kind::Transfer => {}
+    }
+    let opened = sent.kind == Kind::Open && status.is_success();
+    let information = if opened { sent.file.0 } else { information };
+    if sent.kind == Kind::Open && !opened {
+        m.pool_free(sent.file);
+    }
+    m.answer(sent.id, Answer { status, information, output });
+    Ok(Next::VOID)
+}
+
+fn free(m: &mut Machine, sent: &Sent) -> Result<(), Trap> {
+    let mdl = m.read_va(irp::MDL_ADDRESS.at(sent.request))?;
+    for block in sent.blocks.iter().chain([&mdl, &sent.request]) {
+        m.pool_free(*block);
+    }
+    m.io.requests.remove(&sent.request);
+    Ok(())
+}

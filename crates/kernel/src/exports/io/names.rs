@@ -1,0 +1,147 @@
+//! The part of the object name space that drivers make: devices and symbolic links.
+
+use std::collections::BTreeMap;
+
+use nt_types::{NtStatus, Va};
+
+use crate::call::{Next, Outcome};
+use crate::export;
+use crate::exports::Export;
+use crate::machine::Machine;
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, IoCreateSymbolicLink(link: Va, target: Va), PASSIVE),
+    export!(Ntoskrnl, IoCreateUnprotectedSymbolicLink(link: Va, target: Va), PASSIVE),
+    export!(Ntoskrnl, IoDeleteSymbolicLink(link: Va), PASSIVE),
+];
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+enum Named {
+    Device { device: Va, shown: String },
+    Link { target: String, shown: String },
+}
+
+/// Names, folded to lower case.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Names {
+    entries: BTreeMap<String, Named>,
+}
+
+/// Links followed before a name counts as a loop.
+const MAX_LINKS: usize = 16;
+
+/// `\DosDevices`, `\??` and `\GLOBAL??` are one directory.
+fn canonical(name: &str) -> String {
+    let name = name.to_lowercase();
+    for prefix in ["\\dosdevices\\global\\", "\\??\\global\\", "\\dosdevices\\", "\\global??\\"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return format!("\\??\\{rest}");
+        }
+    }
+    name
+}
+
+impl Names {
+    /// The device that a name leads to, with what remains of the name after it.
+    pub(crate) fn resolve(&self, name: &str) -> Option<(Va, String)> {
+        let mut name = canonical(name);
+        for _ in 0..MAX_LINKS {
+            let (head, rest) = self.longest_known(&name)?;
+            match &self.entries[head] {
+                Named::Device { device, .. } => return Some((*device, rest.to_owned())),
+                Named::Link { target, .. } => name = canonical(&format!("{target}{rest}")),
+            }
+        }
+        None
+    }
+
+    /// The longest prefix of a name, ending at a backslash or at its end, that is an entry.
+    fn longest_known<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let ends = name.match_indices('\\').map(|(index, _)| index).skip(1).chain([name.len()]);
+        let heads: Vec<usize> = ends.filter(|end| self.entries.contains_key(&name[..*end])).collect();
+        heads.last().map(|end| name.split_at(*end))
+    }
+
+    pub(crate) fn add_device(&mut self, name: &str, device: Va) -> bool {
+        self.add(name, Named::Device { device, shown: name.to_owned() })
+    }
+
+    fn add(&mut self, name: &str, named: Named) -> bool {
+        let key = canonical(name);
+        let free = !self.entries.contains_key(&key);
+        if free {
+            self.entries.insert(key, named);
+        }
+        free
+    }
+
+    pub(crate) fn remove_device(&mut self, device: Va) {
+        self.entries.retain(|_, named| !matches!(named, Named::Device { device: other, .. } if *other == device));
+    }
+
+    /// The name of a device as its driver spelled it.
+    pub(crate) fn name_of(&self, device: Va) -> Option<&str> {
+        self.entries.values().find_map(|named| match named {
+            Named::Device { device: other, shown } if *other == device => Some(shown.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Symbolic links, as their drivers spelled them.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
+        self.entries.values().filter_map(|named| match named {
+            Named::Link { shown, .. } => Some(shown.as_str()),
+            Named::Device { .. } => None,
+        })
+    }
+}
+
+fn IoCreateSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
+    let (link, target) = (m.read_text(link)?, m.read_text(target)?);
+    let shown = link.clone();
+    Ok(Next::status(match m.io.names.add(&link, Named::Link { target, shown }) {
+        true => NtStatus::SUCCESS,
+        false => NtStatus::OBJECT_NAME_COLLISION,
+    }))
+}
+
+fn IoCreateUnprotectedSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
+    IoCreateSymbolicLink(m, link, target)
+}
+
+fn IoDeleteSymbolicLink(m: &mut Machine, link: Va) -> Outcome {
+    let link = canonical(&m.read_text(link)?);
+    let known = matches!(m.io.names.entries.get(&link), Some(Named::Link { .. }));
+    if known {
+        m.io.names.entries.remove(&link);
+    }
+    Ok(Next::status(if known { NtStatus::SUCCESS } else { NtStatus::OBJECT_NAME_NOT_FOUND }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Named, Names};
+    use nt_types::Va;
+
+    #[test]
+    fn links_lead_to_devices() {
+        let mut names = Names::default();
+        assert!(names.add_device("\\Device\\Serial0", Va(0x1000)));
+        let link = Named::Link { target: "\\Device\\Serial0".into(), shown: "\\DosDevices\\COM1".into() };
+        assert!(names.add("\\DosDevices\\COM1", link));
+        assert_eq!(names.resolve("\\??\\com1"), Some((Va(0x1000), String::new())));
+        assert_eq!(names.resolve("\\DosDevices\\COM1\\sub"), Some((Va(0x1000), "\\sub".into())));
+        assert_eq!(names.resolve("\\??\\COM2"), None);
+    }
+
+    #[test]
+    fn a_loop_of_links_leads_nowhere() {
+        let mut names = Names::default();
+        for (from, to) in [("\\a", "\\b"), ("\\b", "\\a")] {
+            names.add(from, Named::Link { target: to.into(), shown: from.into() });
+        }
+        assert_eq!(names.resolve("\\a"), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! Plug and Play as a bus driver of the machine plays it: physical device objects, AddDevice, resources.
+
+use devices::DeviceId;
+use nt_types::layout::{
+    cm_full_resource_descriptor as full, cm_partial_resource_descriptor as partial, cm_partial_resource_list as list,
+    cm_resource_list, driver_extension, driver_object, io_stack_location, irp,
+};
+use nt_types::{NtStatus, Va, constants as c};
+
+use super::device::NewDevice;
+use crate::call::{Next, Outcome, Then, Trap};
+use crate::event::EventKind;
+use crate::export;
+use crate::exports::{Export, io};
+use crate::machine::Machine;
+use crate::request::{Answer, RequestId};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, IopBusDispatch(device: Va, request: Va), DISPATCH),
+];
+
+/// What the modelled bus driver remembers.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Pnp {
+    /// Its driver object.
+    driver: Option<Va>,
+    /// Physical device objects, and what they stand for.
+    pub(crate) devices: Vec<(Va, DeviceId)>,
+}
+
+/// Continuations of Plug and Play.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Call AddDevice.
+    Add { id: RequestId, routine: Va, driver: Va, device: Va },
+    /// It returned.
+    Added { id: RequestId, routine: Va, device: Va },
+}
+
+impl Step {
+    pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Step::Add { id, routine, driver, device } => {
+                m.record_at(routine, EventKind::Entered { what: "AddDevice", routine });
+                let then = Then::Io(io::Then::Pnp(Step::Added { id, routine, device }));
+                Ok(Next::call(routine, &[driver.0, device.0], then))
+            }
+            Step::Added { id, routine, device } => {
+                m.record_at(routine, EventKind::Left { what: "AddDevice", routine, result: value });
+                let status = NtStatus(value as u32);
+                m.answer(id, Answer { status, information: device.0, output: Vec::new() });
+                Ok(Next::VOID)
+            }
+        }
+    }
+}
+
+/// The IRQL of an interrupt line: device levels are 3 to 11 on x64.
+fn line_irql(line: u32) -> u32 {
+    3 + line % 9
+}
+
+impl Machine {
+    /// The AddDevice routine of a driver, if it has one.
+    pub fn add_device_routine(&mut self, base: Va) -> Result<Option<Va>, Trap> {
+        let object = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
+        let extension = self.read_va(driver_object::DRIVER_EXTENSION.at(object))?;
+        let routine = self.read_va(driver_extension::ADD_DEVICE.at(extension))?;
+        Ok((!routine.is_null()).then_some(routine))
+    }
+
+    /// Creates a physical device object for a device on the bus and offers it to the driver; the answer's information is
+    /// the physical device object.
+    pub fn add_device(&mut self, base: Va, device: DeviceId) -> Result<RequestId, Trap> {
+        let routine = self.add_device_routine(base)?.unwrap_or(Va::NULL);
+        let driver = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
+        let physical = self.new_physical_device(device)?;
+        self.record(EventKind::Action { text: "add device".to_owned() });
+        self.submit("add device", routine, |id| {
+            Then::Io(io::Then::Pnp(Step::Add { id, routine, driver, device: physical }))
+        })
+    }
+
+    fn new_physical_device(&mut self, device: DeviceId) -> Result<Va, Trap> {
+        let driver = match self.io.pnp.driver {
+            Some(driver) => driver,
+            None => self.new_bus_driver()?,
+        };
+        let kind = c::FILE_DEVICE_UNKNOWN;
+        let new = NewDevice { driver, extension_size: 0, kind, characteristics: 0, flags: 0 };
+        let Some(object) = self.new_device(&new)? else { return Err(self.no_pool()) };
+        let name = format!("\\Device\\{:08}", self.io.pnp.devices.len());
+        self.io.names.add_device(&name, object);
+        self.io.pnp.devices.push((object, device));
+        Ok(object)
+    }
+
+    fn new_bus_driver(&mut self) -> Result<Va, Trap> {
+        let Some(driver) = self.kernel_object(driver_object::SIZEOF, *b"Driv") else { return Err(self.no_pool()) };
+        let dispatch = self.kernel_images.export("ntoskrnl.exe", "IopBusDispatch").unwrap_or(Va::NULL);
+        for major in 0..28 {
+            self.write_u64(driver_object::MAJOR_FUNCTION.element(major, 8).at(driver), dispatch.0)?;
+        }
+        self.io.pnp.driver = Some(driver);
+        Ok(driver)
+    }
+
+    pub(crate) fn no_pool(&mut self) -> Trap {
+        self.limit_stop(crate::stop::Limit::Resource("frames for a kernel object"))
+    }
+
+    /// The CM_RESOURCE_LIST of a device, raw and translated alike.
+    pub fn resource_list(&mut self, device: DeviceId) -> Result<Va, Trap> {
+        let resources = self.bus.resources(device);
+        let mut descriptors = Vec::new();
+        for range in &resources.ports {
+            descriptors.push(range_descriptor(c::CM_RESOURCE_TYPE_PORT as u8, range.base, range.length));
+        }
+        for range in &resources.memory {
+            descriptors.push(range_descriptor(c::CM_RESOURCE_TYPE_MEMORY as u8, range.base, range.length));
+        }
+        for (line, trigger) in &resources.lines {
+            descriptors.push(interrupt_descriptor(*line, *trigger));
+        }
+        let header = cm_resource_list::LIST.offset + full::PARTIAL_RESOURCE_LIST.offset;
+        let mut bytes = vec![0; header as usize + list::PARTIAL_DESCRIPTORS.offset as usize];
+        bytes[0] = 1;
+        bytes[cm_resource_list::LIST.offset as usize] = c::ISA as u8;
+        bytes[header as usize] = 1;
+        bytes[header as usize + 2] = 1;
+        bytes[(header + list::COUNT.offset) as usize] = descriptors.len() as u8;
+        bytes.extend(descriptors.concat());
+        let Some(address) = self.kernel_object(bytes.len() as u64, *b"CmRl") else { return Err(self.no_pool()) };
+        self.write_bytes(address, &bytes)?;
+        Ok(address)
+    }
+}
+
+fn range_descriptor(kind: u8, base: u64, length: u64) -> Vec<u8> {
+    let mut bytes = vec![0; partial::SIZEOF as usize];
+    bytes[0] = kind;
+    bytes[1] = c::CM_RESOURCE_SHARE_DEVICE_EXCLUSIVE as u8;
+    // CM_RESOURCE_PORT_IO; for memory CM_RESOURCE_MEMORY_READ_WRITE is 0.
+    bytes[2] = u8::from(kind == c::CM_RESOURCE_TYPE_PORT as u8);
+    bytes[4..12].copy_from_slice(&base.to_le_bytes());
+    bytes[12..16].copy_from_slice(&(length as u32).to_le_bytes());
+    bytes
+}
+
+fn interrupt_descriptor(line: u32, trigger: devices::Trigger) -> Vec<u8> {
+    let mut bytes = vec![0; partial::SIZEOF as usize];
+    bytes[0] = c::CM_RESOURCE_TYPE_INTERRUPT as u8;
+    bytes[1] = c::CM_RESOURCE_SHARE_SHARED as u8;
+    bytes[2] = u8::from(trigger == devices::Trigger::Edge);
+    bytes[4..8].copy_from_slice(&line_irql(line).to_le_bytes());
+    bytes[8..12].copy_from_slice(&line.to_le_bytes());
+    bytes[12..20].copy_from_slice(&1_u64.to_le_bytes());
+    bytes
+}
+
+/// The bus driver's dispatch routine: it grants what a bus grants and leaves other requests as they are.
+fn IopBusDispatch(m: &mut Machine, _device: Va, request: Va) -> Outcome {
+    let stack = m.stack_location(request)?;
+    let major = u32::from(m.read_u8(stack)?);
+    let minor = u32::from(m.read_u8(io_stack_location::MINOR_FUNCTION.at(stack))?);
+    let old = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
+    let granted = match major {
+        c::IRP_MJ_PNP => matches!(
+            minor,
+            c::IRP_MN_START_DEVICE
+                | c::IRP_MN_QUERY_REMOVE_DEVICE
+                | c::IRP_MN_REMOVE_DEVICE
+                | c::IRP_MN_CANCEL_REMOVE_DEVICE
+                | c::IRP_MN_STOP_DEVICE
+                | c::IRP_MN_QUERY_STOP_DEVICE
+                | c::IRP_MN_CANCEL_STOP_DEVICE
+                | c::IRP_MN_SURPRISE_REMOVAL
+                | c::IRP_MN_QUERY_CAPABILITIES
+        ),
+        c::IRP_MJ_POWER => matches!(minor, c::IRP_MN_SET_POWER | c::IRP_MN_QUERY_POWER),
+        _ => false,
+    };
+    let status = match granted {
+        true => NtStatus::SUCCESS,
+        false if matches!(major, c::IRP_MJ_PNP | c::IRP_MJ_POWER | c::IRP_MJ_SYSTEM_CONTROL) => old,
+        false => NtStatus::INVALID_DEVICE_REQUEST,
+    };
+    m.write_u32(irp::IO_STATUS_STATUS.at(request), status.0)?;
+    m.complete_request(request, status)
+}
