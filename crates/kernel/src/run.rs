@@ -8,25 +8,44 @@ use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
 use crate::exports::EXPORTS;
 use crate::machine::Machine;
 use crate::ntos_image::Stub;
+use crate::request::RequestId;
 use crate::stop::{Limit, Stop, StopKind};
 use crate::thread::ThreadState;
 
 /// How [`Machine::run`] ended.
 #[derive(Debug)]
 pub enum RunEnd {
+    /// What was waited for has happened.
+    Reached,
     /// The run stopped for good.
     Stopped(Box<Stop>),
     /// Nothing can happen any more without a new request.
     Quiescent,
 }
 
+/// How far [`Machine::run`] goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// Until nothing is left to do.
+    Quiescent,
+    /// Until this request has its answer.
+    Answered(RequestId),
+    /// Until this virtual time, in nanoseconds.
+    Time(u64),
+    /// Until this request has its answer or this virtual time has come.
+    AnsweredOrTime(RequestId, u64),
+}
+
 impl Machine {
-    /// Runs until the machine stops or nothing is left to do.
-    pub fn run(&mut self, engine: &mut dyn Engine<Memory>) -> RunEnd {
+    /// Runs until the machine stops, what is waited for has happened, or nothing is left to do.
+    pub fn run(&mut self, engine: &mut dyn Engine<Memory>, until: Until) -> RunEnd {
         loop {
             self.fire_due();
             if let Some(stop) = self.stop.take() {
                 return RunEnd::Stopped(stop);
+            }
+            if self.has_reached(until) {
+                return RunEnd::Reached;
             }
             if self.steps >= self.options.step_limit {
                 let here = self.here();
@@ -35,9 +54,18 @@ impl Machine {
             }
             if self.pick_processor() {
                 self.slice(engine);
-            } else if !self.skip_to_next_deadline() {
+            } else if self.stop.is_none() && !self.skip_to_next_deadline(until) {
                 return RunEnd::Quiescent;
             }
+        }
+    }
+
+    fn has_reached(&self, until: Until) -> bool {
+        match until {
+            Until::Quiescent => false,
+            Until::Answered(id) => self.answer_of(id).is_some(),
+            Until::Time(time_ns) => self.now_ns() >= time_ns,
+            Until::AnsweredOrTime(id, time_ns) => self.answer_of(id).is_some() || self.now_ns() >= time_ns,
         }
     }
 
@@ -215,6 +243,17 @@ impl Machine {
         self.attention = true;
         if self.stop.is_none() {
             self.stop = Some(Box::new(stop));
+        }
+    }
+
+    /// The stop that a trap outside guest code amounts to.
+    pub fn trap_to_stop(&mut self, trap: Trap) -> Box<Stop> {
+        match trap {
+            Trap::Stop(stop) => stop,
+            other => {
+                let here = self.here();
+                Box::new(self.stop_at(here, StopKind::Internal(format!("{other:?} outside guest code"))))
+            }
         }
     }
 

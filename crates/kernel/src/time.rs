@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nt_types::Va;
 
 use crate::machine::Machine;
+use crate::run::Until;
 use crate::thread::ThreadId;
 
 /// Something due at a moment of virtual time.
@@ -73,9 +74,13 @@ impl Machine {
         self.update_shared_time();
     }
 
-    /// With nothing to run, lets time pass to the next deadline; false where there is none.
-    pub(crate) fn skip_to_next_deadline(&mut self) -> bool {
-        let next = [self.deadlines.next_ns(), self.bus.next_deadline()].into_iter().flatten().min();
+    /// With nothing to run, lets time pass to the next deadline, or to the end of the run; false where there is neither.
+    pub(crate) fn skip_to_next_deadline(&mut self, until: Until) -> bool {
+        let end = match until {
+            Until::Time(time_ns) | Until::AnsweredOrTime(_, time_ns) => Some(time_ns),
+            Until::Quiescent | Until::Answered(_) => None,
+        };
+        let next = [self.deadlines.next_ns(), self.bus.next_deadline(), end].into_iter().flatten().min();
         let Some(next_ns) = next else { return false };
         self.skipped_ns += next_ns.saturating_sub(self.now_ns());
         true

@@ -3,5 +3,6 @@
 
 pub mod layout;
 pub mod scenario;
+pub mod session;
 
 pub use report::ExitCode;

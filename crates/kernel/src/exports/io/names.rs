@@ -81,11 +81,11 @@ impl Names {
         self.entries.retain(|_, named| !matches!(named, Named::Device { device: other, .. } if *other == device));
     }
 
-    /// The name of a device as its driver spelled it.
-    pub(crate) fn name_of(&self, device: Va) -> Option<&str> {
-        self.entries.values().find_map(|named| match named {
-            Named::Device { device: other, shown } if *other == device => Some(shown.as_str()),
-            _ => None,
+    /// Names of devices, as their drivers spelled them.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = (Va, &str)> {
+        self.entries.values().filter_map(|named| match named {
+            Named::Device { device, shown } => Some((*device, shown.as_str())),
+            Named::Link { .. } => None,
         })
     }
 
@@ -118,6 +118,22 @@ fn IoDeleteSymbolicLink(m: &mut Machine, link: Va) -> Outcome {
         m.io.names.entries.remove(&link);
     }
     Ok(Next::status(if known { NtStatus::SUCCESS } else { NtStatus::OBJECT_NAME_NOT_FOUND }))
+}
+
+impl Machine {
+    /// The names under which a program can open devices of this driver: symbolic links first.
+    pub fn openable_names(&mut self, base: Va) -> Vec<String> {
+        let driver = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
+        let own = self.devices_of(driver).unwrap_or_default();
+        let is_own = |name: &str| self.io.names.resolve(name).is_some_and(|(device, _)| own.contains(&device));
+        let links = self.io.names.links().filter(|name| is_own(name)).map(str::to_owned);
+        let devices = self.io.names.devices().filter(|(device, _)| own.contains(device));
+        let mut names: Vec<String> = links.collect();
+        if names.is_empty() {
+            names.extend(devices.map(|(_, name)| name.to_owned()));
+        }
+        names
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! How much of each section is in memory.
+
+use memory::PageState;
+use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
+
+use super::Session;
+
+/// The sections of an image at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Residency {
+    /// Step at which they were looked at.
+    pub step: u64,
+    /// In header order.
+    pub sections: Vec<SectionResidency>,
+}
+
+/// One section at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SectionResidency {
+    /// Its name.
+    pub name: String,
+    /// Pages it touches.
+    pub pages: u32,
+    /// Of these, in memory.
+    pub resident: u32,
+    /// Of these, discarded.
+    pub discarded: u32,
+    /// Its lock count.
+    pub locks: u32,
+    /// Pageable by name.
+    pub pageable: bool,
+}
+
+impl Session {
+    /// Looks at the sections of a loaded driver; empty where it is not loaded.
+    pub fn residency(&self, base: Va) -> Residency {
+        let step = self.machine.steps();
+        let Some(driver) = self.machine.modules().driver_at(base) else {
+            return Residency { step, sections: Vec::new() };
+        };
+        let sections = (0..driver.image.sections().len()).map(|index| self.section(base, index)).collect();
+        Residency { step, sections }
+    }
+
+    fn section(&self, base: Va, index: usize) -> SectionResidency {
+        let modules = self.machine.modules();
+        let name = modules.section_name_of(base, index).unwrap_or_default();
+        let paging = self.machine.memory.sections();
+        let state = paging.image_at(base).and_then(|image| {
+            paging.section(section_paging::SectionId { image, index: index as u16 })
+        });
+        let Some(state) = state else {
+            return SectionResidency { name, pages: 0, resident: 0, discarded: 0, locks: 0, pageable: false };
+        };
+        let mut section = SectionResidency {
+            name,
+            pages: state.pages.count as u32,
+            resident: 0,
+            discarded: 0,
+            locks: state.count,
+            pageable: state.pageable,
+        };
+        for page in state.pages.pages() {
+            match self.machine.memory.page_state(Va(page << PAGE_SHIFT)) {
+                PageState::Resident { .. } => section.resident += 1,
+                PageState::Absent(_) => section.discarded += 1,
+                _ => {}
+            }
+        }
+        section
+    }
+
+    /// Bytes of a driver's image that are in memory.
+    pub fn resident_bytes(&self, base: Va) -> u64 {
+        let Some(driver) = self.machine.modules().driver_at(base) else { return 0 };
+        let pages = (0..driver.size.div_ceil(PAGE_SIZE)).map(|page| base + page * PAGE_SIZE);
+        let resident = pages.filter(|page| matches!(self.machine.memory.page_state(*page), PageState::Resident { .. }));
+        resident.count() as u64 * PAGE_SIZE
+    }
+}
