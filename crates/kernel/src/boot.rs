@@ -37,6 +37,9 @@ pub enum BootError {
     /// An address range.
     #[error(transparent)]
     Map(#[from] memory::MapError),
+    /// The pages of an image.
+    #[error(transparent)]
+    Place(#[from] memory::ImageError),
     /// The generated kernel images.
     #[error("the generated kernel image is not valid: {0}")]
     KernelImage(#[from] driver_image::ImageError),

@@ -12,7 +12,7 @@ use crate::machine::Machine;
 impl Machine {
     /// The pageable section that holds this address, by name, and whether it is locked now.
     pub(crate) fn pageable_section(&self, address: Va) -> Option<(String, bool)> {
-        let sections = self.memory.sections();
+        let sections = self.memory.paging();
         let state = sections.section(sections.section_at(address)?)?;
         let name = self.modules.section_name(address)?;
         (state.pageable || state.discarded).then_some((name, state.count > 0))
@@ -28,13 +28,13 @@ impl Machine {
 
     /// True for paged pool and for the load map of an image.
     pub(crate) fn is_pageable_memory(&self, address: Va) -> bool {
-        let in_load_map = self.memory.sections().page(address.page()).is_some_and(|page| page.in_load_map);
+        let in_load_map = self.memory.paging().page(address.page()).is_some_and(|page| page.in_load_map);
         in_load_map || (Region::PagedPool.base()..Region::KernelStack.base()).contains(&address)
     }
 
     /// K08: a lock was given back while the driver still holds requests (R16).
     pub(crate) fn unlocked_with_requests(&mut self, section: SectionId, count: u32, caller: Va) {
-        let Some(image) = self.memory.sections().image(section.image).map(|image| image.base) else { return };
+        let Some(image) = self.memory.paging().image(section.image).map(|image| image.base) else { return };
         let pending = self.pending_requests_of(image);
         if pending > 0 {
             let name = self.modules.section_name_of(image, usize::from(section.index)).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use driver_image::{ExportTarget, Image, ImportedSymbol, pageability};
-use memory::{ImageContent, MapError, Memory, Protection, Region};
+use memory::{ImageError, MapError, Memory, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 use section_paging::{ImageId, ImageKind, NewImage, NewSection, PageRun};
 
@@ -19,7 +19,7 @@ pub(crate) fn load_image(
     image: &Image,
     base: Va,
     bytes: &[u8],
-) -> Result<ImageId, MapError> {
+) -> Result<ImageId, ImageError> {
     let (headers, sections) = (image.headers(), image.sections());
     let load_map: Vec<PageRun> = pageability::load_map(headers, sections)
         .ranges()
@@ -35,11 +35,9 @@ pub(crate) fn load_image(
         .map(|page| pageability::page_protection(headers, sections, page))
         .map(|page| Protection { write: page.write, execute: page.execute })
         .collect();
-    let mut whole = bytes.to_vec();
-    whole.resize(pages as usize * PAGE_SIZE as usize, 0);
     let size_bytes = headers.size_of_image;
     let new = NewImage { name, kind, base, size_bytes, sections: &new_sections, load_map: &load_map };
-    memory.load_image(&ImageContent { image: new, bytes: &whole, protections: &protections })
+    memory.load_image(&new, bytes, &protections)
 }
 
 /// Why a driver was not loaded.
@@ -50,7 +48,10 @@ pub enum LoadError {
     Image(#[from] driver_image::ImageError),
     /// Guest memory has no room for it.
     #[error(transparent)]
-    Memory(#[from] memory::MapError),
+    Map(#[from] MapError),
+    /// Its pages cannot be placed.
+    #[error(transparent)]
+    Place(#[from] ImageError),
     /// The kernel's own objects do not fit.
     #[error("no memory for the driver object")]
     NoPool,

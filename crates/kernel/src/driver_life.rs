@@ -120,11 +120,8 @@ impl Machine {
         };
         let runs: Vec<PageRun> = set.pages.ranges().iter().map(run).collect();
         let indices: Vec<u16> = set.sections.iter().map(|index| *index as u16).collect();
-        for finding in self.memory.sections_mut().discard(driver.id, &indices, &runs) {
+        for finding in self.memory.discard(driver.id, &indices, &runs) {
             self.find(FindingKind::Paging(finding), base);
-        }
-        for run in &runs {
-            self.memory.discard(run.start(), run.count);
         }
         let pages = runs.iter().map(|run| run.count).sum();
         if pages > 0 {
@@ -153,7 +150,7 @@ impl Machine {
     /// A call inside the memory manager on this image has ended: an unload may be waiting for it.
     pub(crate) fn image_calls_changed(&mut self, image: ImageId) {
         let event = Event::Calls(image);
-        if self.memory.sections().is_over(event) {
+        if self.memory.paging().is_over(event) {
             self.wake_all_on(&WaitOn::Paging(event));
         }
     }
@@ -212,16 +209,16 @@ fn unload(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
 /// Unload waits for calls already inside the memory manager (D29); held locks leak and are reported (D28).
 fn unmap(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Outcome {
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
-    let Some(answer) = m.memory.sections_mut().unload(driver.id) else { return Ok(Next::VOID) };
+    let Some(answer) = m.memory.unload(driver.id) else { return Ok(Next::VOID) };
     for finding in answer.findings {
         m.find(FindingKind::Paging(finding), base);
     }
-    if let UnloadStep::Wait { .. } = answer.step {
+    let UnloadStep::Unloaded { leaked } = answer.step else {
         let wait = Wait::on(WaitOn::Paging(Event::Calls(driver.id)));
         return Ok(Next::Wait(wait, Then::Driver(DriverThen::Unmap { id, base, status })));
-    }
+    };
     m.check_left_behind(base, driver.size);
-    let leaked_pages = u64::from(m.memory.unload_image(base));
+    let leaked_pages = leaked.page_count();
     m.record_at(base, EventKind::Unloaded { image: driver.name, base, leaked_pages });
     m.modules.remove(base);
     m.answer(id, Answer { status, information: leaked_pages, output: Vec::new() });

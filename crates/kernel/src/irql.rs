@@ -44,7 +44,7 @@ impl Machine {
 
     /// Name of the section that holds this code, if the page may leave memory now.
     fn eligible_section_at(&self, place: Va) -> Option<String> {
-        if !self.memory.sections().is_eligible(place.page()) {
+        if !self.memory.paging().is_eligible(place.page()) {
             return None;
         }
         self.modules.section_name(place)

@@ -33,7 +33,6 @@ pub struct Processor {
 }
 
 /// A whole guest machine.
-#[derive(Debug)]
 pub struct Machine {
     /// Guest memory.
     pub memory: Memory,

@@ -118,11 +118,7 @@ impl Session {
     }
 
     /// Writes, and reads as many bytes back.
-    fn transfer(
-        &mut self,
-        file: Va,
-        after: &mut impl FnMut(&mut Session, &StepResult),
-    ) -> Result<(), SessionError> {
+    fn transfer(&mut self, file: Va, after: &mut impl FnMut(&mut Session, &StepResult)) -> Result<(), SessionError> {
         self.patient("write", Action::Write { file, data: GREETING.to_vec() }, after)?;
         self.patient("read", Action::Read { file, length: GREETING.len() as u32 }, after)
     }
@@ -158,12 +154,8 @@ impl Session {
         Ok(())
     }
 
-    fn spurious_interrupts(
-        &mut self,
-        after: &mut impl FnMut(&mut Session, &StepResult),
-    ) -> Result<(), SessionError> {
-        let vectors: Vec<u32> =
-            self.machine.connected_interrupts().iter().map(|connected| connected.vector).collect();
+    fn spurious_interrupts(&mut self, after: &mut impl FnMut(&mut Session, &StepResult)) -> Result<(), SessionError> {
+        let vectors: Vec<u32> = self.machine.connected_interrupts().iter().map(|connected| connected.vector).collect();
         for vector in vectors {
             if self.machine.spurious_interrupt(vector) {
                 self.settle()?;
@@ -186,8 +178,6 @@ fn result(name: &str, reply: &Reply) -> StepResult {
             information: answer.information,
             output: answer.output.clone(),
         },
-        Reply::Outstanding(_) => {
-            StepResult { name: name.to_owned(), status: None, information: 0, output: Vec::new() }
-        }
+        Reply::Outstanding(_) => StepResult { name: name.to_owned(), status: None, information: 0, output: Vec::new() },
     }
 }

@@ -45,10 +45,10 @@ impl Session {
     fn section(&self, base: Va, index: usize) -> SectionResidency {
         let modules = self.machine.modules();
         let name = modules.section_name_of(base, index).unwrap_or_default();
-        let paging = self.machine.memory.sections();
-        let state = paging.image_at(base).and_then(|image| {
-            paging.section(section_paging::SectionId { image, index: index as u16 })
-        });
+        let paging = self.machine.memory.paging();
+        let state = paging
+            .image_at(base)
+            .and_then(|image| paging.section(section_paging::SectionId { image, index: index as u16 }));
         let Some(state) = state else {
             return SectionResidency { name, pages: 0, resident: 0, discarded: 0, locks: 0, pageable: false };
         };

@@ -200,7 +200,7 @@ impl Machine {
         if !wait {
             return;
         }
-        if self.memory.sections().is_eligible(call.return_address.page()) {
+        if self.memory.paging().is_eligible(call.return_address.page()) {
             self.find(FindingKind::K14WaitTruePageable { routine }, call.return_address);
         }
         let old = self.irql();

@@ -57,17 +57,17 @@ impl PagingThen {
     pub(super) fn run(self, m: &mut Machine, _status: u64) -> Outcome {
         match self {
             PagingThen::ResumeLock(wait, site) => {
-                let step = m.memory.sections_mut().resume_lock(wait).map_err(|failure| fail(m, site, failure))?;
+                let step = m.memory.paging_mut().resume_lock(wait).map_err(|failure| fail(m, site, failure))?;
                 lock_step(m, site, step)
             }
             PagingThen::FinishLock(transition, site) => bring_in_for_lock(m, site, transition),
             PagingThen::ResumePageEntire(wait, site) => {
-                let step = m.memory.sections_mut().resume_page_entire(wait);
+                let step = m.memory.paging_mut().resume_page_entire(wait);
                 page_entire_step(m, site, step)
             }
             PagingThen::FinishPageEntire(flush, site) => flush_dpcs(m, site, flush),
             PagingThen::ResumeReset(wait, site) => {
-                let step = m.memory.sections_mut().resume_reset(wait);
+                let step = m.memory.paging_mut().resume_reset(wait);
                 reset_step(m, site, step)
             }
             PagingThen::FinishReset(restore, site) => bring_in_for_reset(m, site, restore),
@@ -77,7 +77,7 @@ impl PagingThen {
 
 fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = begin(m, call, "MmLockPagableDataSection")?;
-    let answer = m.memory.sections_mut().lock_by_address(address, site.caller);
+    let answer = m.memory.paging_mut().lock_by_address(address, site.caller);
     lock(m, site, answer)
 }
 
@@ -88,13 +88,13 @@ fn MmLockPagableImageSection(m: &mut Machine, call: &Call, address: Va) -> Outco
 
 fn MmLockPagableSectionByHandle(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
     let site = begin(m, call, "MmLockPagableSectionByHandle")?;
-    let answer = m.memory.sections_mut().lock_by_handle(Handle::from_value(handle), site.caller);
+    let answer = m.memory.paging_mut().lock_by_handle(Handle::from_value(handle), site.caller);
     lock(m, site, answer)
 }
 
 fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
     let site = begin(m, call, "MmUnlockPagableImageSection")?;
-    let unlocked = m.memory.sections_mut().unlock(Handle::from_value(handle), site.caller);
+    let unlocked = m.memory.paging_mut().unlock(Handle::from_value(handle), site.caller);
     let unlocked = unlocked.map_err(|failure| fail(m, site, failure))?;
     m.record_at(site.caller, EventKind::SectionUnlocked { section: unlocked.section, count: unlocked.count });
     found(m, unlocked.findings, site);
@@ -106,7 +106,7 @@ fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Out
 fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = begin(m, call, "MmPageEntireDriver")?;
     let connected = m.has_connected_interrupt(address);
-    let Answer { step, findings } = m.memory.sections_mut().page_entire(address, connected);
+    let Answer { step, findings } = m.memory.paging_mut().page_entire(address, connected);
     found(m, findings, site);
     page_entire_step(m, site, step)
 }
@@ -114,7 +114,7 @@ fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
 fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = begin(m, call, "MmResetDriverPaging")?;
     let connected = m.has_connected_interrupt(address);
-    let Answer { step, findings } = m.memory.sections_mut().reset(address, connected);
+    let Answer { step, findings } = m.memory.paging_mut().reset(address, connected);
     found(m, findings, site);
     reset_step(m, site, step)
 }
@@ -165,7 +165,7 @@ fn lock_step(m: &mut Machine, site: Site, step: LockStep) -> Outcome {
 /// D21 (3): the lock ends when the last page is resident. Also after the reads, so that nothing is taken for granted.
 fn bring_in_for_lock(m: &mut Machine, site: Site, transition: Transition) -> Outcome {
     if let Some(page) = absent_above_apc(m, transition.pages()) {
-        let _newly_eligible = m.memory.sections_mut().abort(transition);
+        let _newly_eligible = m.memory.paging_mut().abort(transition);
         return Err(touched_above_apc(page));
     }
     let tickets = bring_in(m, transition.pages())?;
@@ -173,7 +173,7 @@ fn bring_in_for_lock(m: &mut Machine, site: Site, transition: Transition) -> Out
         return wait(WaitOn::PageReads(tickets), PagingThen::FinishLock(transition, site));
     }
     let section = transition.section();
-    let locked = m.memory.sections_mut().finish(transition);
+    let locked = m.memory.paging_mut().finish(transition);
     m.wake_all_on(&WaitOn::Paging(Event::Transition(section)));
     let locked = locked.map_err(|failure| fail(m, site, failure))?;
     Ok(locked_now(m, site, locked))
@@ -198,7 +198,7 @@ fn page_entire_step(m: &mut Machine, site: Site, step: PageEntireStep) -> Outcom
 
 fn flush_dpcs(m: &mut Machine, site: Site, flush: DpcFlush) -> Outcome {
     let image = flush.image();
-    let paged = m.memory.sections_mut().finish_page_entire(flush);
+    let paged = m.memory.paging_mut().finish_page_entire(flush);
     m.record_at(site.caller, EventKind::DriverPaged { base: paged.base });
     m.wake_all_on(&WaitOn::Paging(Event::WholeDriver(image)));
     m.image_calls_changed(image);
@@ -217,7 +217,7 @@ fn reset_step(m: &mut Machine, site: Site, step: ResetStep) -> Outcome {
 /// D36: returns only when every page is resident.
 fn bring_in_for_reset(m: &mut Machine, site: Site, restore: Restore) -> Outcome {
     if let Some(page) = absent_above_apc(m, restore.pages()) {
-        m.memory.sections_mut().abort_reset(restore);
+        m.memory.paging_mut().abort_reset(restore);
         return Err(touched_above_apc(page));
     }
     let tickets = bring_in(m, restore.pages())?;
@@ -225,8 +225,8 @@ fn bring_in_for_reset(m: &mut Machine, site: Site, restore: Restore) -> Outcome 
         return wait(WaitOn::PageReads(tickets), PagingThen::FinishReset(restore, site));
     }
     let (image, pages) = (restore.image(), restore.pages().iter().map(|run| run.count).sum());
-    let base = m.memory.sections().image(image).map_or(Va::NULL, |image| image.base);
-    m.memory.sections_mut().finish_reset(restore);
+    let base = m.memory.paging().image(image).map_or(Va::NULL, |image| image.base);
+    m.memory.paging_mut().finish_reset(restore);
     m.record_at(site.caller, EventKind::DriverPagingReset { base, pages });
     m.wake_all_on(&WaitOn::Paging(Event::WholeDriver(image)));
     m.image_calls_changed(image);
@@ -235,16 +235,11 @@ fn bring_in_for_reset(m: &mut Machine, site: Site, restore: Restore) -> Outcome 
 
 /// Starts the reads that a set of pages needs.
 fn bring_in(m: &mut Machine, pages: &Runs) -> Result<Vec<memory::ReadTicket>, Trap> {
-    let mut tickets = Vec::new();
-    for run in pages.iter() {
-        let range =
-            m.memory.begin_page_in_range(run.start(), run.count).map_err(|error| m.in_page_stop(&error, error.va))?;
-        for ticket in range.tickets {
-            m.page_read_began(ticket);
-            tickets.push(ticket);
-        }
+    let range = m.memory.begin_page_in_runs(pages.iter()).map_err(|error| m.in_page_stop(&error, error.va))?;
+    for ticket in &range.tickets {
+        m.page_read_began(*ticket);
     }
-    Ok(tickets)
+    Ok(range.tickets)
 }
 
 /// The first page that is not in memory, where the IRQL does not allow to wait for it.

@@ -95,7 +95,9 @@ impl Machine {
         let block = self.mm.pool.blocks.remove(&address.0)?;
         match size_class(block.bytes) {
             Some(class) => self.mm.pool.free.entry((block.kind, class)).or_default().push(address.0),
-            None => self.memory.release(address, block.bytes.div_ceil(PAGE_SIZE)),
+            None => {
+                self.memory.release(address);
+            }
         }
         Some(block)
     }
