@@ -25,6 +25,12 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
     },
+    /// Another machine uses the named file.
+    #[error("the paging file `{}` is in use", path.display())]
+    PagingFileInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The frame budget is outside what the machine can address.
     #[error("a frame budget of {frames} is outside {min} to {max}")]
     FrameBudget {

@@ -74,7 +74,7 @@ impl Memory {
     /// What the page of `va` allows, if there is one.
     pub fn protection(&self, va: Va) -> Option<Protection> {
         let pte = self.pte_of(va);
-        (va.is_canonical() && pte.is_mapped()).then(|| pte.protection())
+        pte.is_mapped().then(|| pte.protection())
     }
 
     /// When the page of `va` last left and came back. Empty for a page that never left.

@@ -175,7 +175,7 @@ impl Memory {
 
     /// Takes away what is mapped in a page; its entry becomes `after`, unless nothing ever was there.
     pub(crate) fn remove(&mut self, va: Va, after: Pte) {
-        let Some(at) = self.entry(va).filter(|_| va.is_canonical()) else { return };
+        let Some(at) = self.entry(va) else { return };
         let state = self.read_entry(at).state();
         if state == State::NeverMapped {
             return;

@@ -63,10 +63,10 @@ impl Memory {
             return Ok(soft);
         }
         let page = va.page();
-        Ok(match (self.reads.of(page), self.pte_of(va).state()) {
-            (Some(ticket), _) => PageIn::Shared(ticket),
-            (None, State::PagingFile(slot)) => PageIn::Hard(self.reads.begin(page, slot, 1)),
-            (None, _) => PageIn::Absent(self.why_absent(va).unwrap_or(Absence::NeverMapped)),
+        Ok(match (self.pte_of(va).state(), self.reads.of(page)) {
+            (State::PagingFile(_), Some(ticket)) => PageIn::Shared(ticket),
+            (State::PagingFile(slot), None) => PageIn::Hard(self.reads.begin(page, slot, 1)),
+            _ => PageIn::Absent(self.why_absent(va).unwrap_or(Absence::NeverMapped)),
         })
     }
 
@@ -82,10 +82,11 @@ impl Memory {
             let va = Va(page << PAGE_SHIFT);
             if let Some(soft) = self.soft_page_in(va)? {
                 begun.soft_pages += u64::from(soft == PageIn::Soft);
-            } else if let Some(ticket) = self.reads.of(page) {
-                begun.tickets.push(ticket);
             } else if let State::PagingFile(slot) = self.pte_of(va).state() {
-                wanted.push((page, slot));
+                match self.reads.of(page) {
+                    Some(ticket) => begun.tickets.push(ticket),
+                    None => wanted.push((page, slot)),
+                }
             }
         }
         begun.hard_pages = wanted.len() as u64;
@@ -153,7 +154,7 @@ impl Memory {
 
     /// What needs no read: the page is there already, in transition, or zero. `None` if it needs one or never comes.
     fn soft_page_in(&mut self, va: Va) -> Result<Option<PageIn>, InPageError> {
-        let Some(at) = self.entry(va).filter(|_| va.is_canonical()) else { return Ok(None) };
+        let Some(at) = self.entry(va) else { return Ok(None) };
         match self.read_entry(at).state() {
             State::Valid(_) | State::Device(_) => return Ok(Some(PageIn::AlreadyIn)),
             State::Transition(frame) => self.revive(va, at, frame),

@@ -85,6 +85,9 @@ impl PagingFile {
 fn open(path: &Path) -> Result<File, SetupError> {
     let fail = |source| SetupError::PagingFile { path: path.to_path_buf(), source };
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+    if file.try_lock().is_err() {
+        return Err(SetupError::PagingFileInUse { path: path.to_path_buf() });
+    }
     if file.metadata().map_err(fail)?.len() > 0 {
         let mut magic = [0; MAGIC.len()];
         match read_at(&file, &mut magic, 0) {
@@ -171,7 +174,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let config = PagingFileConfig::File(directory.path().join("pages"));
         let first = PagingFile::create(&config).unwrap();
-        let _blocks = first.write(&[1; PAGE]).unwrap();
+        let blocks = first.write(&[1; PAGE]).unwrap();
+        assert!(matches!(PagingFile::create(&config).unwrap_err(), SetupError::PagingFileInUse { .. }));
+        drop((first, blocks));
         let second = PagingFile::create(&config).unwrap();
         let mut page = [0; PAGE];
         assert_eq!(second.read(1, &mut page).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

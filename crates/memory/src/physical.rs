@@ -16,7 +16,7 @@ impl Memory {
             State::Device(number) => number,
             _ => return None,
         };
-        va.is_canonical().then_some(number << PAGE_SHIFT | va.page_offset() as u64)
+        Some(number << PAGE_SHIFT | va.page_offset() as u64)
     }
 
     /// True for an address of RAM.

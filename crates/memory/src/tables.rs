@@ -33,8 +33,11 @@ fn span(va: Va) -> u64 {
 }
 
 impl Memory {
-    /// The last-level entry for `va`, if its table exists. The caller has checked that `va` is canonical, or does not care.
+    /// The last-level entry for `va`, if its table exists. No address that is not canonical has one.
     pub(crate) fn entry(&self, va: Va) -> Option<EntryAt> {
+        if !va.is_canonical() {
+            return None;
+        }
         let table = match self.tlb.table(span(va)) {
             Some(table) => table,
             None => self.walk(va)?,

@@ -1,0 +1,487 @@
+//! Pages leave and come back. The numbers are those of BEHAVIOUR.md.
+
+use engine::{Access, Fault};
+use memory::{
+    Absence, Backing, InPageCause, MapError, Memory, MemoryConfig, NotPinned, PageIn, PageState, Protection, Region,
+    TrimPolicy, TrimReason,
+};
+use nt_types::{BugCheckCode, NtStatus, PAGE_SIZE, Va};
+use section_paging::PageRun;
+
+fn configured(trim: TrimPolicy, frames: u32) -> Memory {
+    Memory::new(MemoryConfig { trim, frames, ..MemoryConfig::default() }).unwrap()
+}
+
+fn memory() -> Memory {
+    Memory::new(MemoryConfig::default()).unwrap()
+}
+
+fn pool(memory: &mut Memory, pages: u64) -> Va {
+    memory.allocate(Region::PagedPool, pages, Backing::Pageable, Protection::READ_WRITE).unwrap()
+}
+
+/// Brings in a page, whatever it takes.
+fn page_in(memory: &mut Memory, va: Va) {
+    if let PageIn::Hard(ticket) = memory.begin_page_in(va).unwrap() {
+        memory.finish(ticket).unwrap();
+    }
+}
+
+/// Writes a different number into each page.
+fn write_all(memory: &mut Memory, va: Va, pages: u64) {
+    for page in 0..pages {
+        page_in(memory, va + page * PAGE_SIZE);
+        memory.write_u64(va + page * PAGE_SIZE, va.0 + page).unwrap();
+    }
+}
+
+fn check_all(memory: &mut Memory, va: Va, pages: u64) {
+    for page in 0..pages {
+        page_in(memory, va + page * PAGE_SIZE);
+        assert_eq!(memory.read_u64(va + page * PAGE_SIZE), Ok(va.0 + page));
+    }
+}
+
+fn is_resident(memory: &Memory, va: Va) -> bool {
+    matches!(memory.page_state(va), PageState::Resident { .. })
+}
+
+/// D5: the policy decides when pages leave; `never` is for differential tests.
+#[test]
+fn d5_never_evicts_nothing() {
+    let mut memory = configured(TrimPolicy::Never, 64);
+    let va = pool(&mut memory, 100);
+    let resident = (0..100).take_while(|page| memory.begin_page_in(va + page * PAGE_SIZE).is_ok()).count() as u64;
+    assert!(memory.trim(TrimReason::Raise).pages.is_empty());
+    let error = memory.begin_page_in(va + resident * PAGE_SIZE).unwrap_err();
+    assert!(matches!(error.cause, InPageCause::NoFrames(none) if none.budget == 64));
+    assert_eq!((memory.counters().frames_used, memory.counters().pages_evicted), (64, 0));
+}
+
+/// D5: an exhausted frame budget evicts, in every other policy, and nothing is lost.
+#[test]
+fn d5_pressure_makes_room() {
+    for policy in [TrimPolicy::Pressure, TrimPolicy::OnRaise, TrimPolicy::AtOnce] {
+        let mut memory = configured(policy, 64);
+        let va = pool(&mut memory, 200);
+        write_all(&mut memory, va, 200);
+        assert_eq!(memory.counters().frames_used, 64);
+        let report = memory.take_pressure_report();
+        assert_eq!(report.pages.len() as u64, memory.counters().pages_evicted);
+        assert!(report.pages.len() >= 200 - 64 && report.failed.is_empty());
+        assert!(memory.take_pressure_report().pages.is_empty());
+        check_all(&mut memory, va, 200);
+    }
+}
+
+/// D5, D48: a trim takes eligible pages only, and every one of them.
+#[test]
+fn d48_a_trim_takes_what_is_eligible() {
+    let mut memory = memory();
+    let (paged, nonpaged) = (pool(&mut memory, 3), Region::NonpagedPool);
+    let fixed = memory.allocate(nonpaged, 2, Backing::Resident, Protection::READ_WRITE).unwrap();
+    write_all(&mut memory, paged, 3);
+    let pinned = memory.pin(paged + PAGE_SIZE, 1, Access::Write).unwrap();
+    assert_eq!(memory.eligible(), [paged, paged + 2 * PAGE_SIZE]);
+    let report = memory.trim(TrimReason::Raise);
+    assert_eq!((report.pages, report.written_pages), (vec![paged, paged + 2 * PAGE_SIZE], 2));
+    assert!(is_resident(&memory, paged + PAGE_SIZE) && is_resident(&memory, fixed));
+    memory.unpin(&pinned).unwrap();
+    assert_eq!(memory.trim(TrimReason::Raise).pages, [paged + PAGE_SIZE]);
+    assert!(memory.trim(TrimReason::Raise).pages.is_empty(), "nothing is left");
+    check_all(&mut memory, paged, 3);
+}
+
+/// D5 `at-once`: a page leaves when it becomes eligible; one that a fault brought in stays until the next trim.
+#[test]
+fn d5_at_once_evicts_what_becomes_eligible() {
+    let mut memory = configured(TrimPolicy::AtOnce, 1000);
+    let va = pool(&mut memory, 1);
+    page_in(&mut memory, va);
+    assert!(memory.settle().pages.is_empty() && is_resident(&memory, va));
+    let frames = memory.pin(va, 1, Access::Write).unwrap();
+    assert!(memory.settle().pages.is_empty());
+    memory.unpin(&frames).unwrap();
+    assert_eq!(memory.settle().pages, [va]);
+    page_in(&mut memory, va);
+    assert!(memory.settle().pages.is_empty() && is_resident(&memory, va));
+    assert_eq!(memory.trim(TrimReason::Raise).pages, [va]);
+}
+
+/// D4: the first eviction writes; later ones write only if the page is dirty.
+#[test]
+fn d4_clean_pages_are_not_written_again() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    assert_eq!(memory.trim(TrimReason::Command).written_pages, 1);
+    check_all(&mut memory, va, 1);
+    assert_eq!(memory.trim(TrimReason::Command).written_pages, 0);
+    page_in(&mut memory, va);
+    memory.write_u64(va, 5).unwrap();
+    assert_eq!(memory.trim(TrimReason::Command).written_pages, 1);
+    page_in(&mut memory, va);
+    assert_eq!(memory.read_u64(va), Ok(5));
+}
+
+/// D6: a page-in has a start and an end; all faults on the page share one read; the access starts over afterwards.
+#[test]
+fn d6_faults_share_one_read() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    memory.trim(TrimReason::Command);
+    let PageIn::Hard(ticket) = memory.begin_page_in(va).unwrap() else { panic!("the page is out") };
+    assert_eq!(memory.begin_page_in(va + 8), Ok(PageIn::Shared(ticket)));
+    assert!(matches!(memory.page_state(va), PageState::Out { reading: true, .. }));
+    assert!(
+        matches!(memory.read_u64(va), Err(Fault::Page(fault)) if !fault.protection),
+        "it is not there before the end"
+    );
+    memory.finish(ticket).unwrap();
+    memory.finish(ticket).unwrap();
+    assert_eq!(memory.begin_page_in(va), Ok(PageIn::AlreadyIn));
+    assert_eq!((memory.read_u64(va), memory.counters().reads), (Ok(va.0), 1));
+}
+
+/// D6: what happened during the read counts: a page that was freed meanwhile does not come back.
+#[test]
+fn d6_a_page_freed_during_the_read_stays_freed() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 2);
+    write_all(&mut memory, va, 2);
+    memory.trim(TrimReason::Command);
+    let tickets = memory.begin_page_in_runs([PageRun::at(va, 2)]).unwrap().tickets;
+    memory.unmap(va, 1);
+    let used = memory.counters().frames_used;
+    tickets.into_iter().for_each(|ticket| memory.finish(ticket).unwrap());
+    assert_eq!(memory.why_absent(va), Some(Absence::Freed));
+    assert_eq!((memory.read_u64(va + PAGE_SIZE), memory.counters().frames_used), (Ok(va.0 + 1), used + 1));
+}
+
+/// D6: a new page at the same address is not overwritten by the read for the old one.
+#[test]
+fn d6_a_page_mapped_anew_during_the_read_is_left_alone() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    memory.trim(TrimReason::Command);
+    let PageIn::Hard(ticket) = memory.begin_page_in(va).unwrap() else { panic!("the page is out") };
+    memory.release(va).unwrap();
+    assert_eq!(pool(&mut memory, 1), va);
+    memory.finish(ticket).unwrap();
+    page_in(&mut memory, va);
+    assert_eq!(memory.read_u64(va), Ok(0));
+}
+
+/// D6: each fork ends the read by itself.
+#[test]
+fn d6_a_fork_during_a_read_ends_it_by_itself() {
+    let mut first = memory();
+    let va = pool(&mut first, 1);
+    write_all(&mut first, va, 1);
+    first.trim(TrimReason::Command);
+    let PageIn::Hard(ticket) = first.begin_page_in(va).unwrap() else { panic!("the page is out") };
+    let mut second = first.fork();
+    first.finish(ticket).unwrap();
+    assert!(!is_resident(&second, va));
+    second.finish(ticket).unwrap();
+    assert_eq!((first.read_u64(va), second.read_u64(va)), (Ok(va.0), Ok(va.0)));
+}
+
+/// Issue 3: many pages that lie together come in with few reads, each page once; what never comes is skipped (D22).
+#[test]
+fn d22_a_range_is_read_in_clusters() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 256);
+    write_all(&mut memory, va, 256);
+    memory.trim(TrimReason::Command);
+    memory.unmap(va + 100 * PAGE_SIZE, 1);
+    page_in(&mut memory, va + 200 * PAGE_SIZE);
+    let before = memory.counters();
+    let begun = memory.begin_page_in_runs([PageRun::at(va, 256)]).unwrap();
+    assert_eq!((begun.soft_pages, begun.hard_pages), (0, 254));
+    begun.tickets.into_iter().for_each(|ticket| memory.finish(ticket).unwrap());
+    let (pages, reads) = (memory.counters().pages_read - before.pages_read, memory.counters().reads - before.reads);
+    assert!(pages == 254 && pages / reads >= 16, "{pages} pages in {reads} reads");
+    check_all(&mut memory, va, 100);
+    assert_eq!(memory.read_u64(va + 255 * PAGE_SIZE), Ok(va.0 + 255));
+}
+
+/// D27: pins that exceed the frame budget end in 0x7A with 0xC000009A.
+#[test]
+fn d27_pins_exceed_the_budget() {
+    let mut memory = configured(TrimPolicy::OnRaise, 64);
+    let va = pool(&mut memory, 100);
+    let error = (0..100)
+        .find_map(|page| {
+            let error = memory.begin_page_in(va + page * PAGE_SIZE).err();
+            if error.is_none() {
+                memory.pin(va + page * PAGE_SIZE, 1, Access::Read).unwrap();
+            }
+            error
+        })
+        .unwrap();
+    let InPageCause::NoFrames(none) = error.cause else { panic!("{error}") };
+    assert_eq!((none.budget, none.pinned, none.write), (64, memory.counters().frames_used - tables(&memory), None));
+    let bug_check = error.bug_check(error.va + 4);
+    assert_eq!(bug_check.code, BugCheckCode::KERNEL_DATA_INPAGE_ERROR);
+    let status = NtStatus::INSUFFICIENT_RESOURCES.0.into();
+    assert_eq!(bug_check.parameters, [memory.pte(error.va).0, status, memory.pte(error.va).1, error.va.0 + 4]);
+}
+
+/// Frames in use that hold page tables: all that are neither mapped nor pinned here.
+fn tables(memory: &Memory) -> u32 {
+    let base = Region::PagedPool.base();
+    let resident = (0..100).filter(|page| is_resident(memory, base + page * PAGE_SIZE)).count() as u32;
+    memory.counters().frames_used - resident
+}
+
+/// D44: why nothing is there.
+#[test]
+fn d44_absent_addresses_say_why() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 2);
+    page_in(&mut memory, va);
+    memory.release(va).unwrap();
+    let stack = memory.allocate(Region::KernelStack, 6, Backing::Resident, Protection::READ_WRITE).unwrap();
+    let expected = [
+        (va, Some(Absence::Freed)),
+        (va + PAGE_SIZE, Some(Absence::Freed)),
+        (va + 2 * PAGE_SIZE, Some(Absence::NeverMapped)),
+        (Va(0x8000_0000_0000), Some(Absence::NonCanonical)),
+        (Va(stack.0 - 1), Some(Absence::Guard)),
+        (stack, None),
+        (Va::NULL, Some(Absence::NeverMapped)),
+    ];
+    for (va, absence) in expected {
+        assert_eq!(memory.why_absent(va), absence, "{va}");
+    }
+    assert_eq!(memory.begin_page_in(va), Ok(PageIn::Absent(Absence::Freed)));
+    let twin = Va(stack.0 & 0xFFFF_FFFF_FFFF);
+    assert_eq!(memory.begin_page_in(twin), Ok(PageIn::Absent(Absence::NonCanonical)));
+    assert_eq!((memory.pte(twin).1, memory.physical(twin), memory.protection(twin)), (0, None, None));
+}
+
+#[test]
+fn transition_keeps_the_frame_until_it_is_needed() {
+    let config = MemoryConfig { transition_stay: true, frames: 64, ..MemoryConfig::default() };
+    let mut memory = Memory::new(config).unwrap();
+    let va = pool(&mut memory, 8);
+    write_all(&mut memory, va, 8);
+    assert_eq!(memory.trim(TrimReason::Command).pages.len(), 8);
+    assert_eq!(memory.counters().pages_written, 0, "the frames still hold the pages");
+    assert!(memory.read_u64(va).is_err() && matches!(memory.page_state(va), PageState::Transition { .. }));
+    let mut bytes = [0; 8];
+    memory.peek(va, &mut bytes).unwrap();
+    assert_eq!(u64::from_le_bytes(bytes), va.0);
+    assert_eq!(memory.begin_page_in(va), Ok(PageIn::Soft));
+    assert_eq!((memory.read_u64(va), memory.counters().transition_faults), (Ok(va.0), 1));
+
+    let more = pool(&mut memory, 54);
+    write_all(&mut memory, more, 54);
+    assert!(matches!(memory.page_state(va + PAGE_SIZE), PageState::Out { .. }), "the oldest went first");
+    check_all(&mut memory, va, 8);
+    check_all(&mut memory, more, 54);
+}
+
+/// Pages that were touched since the hand passed last get a second chance.
+#[test]
+fn pressure_spares_pages_in_use() {
+    let mut memory = configured(TrimPolicy::Pressure, 64);
+    let hot = pool(&mut memory, 1);
+    let cold = pool(&mut memory, 300);
+    write_all(&mut memory, hot, 1);
+    for page in 0..300 {
+        page_in(&mut memory, cold + page * PAGE_SIZE);
+        memory.read_u64(hot).expect("a page in constant use stays");
+    }
+    assert!(memory.take_pressure_report().pages.len() > 200);
+}
+
+/// Equal inputs, equal evictions; another seed, other victims.
+#[test]
+fn pressure_is_deterministic_and_seeded() {
+    let run = |seed| {
+        let config = MemoryConfig { seed, frames: 64, trim: TrimPolicy::Pressure, ..MemoryConfig::default() };
+        let mut memory = Memory::new(config).unwrap();
+        let va = pool(&mut memory, 150);
+        write_all(&mut memory, va, 150);
+        check_all(&mut memory, va, 150);
+        (memory.take_pressure_report().pages, memory.counters())
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1).0, run(40).0);
+}
+
+#[test]
+fn histories_tell_steps_and_reasons() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    assert_eq!(memory.history(va), memory::PageHistory::default());
+    memory.set_step(40);
+    memory.trim(TrimReason::Raise);
+    memory.set_step(50);
+    page_in(&mut memory, va);
+    assert_eq!(memory.history(va).trimmed, Some((40, TrimReason::Raise)));
+    assert_eq!(memory.history(va).paged_in, Some(50));
+}
+
+#[test]
+fn forks_have_paging_files_of_their_own() {
+    let mut first = memory();
+    let va = pool(&mut first, 4);
+    write_all(&mut first, va, 4);
+    first.trim(TrimReason::Command);
+    let mut second = first.fork();
+    for (memory, value) in [(&mut first, 1), (&mut second, 2)] {
+        page_in(memory, va);
+        memory.write_u64(va, value).unwrap();
+        memory.trim(TrimReason::Command);
+    }
+    let mut third = second.fork();
+    drop(second);
+    for (memory, value) in [(&mut first, 1), (&mut third, 2)] {
+        page_in(memory, va);
+        assert_eq!(memory.read_u64(va), Ok(value));
+        page_in(memory, va + 3 * PAGE_SIZE);
+        assert_eq!(memory.read_u64(va + 3 * PAGE_SIZE), Ok(va.0 + 3));
+    }
+}
+
+#[test]
+fn pins_count_and_keep_the_frame() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 2);
+    assert!(memory.pin(va, 2 * 4096, Access::Read).is_err(), "not resident");
+    page_in(&mut memory, va);
+    let Err(Fault::Page(fault)) = memory.pin(va + 1, 4096, Access::Read) else { panic!("the second page is out") };
+    assert_eq!(fault.address, va.0 + PAGE_SIZE);
+    page_in(&mut memory, va + PAGE_SIZE);
+    let frames = memory.pin(va + 1, 4096, Access::Write).unwrap();
+    assert_eq!(frames.len(), 2);
+    let again = memory.pin(va, 1, Access::Write).unwrap();
+    assert_eq!(again[0], frames[0]);
+    memory.unpin(&frames).unwrap();
+    assert_eq!(memory.trim(TrimReason::Command).pages, [va + PAGE_SIZE], "the first page has one pin left");
+    assert_eq!(memory.unpin(&frames), Err(NotPinned(frames[1])));
+    assert!(memory.trim(TrimReason::Command).pages.is_empty(), "a refused unpin changes nothing");
+
+    let used = memory.counters().frames_used;
+    memory.release(va).unwrap();
+    assert_eq!(memory.counters().frames_used, used, "the pin keeps the frame");
+    assert!(memory.write_physical(again[0].physical(), b"dma"));
+    memory.unpin(&again).unwrap();
+    assert_eq!(memory.counters().frames_used, used - 1);
+    assert_eq!(memory.unpin(&again), Err(NotPinned(again[0])));
+    memory.protect(va, 1, Protection::READ);
+}
+
+#[test]
+fn pins_check_the_protection() {
+    let mut memory = memory();
+    let va = memory.allocate(Region::NonpagedPool, 1, Backing::Resident, Protection::READ).unwrap();
+    assert!(matches!(memory.pin(va, 8, Access::Write), Err(Fault::Page(fault)) if fault.protection));
+    assert!(memory.pin(va, 8, Access::Read).is_ok());
+}
+
+/// MmGetSystemAddressForMdl: a second mapping, gone again before the unlock.
+#[test]
+fn a_page_with_two_addresses_stays_and_may_leave_afterwards() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    let frames = memory.pin(va, 1, Access::Write).unwrap();
+    let alias = memory.allocate(Region::SystemMapping, 1, Backing::Frames(&frames), Protection::READ_WRITE).unwrap();
+    memory.write_u64(alias, 77).unwrap();
+    memory.unpin(&frames).unwrap();
+    assert!(memory.trim(TrimReason::Command).pages.is_empty());
+    memory.release(alias).unwrap();
+    assert_eq!(memory.trim(TrimReason::Command).pages, [va]);
+    page_in(&mut memory, va);
+    assert_eq!(memory.read_u64(va), Ok(77));
+}
+
+#[test]
+fn mapping_is_all_or_nothing() {
+    let mut memory = configured(TrimPolicy::OnRaise, 64);
+    let va = memory.reserve(Region::NonpagedPool, 100).unwrap();
+    memory.map(va + 5 * PAGE_SIZE, 1, Backing::Resident, Protection::READ).unwrap();
+    let used = memory.counters().frames_used;
+    let (resident, any) = (Backing::Resident, Protection::READ_WRITE);
+    assert_eq!(memory.map(va, 10, resident, any), Err(MapError::Occupied(va + 5 * PAGE_SIZE)));
+    assert!(matches!(memory.map(va + 6 * PAGE_SIZE, 90, resident, any), Err(MapError::NoFrames(_))));
+    assert_eq!(memory.why_absent(va + 6 * PAGE_SIZE), Some(Absence::NeverMapped));
+    assert_eq!(memory.counters().frames_used, used);
+    for bad in [Va(0x8000_0000_0000), va + 1, Va(0xFFFF_F680_0000_0000), Va(section_paging::Handle::RANGE.start)] {
+        assert_eq!(memory.map(bad, 1, resident, any), Err(MapError::BadRange(bad)));
+    }
+    assert_eq!(memory.map(va, 0, resident, any), Err(MapError::BadRange(va)));
+    assert_eq!(memory.map(va, u64::MAX, resident, any), Err(MapError::BadRange(va)));
+    let too_many = memory.reserve(Region::NonpagedPool, u64::MAX);
+    assert_eq!(too_many, Err(MapError::NoAddressSpace { pages: u64::MAX }));
+    assert_eq!(memory.release(va + PAGE_SIZE), None);
+    assert_eq!((memory.release(va), memory.release(va)), (Some(100), None));
+}
+
+#[test]
+fn contiguous_memory_has_consecutive_frames() {
+    let mut memory = configured(TrimPolicy::OnRaise, 100);
+    let va = pool(&mut memory, 60);
+    write_all(&mut memory, va, 60);
+    memory.unmap(va + 7 * PAGE_SIZE, 1);
+    let low = Backing::Contiguous { below: 60 * PAGE_SIZE };
+    let run = memory.allocate(Region::NonpagedPool, 40, low, Protection::READ_WRITE).unwrap();
+    let first = memory.physical(run).unwrap();
+    for page in 0..40 {
+        assert_eq!(memory.physical(run + page * PAGE_SIZE), Some(first + page * PAGE_SIZE));
+    }
+    assert!(first + 40 * PAGE_SIZE <= 60 * PAGE_SIZE);
+    let none = memory.allocate(Region::NonpagedPool, 40, low, Protection::READ_WRITE);
+    assert_eq!(none, Err(MapError::NoContiguousFrames { pages: 40 }));
+    check_all(&mut memory, va, 7);
+}
+
+/// Drivers cannot reach page tables or unused RAM by physical address.
+#[test]
+fn physical_mappings_are_checked() {
+    let mut memory = configured(TrimPolicy::OnRaise, 64);
+    let va = memory.allocate(Region::NonpagedPool, 2, Backing::Resident, Protection::READ_WRITE).unwrap();
+    let mut map = |physical, pages| {
+        memory.allocate(Region::SystemMapping, pages, Backing::Physical(physical), Protection::READ_WRITE)
+    };
+    assert!(matches!(map(PAGE_SIZE, 1), Err(MapError::BadFrame(frame)) if frame.0 == 1), "the top page table");
+    assert!(matches!(map(64 * PAGE_SIZE, 1), Err(MapError::BadFrame(_))), "unused RAM");
+    assert_eq!(map(64 * PAGE_SIZE, 2), Err(MapError::BadPhysicalRange(64 * PAGE_SIZE)));
+    assert_eq!(map(123, 1), Err(MapError::BadPhysicalRange(123)));
+    assert_eq!(map(1 << 52, 1), Err(MapError::BadPhysicalRange(1 << 52)));
+    let physical = memory.physical(va).unwrap();
+    let io = Backing::Physical(physical);
+    let alias = memory.allocate(Region::SystemMapping, 1, io, Protection::READ_WRITE).unwrap();
+    memory.write_u32(alias, 5).unwrap();
+    assert_eq!(memory.read_u32(va), Ok(5));
+    let mut byte = [0];
+    assert!(memory.read_physical(physical, &mut byte) && byte == [5]);
+    assert!(!memory.read_physical(65 * PAGE_SIZE - 1, &mut [0; 2]) && !memory.write_physical(memory.cr3(), &[0]));
+}
+
+/// A page that is written through its physical address, or poked, is dirty.
+#[test]
+fn writes_past_the_tables_are_not_lost() {
+    let mut memory = memory();
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    memory.trim(TrimReason::Command);
+    page_in(&mut memory, va);
+    assert!(memory.write_physical(memory.physical(va).unwrap(), &[42]));
+    memory.trim(TrimReason::Command);
+    page_in(&mut memory, va);
+    assert_eq!(memory.read_u8(va), Ok(42));
+    memory.protect(va, 1, Protection::READ);
+    memory.poke(va, &[43]).unwrap();
+    memory.trim(TrimReason::Command);
+    assert!(memory.poke(va, &[44]).is_err(), "it is out");
+    page_in(&mut memory, va);
+    assert_eq!(memory.read_u8(va), Ok(43));
+}
