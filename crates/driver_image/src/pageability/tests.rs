@@ -134,6 +134,7 @@ fn d2_a_range_ends_with_the_image() {
     assert_eq!(image.load_map(), [1, 2]);
 }
 
+/// R55 has the same arithmetic. D3: `INITKDBG` is not `INIT`.
 #[test]
 fn d9_documented_takes_init_by_name_and_discardable_by_flag_anywhere() {
     let image = layout(

@@ -3,6 +3,7 @@
 
 mod golden;
 mod names;
+mod reading;
 mod real_drivers;
 mod refused;
 mod round_trip;

@@ -1,7 +1,7 @@
 //! What the builder writes is what the parser reads.
 
 use driver_image::builder::{CODE, PeBuilder, VARIABLES};
-use driver_image::{ExportTarget, Image, ImportedSymbol};
+use driver_image::{ExportTarget, Image, ImportedSymbol, SectionFlags};
 use nt_types::{Rva, Va};
 
 fn by_name(name: &str) -> ImportedSymbol {
@@ -69,4 +69,43 @@ fn a_mapped_image_is_relocated_and_zero_filled() {
     assert!(bytes[0x2008..0x5000].iter().all(|&byte| byte == 0));
     let unmoved = image.map_at(image.headers().preferred_base).unwrap();
     assert_eq!(unmoved[0x2000..0x2008], 0x1_4000_1000u64.to_le_bytes());
+}
+
+#[test]
+fn an_export_driver_needs_no_entry_point() {
+    let mut builder = PeBuilder::new();
+    let text = builder.section(".text", CODE, &[0xc3]);
+    builder.exports("library.sys", &[("Function", text)]);
+    assert_eq!(Image::parse(builder.build()).unwrap().headers().entry_point, None);
+}
+
+#[test]
+fn sections_of_one_name_stay_apart() {
+    let mut builder = PeBuilder::new();
+    let places = [1u8, 2, 3].map(|byte| builder.section("PAGE", CODE, &[byte; 0x1800]));
+    let image = Image::parse(builder.build()).unwrap();
+    for (index, place) in places.into_iter().enumerate() {
+        assert_eq!(image.sections()[index].rva, place);
+        assert_eq!(image.section_at(Rva(place.0 + 0x17ff)), Some(index));
+    }
+}
+
+#[test]
+fn names_show_what_is_not_printable() {
+    let mut file = sample().0.build();
+    file[0x148..0x150].copy_from_slice(b"A\xff\0B\"\0\0\0");
+    let image = Image::parse(file).unwrap();
+    assert_eq!(image.sections()[0].name(), r#"A\xff\x00B\""#);
+    assert_eq!(&image.sections()[0].raw_name, b"A\xff\0B\"\0\0\0");
+}
+
+#[test]
+fn r36_flags_have_the_values_of_the_linker() {
+    assert_eq!(SectionFlags::NOT_PAGED, 0x0800_0000);
+    assert_eq!(SectionFlags::DISCARDABLE, 0x0200_0000);
+}
+
+#[test]
+fn the_builder_repeats_itself() {
+    assert_eq!(sample().0.build(), sample().0.build());
 }
