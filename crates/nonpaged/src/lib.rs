@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod layout;
+pub mod locate;
 pub mod scenario;
 pub mod session;
 

@@ -13,6 +13,8 @@ pub enum Code {
     BugCheck(BugCheckCode),
     /// A checker finding (BEHAVIOUR.md section 10).
     Finding(Finding),
+    /// The driver does not do what a scenario expects.
+    Expectation,
     /// The driver asked for something that is not modelled.
     Unsupported,
     /// A configured or physical limit was reached.
@@ -28,6 +30,7 @@ impl fmt::Display for Code {
         match self {
             Code::BugCheck(code) => code.fmt(f),
             Code::Finding(finding) => f.write_str(finding.id()),
+            Code::Expectation => f.write_str("expectation"),
             Code::Unsupported => f.write_str("unsupported"),
             Code::Limit => f.write_str("limit"),
             Code::Input => f.write_str("input"),

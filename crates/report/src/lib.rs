@@ -8,6 +8,7 @@
 pub mod cause;
 mod code;
 mod context;
+mod decode;
 mod diagnostic;
 pub mod draw;
 mod event;

@@ -4,6 +4,8 @@ use core::fmt;
 
 use nt_types::Rva;
 
+use crate::decode;
+
 /// A place in a loaded image, as far as it is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -64,6 +66,16 @@ pub struct Window {
     pub bytes: Vec<u8>,
     /// Names for call targets and import slots in the same image, to be shown in place of their addresses.
     pub names: Vec<(Rva, String)>,
+}
+
+impl Window {
+    /// The window of the instructions at `start`. `name_of` knows functions, data and import slots of the image.
+    pub fn new(start: Rva, bytes: Vec<u8>, name_of: impl Fn(Rva) -> Option<String>) -> Window {
+        let instructions = decode::instructions(start, &bytes);
+        let places = instructions.iter().filter_map(decode::referred).filter_map(|place| u32::try_from(place).ok());
+        let names = places.filter_map(|place| Some((Rva(place), name_of(Rva(place))?))).collect();
+        Window { bytes, names }
+    }
 }
 
 /// A place with its code.

@@ -1,8 +1,11 @@
 //! How a run ended: the last lines of its output.
 
+use core::cmp::Reverse;
+
 use crate::code::{Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::exit_code::ExitCode;
+use crate::explain;
 use crate::plural;
 
 /// Why a run came to its end.
@@ -62,63 +65,58 @@ pub struct Verdict {
     pub warnings: usize,
     /// How the program exits.
     pub exit_code: ExitCode,
-    /// Codes that have a long form, gravest first, without repetition.
-    codes: Vec<Code>,
+    /// The gravest error or warning that has a long form.
+    pub(crate) explained: Option<Code>,
 }
 
 impl Verdict {
     /// The verdict over the reports of a run.
     pub fn new(ended: Ended, reports: &[Diagnostic]) -> Verdict {
         let count = |level| reports.iter().filter(|report| report.level() == level).count();
-        let mut codes: Vec<(Level, Code)> = reports.iter().map(|report| (report.level(), report.code())).collect();
-        codes.retain(|(_, code)| matches!(code, Code::BugCheck(_) | Code::Finding(_)));
-        codes.sort_by_key(|&(level, code)| (core::cmp::Reverse(level), code));
-        codes.dedup();
+        let has_long_form = |code: &Code| explain::find(&code.to_string()).is_some();
+        let grave = reports.iter().filter(|report| report.level() > Level::Info && has_long_form(&report.code()));
+        let gravest = grave.min_by_key(|report| (Reverse(report.level()), report.code()));
         Verdict {
             ended,
             errors: count(Level::Error),
             warnings: count(Level::Warning),
             exit_code: ExitCode::of(reports),
-            codes: codes.into_iter().map(|(_, code)| code).collect(),
+            explained: gravest.map(Diagnostic::code),
         }
     }
 
-    /// One line, and one more that leads to the long forms.
-    pub fn text(&self) -> String {
-        let word = if self.errors == 0 { "ok" } else { "error" };
+    /// The last line without its first word: "stopped at the first bug check; 1 error, 0 warnings (exit code 10)".
+    pub(crate) fn sentence(&self) -> String {
         let (errors, warnings) = (plural(self.errors as u64, "error"), plural(self.warnings as u64, "warning"));
-        let number = self.exit_code.number();
-        let line = format!("{word}: {}; {errors}, {warnings} (exit code {number})\n", self.ended.phrase());
-        match self.codes.first() {
-            Some(code) => format!("{line}for the long form of a report: `nonpaged explain {code}`\n"),
-            None => line,
-        }
+        format!("{}; {errors}, {warnings} (exit code {})", self.ended.phrase(), self.exit_code.number())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Ended, Verdict};
-    use crate::cause::{Cause, Layout, Limit};
+    use crate::cause::{Cause, Input, Layout};
     use crate::diagnostic::Diagnostic;
+    use crate::draw;
 
     #[test]
     fn a_clean_run_says_so() {
-        let text = Verdict::new(Ended::Finished, &[]).text();
+        let text = draw::verdict(&Verdict::new(Ended::Finished, &[]), false);
         assert_eq!(text, "ok: the run finished; 0 errors, 0 warnings (exit code 0)\n");
     }
 
     #[test]
     fn codes_without_a_long_form_are_not_offered() {
-        let limit = Diagnostic::from(Cause::Limit(Limit::Steps { steps: 5 }));
-        let text = Verdict::new(Ended::Limit, &[limit]).text();
-        assert_eq!(text, "error: stopped at a limit; 1 error, 0 warnings (exit code 30)\n");
+        let input = Diagnostic::from(Cause::Input(Input::Arguments { problem: "x".into() }));
+        let small = Diagnostic::from(Cause::Layout(Layout::SmallPageable { code: true, bytes: 1 }));
+        let text = draw::verdict(&Verdict::new(Ended::NotStarted, &[input, small]), false);
+        assert_eq!(text, "error: the run never began; 1 error, 0 warnings (exit code 64)\n");
     }
 
     #[test]
     fn warnings_leave_the_run_clean() {
         let warning = Diagnostic::from(Cause::Layout(Layout::MixedSection { section: "PAGE".into() }));
-        let text = Verdict::new(Ended::Finished, &[warning]).text();
+        let text = draw::verdict(&Verdict::new(Ended::Finished, &[warning]), false);
         assert_eq!(
             text,
             "ok: the run finished; 0 errors, 1 warning (exit code 0)\n\

@@ -19,7 +19,7 @@ pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
         output.result(&json::map(&map, &findings))?;
     } else {
         output.result(&map.text())?;
-        findings.iter().for_each(|finding| output.report(finding));
+        output.reports(&findings);
     }
     Ok(ExitCode::of(&findings))
 }

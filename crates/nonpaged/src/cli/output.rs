@@ -43,9 +43,24 @@ impl Output {
 
     /// Writes a report to standard error.
     pub(crate) fn report(&self, report: &Diagnostic) {
-        // There is no third place to say that this failed.
-        let _ = io::stderr().lock().write_all(draw::diagnostic(report, self.color_reports).as_bytes());
+        remark(&draw::diagnostic(report, self.color_reports));
     }
+
+    /// Writes several reports, an empty line between them.
+    pub(crate) fn reports(&self, reports: &[Diagnostic]) {
+        let drawn: Vec<String> = reports.iter().map(|report| draw::diagnostic(report, self.color_reports)).collect();
+        remark(&drawn.join("\n"));
+    }
+
+    /// Writes how a run ended to standard error.
+    pub(crate) fn verdict(&self, verdict: &Verdict) {
+        remark(&format!("\n{}", draw::verdict(verdict, self.color_reports)));
+    }
+}
+
+fn remark(text: &str) {
+    // There is no third place to say that this failed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// A file that could not be written.

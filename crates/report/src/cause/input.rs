@@ -42,15 +42,6 @@ pub enum Input {
         /// What is wrong.
         problem: String,
     },
-    /// The scenario's expectation was not met.
-    Expectation {
-        /// Index of the step in the scenario, from 1.
-        step: usize,
-        /// What was expected, such as `status 0xc0000120`.
-        expected: String,
-        /// What came instead.
-        found: String,
-    },
     /// A name that does not exist, with those that do.
     UnknownName {
         /// What kind of name.
@@ -76,9 +67,6 @@ impl Input {
                     Some(text) => words.note(format!("the line reads `{}`", text.trim())),
                     None => words,
                 }
-            }
-            Input::Expectation { step, expected, found } => {
-                words(format!("step {step} of the scenario expected {expected}, found {found}"))
             }
             Input::UnknownName { role, name, known } => {
                 words(format!("unknown {role} `{name}`")).help(format!("the known ones are {}", known.join(", ")))

@@ -19,6 +19,11 @@ pub enum Limit {
         /// Pages that cannot leave.
         fixed: u64,
     },
+    /// Something else there is only so much of.
+    Resource {
+        /// What it is, as a noun phrase.
+        what: String,
+    },
     /// Every thread waits and nothing can wake one.
     Deadlock {
         /// Threads that wait.
@@ -50,6 +55,7 @@ impl Limit {
             Limit::Frames { frames, fixed } => words(format!("no frame left of `--frames={frames}`"))
                 .note(format!("{} cannot leave memory", plural(*fixed, "page")))
                 .help("raise `--frames`"),
+            Limit::Resource { what } => words(format!("the machine has no more {what}")),
             Limit::Deadlock { threads } => {
                 words(format!("{} for good: nothing is left that could wake any", waiting(*threads)))
                     .note("an interrupt or a request that the scenario does not send may be missing")

@@ -3,6 +3,7 @@
 
 mod evidence;
 mod exceptions;
+mod expectation;
 mod fault;
 mod input;
 mod irql;
@@ -18,10 +19,11 @@ mod unsupported;
 
 use crate::code::{Class, Code, Level};
 use crate::diagnostic::Diagnostic;
-use crate::words::Words;
+use crate::words::{Rule, Words, on_verifier};
 
 pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
 pub use exceptions::{Exception, ThreadKind};
+pub use expectation::{Expectation, Expected};
 pub use fault::{Fault, PageState, Target};
 pub use input::Input;
 pub use irql::{Callback, IrqlMisuse};
@@ -56,6 +58,15 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// A property of the image.
     Layout(Layout),
+    /// A documented rule of a routine that no other cause covers. The text reads after "this is a bug in the driver:".
+    Rule {
+        /// The routine.
+        routine: String,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// An expectation of the scenario that was not met.
+    Expectation(Expectation),
     /// Something not modelled.
     Unsupported(Unsupported),
     /// A limit.
@@ -86,6 +97,11 @@ impl Cause {
             Cause::Exception(cause) => cause.words(report),
             Cause::Pool(cause) => cause.words(report),
             Cause::Layout(cause) => cause.words(),
+            Cause::Rule { routine, rule } => {
+                let source = "the documentation of the routine";
+                on_verifier(report, format!("`{routine}` called against its rules"), Rule { text: rule, source })
+            }
+            Cause::Expectation(cause) => cause.words(),
             Cause::Unsupported(cause) => cause.words(),
             Cause::Limit(cause) => cause.words(),
             Cause::Input(cause) => cause.words(),

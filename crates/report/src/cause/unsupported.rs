@@ -13,12 +13,19 @@ pub enum Unsupported {
         /// Its name, or `#n` for an ordinal.
         export: String,
     },
+    /// An imported variable nobody keeps.
+    Variable {
+        /// The module it is imported from.
+        module: String,
+        /// Its name.
+        name: String,
+    },
     /// A parameter value that a modelled routine does not handle.
     Parameter {
         /// The routine.
         routine: String,
         /// The parameter's documented name.
-        parameter: &'static str,
+        parameter: String,
         /// Its value.
         value: u64,
     },
@@ -46,6 +53,11 @@ pub enum Unsupported {
         /// The feature, as a noun phrase.
         feature: String,
     },
+    /// Anything else.
+    Feature {
+        /// The feature, as a noun phrase.
+        feature: String,
+    },
 }
 
 /// A place in the hardware.
@@ -66,6 +78,7 @@ impl Unsupported {
         let words = |title: String| Words::plain(Code::Unsupported, Level::Error, Class::Unsupported, title);
         match self {
             Unsupported::Export { module, export } => words(format!("call of `{module}!{export}`")),
+            Unsupported::Variable { module, name } => words(format!("use of the variable `{module}!{name}`")),
             Unsupported::Parameter { routine, parameter, value } => {
                 words(format!("`{routine}` with {value:#x} for `{parameter}`"))
             }
@@ -79,6 +92,7 @@ impl Unsupported {
                 words(format!("write of {value:#x} to {}", place.noun()))
             }
             Unsupported::Image { feature } => words(format!("image with {feature}")),
+            Unsupported::Feature { feature } => words(feature.clone()),
         }
     }
 }

@@ -73,6 +73,11 @@ impl Canvas {
         self.end();
     }
 
+    pub(super) fn line(&mut self, text: &str) {
+        self.plain(text);
+        self.end();
+    }
+
     pub(super) fn arrow(&mut self, place: &str) {
         self.indent(0);
         self.paint(Ink::Gutter, "-->");

@@ -1,10 +1,9 @@
 //! Instructions of a span, decoded and named.
 
-use iced_x86::{
-    Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, MemorySizeOptions, SymbolResolver, SymbolResult,
-};
+use iced_x86::{Formatter, Instruction, IntelFormatter, MemorySizeOptions, SymbolResolver, SymbolResult};
 use nt_types::Rva;
 
+use crate::decode;
 use crate::span::{Span, Window};
 
 /// A label under an instruction.
@@ -23,7 +22,7 @@ pub(super) struct Line {
 /// The instructions from the place on, up to `further` after the last mark. Ends early where bytes do not decode.
 pub(super) fn lines(span: &Span, marks: &[Mark], further: usize) -> Vec<Line> {
     let Some(window) = &span.code else { return Vec::new() };
-    let instructions = decode(span.place.rva, window);
+    let instructions = decode::instructions(span.place.rva, &window.bytes);
     let rva_of = |instruction: &Instruction| Rva(instruction.ip() as u32);
     let last_mark = instructions.iter().rposition(|one| marks.iter().any(|mark| mark.rva == rva_of(one))).unwrap_or(0);
     let mut formatter = formatter(window);
@@ -33,7 +32,8 @@ pub(super) fn lines(span: &Span, marks: &[Mark], further: usize) -> Vec<Line> {
 
 /// True where an instruction of the span starts at `rva`.
 pub(super) fn shows(span: &Span, rva: Rva) -> bool {
-    let instructions = span.code.as_ref().map(|window| decode(span.place.rva, window)).unwrap_or_default();
+    let instructions =
+        span.code.as_ref().map(|window| decode::instructions(span.place.rva, &window.bytes)).unwrap_or_default();
     instructions.iter().any(|instruction| instruction.ip() == u64::from(rva.0))
 }
 
@@ -41,11 +41,6 @@ pub(super) fn shows(span: &Span, rva: Rva) -> bool {
 pub(super) fn last_rva(span: &Span) -> u32 {
     let bytes = span.code.as_ref().map_or(0, |window| window.bytes.len());
     span.place.rva.0.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX))
-}
-
-fn decode(start: Rva, window: &Window) -> Vec<Instruction> {
-    let decoder = Decoder::with_ip(64, &window.bytes, u64::from(start.0), DecoderOptions::NONE);
-    decoder.into_iter().take_while(|instruction| !instruction.is_invalid()).collect()
 }
 
 fn line(start: Rva, window: &Window, instruction: &Instruction, formatter: &mut IntelFormatter) -> Line {
@@ -85,8 +80,7 @@ impl SymbolResolver for Names {
         address: u64,
         _address_size: u32,
     ) -> Option<SymbolResult<'_>> {
-        let names_address = instruction.is_ip_rel_memory_operand() || instruction.near_branch_target() == address;
-        if !names_address {
+        if decode::referred(instruction) != Some(address) {
             return None;
         }
         let (_, name) = self.0.iter().find(|(rva, _)| u64::from(rva.0) == address)?;

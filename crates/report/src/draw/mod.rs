@@ -1,4 +1,4 @@
-//! Drawing a report as text: one function, plain or with ANSI colour.
+//! Drawing reports and verdicts as text, plain or with ANSI colour. All that people read of them is drawn here.
 
 mod canvas;
 mod events;
@@ -9,6 +9,7 @@ use crate::code::{Code, Level};
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
+use crate::verdict::Verdict;
 use crate::words::Words;
 
 use canvas::{Canvas, Ink};
@@ -32,6 +33,17 @@ pub fn diagnostic(report: &Diagnostic, color: bool) -> String {
     canvas.finish()
 }
 
+/// Draws how a run ended: one line, and where a report has a long form, one more that leads to it.
+pub fn verdict(verdict: &Verdict, color: bool) -> String {
+    let mut canvas = Canvas::new(color, 0);
+    let (ink, word) = if verdict.errors == 0 { (Ink::Note, "ok") } else { (Ink::Error, "error") };
+    canvas.headline(ink, word, &verdict.sentence());
+    if let Some(code) = verdict.explained {
+        canvas.line(&format!("for the long form of a report: `nonpaged explain {code}`"));
+    }
+    canvas.finish()
+}
+
 /// Digits of the widest RVA, at least four.
 fn gutter(report: &Diagnostic) -> usize {
     let spans = report.at.iter().chain(report.because.iter().filter_map(|event| event.at.as_ref()));
@@ -40,7 +52,7 @@ fn gutter(report: &Diagnostic) -> usize {
 
 fn headline(canvas: &mut Canvas, words: &Words) {
     let kind = match words.code {
-        Code::BugCheck(_) | Code::Finding(_) => format!("{}[{}]", words.level.word(), words.code),
+        Code::BugCheck(_) | Code::Finding(_) | Code::Expectation => format!("{}[{}]", words.level.word(), words.code),
         Code::Unsupported => "unsupported".to_owned(),
         Code::Limit => "limit".to_owned(),
         Code::Input => Level::Error.word().to_owned(),

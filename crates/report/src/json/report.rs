@@ -14,7 +14,8 @@ use crate::span;
 #[derive(Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct Report {
-    /// A bug check such as `0xD1`, a finding such as `K08`, or `unsupported`, `limit`, `input`, `internal`.
+    /// A bug check such as `0xD1`, a finding such as `K08`, or `expectation`, `unsupported`, `limit`, `input`,
+    /// `internal`.
     code: String,
     /// `error`, `warning` or `info`.
     level: &'static str,

@@ -3,9 +3,9 @@
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
 use report::Diagnostic;
 use report::cause::{
-    Access, Callback, Cause, Exception, Fault, Hardware, Holder, Home, InPageReason, Input, IrqlMisuse, Layout,
-    LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging, PoolMisuse, Refusal,
-    RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
+    Access, Callback, Cause, Exception, Expectation, Expected, Fault, Hardware, Holder, Home, InPageReason, Input,
+    IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging, PoolMisuse,
+    Refusal, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
 };
 
 use crate::fixture::place;
@@ -17,7 +17,20 @@ const TAG: Tag = Tag(*b"Ser1");
 
 /// All of them.
 pub(crate) fn causes() -> Vec<Diagnostic> {
-    [memory(), paging(), refused(), irql(), objects(), requests(), unload(), exceptions(), pool(), rest()].concat()
+    [
+        memory(),
+        paging(),
+        refused(),
+        irql(),
+        objects(),
+        requests(),
+        unload(),
+        exceptions(),
+        pool(),
+        expectations(),
+        rest(),
+    ]
+    .concat()
 }
 
 /// A report that ends in this bug check.
@@ -298,6 +311,21 @@ fn pool() -> Vec<Diagnostic> {
     fatal.into_iter().chain([Diagnostic::from(Cause::Pool(above))]).collect()
 }
 
+fn expectations() -> Vec<Diagnostic> {
+    let section = || "PAGESER".to_owned();
+    let cases = [
+        Expected::Status { expected: NtStatus::SUCCESS, found: NtStatus(0xc000_0120) },
+        Expected::Bytes { expected: 1, found: 0 },
+        Expected::Data { expected: b"hello\n".to_vec(), found: vec![b'x'; 40] },
+        Expected::Pending { expected: true },
+        Expected::Pending { expected: false },
+        Expected::Resident { section: section(), expected: 3, found: 0 },
+        Expected::Locks { section: section(), expected: 1, found: 2 },
+        Expected::NoSection { section: section() },
+    ];
+    cases.map(|what| Diagnostic::from(Cause::Expectation(Expectation { line: 7, what }))).to_vec()
+}
+
 fn rest() -> Vec<Diagnostic> {
     let routine = || "ExAllocatePool2".to_owned();
     let path = || "pagefile.bin".to_owned();
@@ -309,13 +337,17 @@ fn rest() -> Vec<Diagnostic> {
         Cause::Layout(Layout::ProhibitedImport { routine: "MmLockPagableDataSection".into() }),
         Cause::Layout(Layout::SmallPageable { code: true, bytes: 300 }),
         Cause::Unsupported(Unsupported::Export { module: "ntoskrnl.exe".into(), export: "ZwCreateSection".into() }),
-        Cause::Unsupported(Unsupported::Parameter { routine: routine(), parameter: "Flags", value: 0x4000 }),
+        Cause::Unsupported(Unsupported::Parameter { routine: routine(), parameter: "Flags".into(), value: 0x4000 }),
         Cause::Unsupported(Unsupported::Instruction { bytes: vec![0x0f, 0x01, 0xd0] }),
         Cause::Unsupported(Unsupported::Hardware { place: Hardware::Port(0x3f8), write: None }),
         Cause::Unsupported(Unsupported::Hardware { place: Hardware::Msr(0x1a0), write: Some(1) }),
         Cause::Unsupported(Unsupported::Hardware { place: Hardware::Memory(0xfee0_0000), write: None }),
         Cause::Unsupported(Unsupported::Hardware { place: Hardware::ControlRegister(4), write: Some(0) }),
         Cause::Unsupported(Unsupported::Image { feature: "TLS callbacks".into() }),
+        Cause::Unsupported(Unsupported::Variable { module: "ntoskrnl.exe".into(), name: "InitSafeBootMode".into() }),
+        Cause::Unsupported(Unsupported::Feature { feature: "a power request".into() }),
+        Cause::Limit(Limit::Resource { what: "frames for a kernel stack".into() }),
+        Cause::Rule { routine: "IoCompleteRequest".into(), rule: "a request has a final status" },
         Cause::Limit(Limit::Steps { steps: 1_000_000 }),
         Cause::Limit(Limit::Frames { frames: 64, fixed: 64 }),
         Cause::Limit(Limit::Deadlock { threads: 2 }),
@@ -331,11 +363,6 @@ fn rest() -> Vec<Diagnostic> {
             column: Some(1),
             text: Some("  raed = 1".into()),
             problem: "unknown field `raed`".into(),
-        }),
-        Cause::Input(Input::Expectation {
-            step: 3,
-            expected: "status STATUS_SUCCESS".into(),
-            found: "STATUS_CANCELLED".into(),
         }),
         Cause::Input(Input::UnknownName { role: "code", name: "K99".into(), known: vec!["K01".into(), "K02".into()] }),
         Cause::OwnBug { invariant: "a page is both resident and out".into() },

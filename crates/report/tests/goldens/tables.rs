@@ -2,7 +2,7 @@ use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::pageability::DiscardMode;
 use driver_image::{Image, SectionFlags};
 use report::table::Map;
-use report::{Ended, Verdict, explain, json};
+use report::{Ended, Verdict, draw, explain, json};
 
 use crate::{assert_golden, fixture};
 
@@ -58,9 +58,9 @@ fn summary_of_a_run() {
 
 #[test]
 fn verdict_of_the_worked_example() {
-    let verdict = Verdict::new(Ended::BugCheck, &[fixture::worked()]);
+    let text = draw::verdict(&Verdict::new(Ended::BugCheck, &[fixture::worked()]), false);
     let line = "error: stopped at the first bug check; 1 error, 0 warnings (exit code 10)\n";
-    assert!(verdict.text().starts_with(line), "{}", verdict.text());
+    assert!(text.starts_with(line), "{text}");
 }
 
 #[test]
