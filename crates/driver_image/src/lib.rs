@@ -4,6 +4,12 @@
 //! relocations and imports. Tables that only a later use depends on (exports, unwind data, resources) are decoded on
 //! demand, from the file or from the image in guest memory: see [`ReadImage`].
 //!
+//! - [`Image`]: the file, its headers, [`Section`]s, imports, exports, and the image as it lies in memory
+//! - [`pageability`]: which pages can leave memory, which are discarded, what a page allows
+//! - [`unwind`]: how to leave a function without running it
+//! - [`symbols`]: names and source lines
+//! - [`builder`]: small images, written
+//!
 //! Input is hostile: no byte of it may cause a panic, an endless loop or an allocation without bound.
 #![forbid(unsafe_code)]
 

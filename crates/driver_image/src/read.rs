@@ -35,15 +35,19 @@ impl ReadImage for MappedImage<'_> {
 /// Longest name read from an image, in bytes. Those of drivers stay far below.
 pub(crate) const MAX_NAME: usize = 512;
 
+/// Most bytes of names read in one table, so that many entries cannot share one long name.
+const MAX_NAMES: usize = 1 << 20;
+
 /// Reads of single things, in the name of one table.
 pub(crate) struct TableReader<'a, R> {
     reader: &'a mut R,
     directory: Directory,
+    names_left: usize,
 }
 
 impl<'a, R: ReadImage> TableReader<'a, R> {
     pub(crate) fn new(reader: &'a mut R, directory: Directory) -> Self {
-        TableReader { reader, directory }
+        TableReader { reader, directory, names_left: MAX_NAMES }
     }
 
     /// `rva` plus `offset`, unless that passes 4 GiB.
@@ -85,7 +89,8 @@ impl<'a, R: ReadImage> TableReader<'a, R> {
     /// A string up to its zero byte. Names are ASCII.
     pub(crate) fn name(&mut self, rva: Rva) -> Result<String, R::Error> {
         let mut name = String::new();
-        for offset in 0..MAX_NAME as u64 {
+        for offset in 0..MAX_NAME.min(self.names_left) as u64 {
+            self.names_left -= 1;
             let at = self.offset(rva, offset)?;
             match self.array::<1>(at)? {
                 [0] => return Ok(name),
@@ -93,7 +98,7 @@ impl<'a, R: ReadImage> TableReader<'a, R> {
                 _ => return Err(self.malformed(at, "a name holds a byte that is not printable ASCII")),
             }
         }
-        Err(self.malformed(rva, "a name does not end"))
+        Err(self.malformed(rva, "a name does not end, or names are too long in all"))
     }
 
     pub(crate) fn malformed(&self, rva: Rva, reason: &'static str) -> R::Error {

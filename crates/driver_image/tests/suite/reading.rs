@@ -1,5 +1,6 @@
 //! The same tables, read from the file, from a mapped image, and from memory that may be out.
 
+use driver_image::builder::{CODE, PeBuilder};
 use driver_image::unwind::{UnwindInfo, UnwindTail, find_function, functions, primary_function};
 use driver_image::{Directory, ExportTarget, Exports, Image, ImageError, ImportedSymbol, MappedImage, ReadImage};
 use nt_types::{PAGE_SIZE, Rva};
@@ -166,4 +167,14 @@ fn imports_without_a_lookup_table_are_read_from_the_address_table() {
     let table = image.headers().directory(Directory::Import);
     assert_eq!(patched(table.rva, &[0; 4]).imports(), image.imports());
     assert_eq!(image.imports()[0].imports[2].symbol, ImportedSymbol::Ordinal(9));
+}
+
+#[test]
+fn many_entries_cannot_share_one_long_name() {
+    let mut builder = PeBuilder::new();
+    let exports: Vec<String> = (0..4000).map(|index| format!("{index:0>500}")).collect();
+    let text = builder.section(".text", CODE, &[0xc3]);
+    builder.exports("long.sys", &exports.iter().map(|name| (name.as_str(), text)).collect::<Vec<_>>());
+    let refused = Image::parse(builder.build()).unwrap().exports().unwrap_err();
+    assert!(matches!(refused, ImageError::Malformed { directory: Directory::Export, .. }), "{refused}");
 }
