@@ -123,13 +123,35 @@ pub struct Replay {
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nonpaged run {}", self.driver)?;
+        write!(f, "nonpaged run {}", quoted(&self.driver))?;
         if let Some(scenario) = &self.scenario {
-            write!(f, " --scenario {scenario}")?;
+            write!(f, " --scenario {}", quoted(scenario))?;
         }
         for argument in &self.arguments {
-            write!(f, " {argument}")?;
+            write!(f, " {}", quoted(argument))?;
         }
         write!(f, " --seed {} --stop-at {}", self.seed, self.stop_at)
+    }
+}
+
+/// An argument as a shell takes it: in quotes where it has blanks.
+fn quoted(argument: &str) -> String {
+    if argument.contains(char::is_whitespace) { format!("\"{argument}\"") } else { argument.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replay;
+
+    #[test]
+    fn the_command_can_be_pasted() {
+        let replay = Replay {
+            driver: "my driver.sys".into(),
+            scenario: None,
+            seed: 1,
+            arguments: vec!["--trim=at-once".into()],
+            stop_at: 9,
+        };
+        assert_eq!(replay.to_string(), "nonpaged run \"my driver.sys\" --trim=at-once --seed 1 --stop-at 9");
     }
 }

@@ -81,6 +81,7 @@ mod tests {
     use nt_types::BugCheckCode;
 
     use super::{find, pages};
+    use crate::exit_code::ExitCode;
     use crate::finding::Finding;
 
     #[test]
@@ -111,6 +112,15 @@ mod tests {
             let long_form = page.name != "exit-codes";
             assert_eq!(page.text.contains("## Minimal "), long_form, "{}: minimal driver", page.name);
             assert_eq!(page.text.contains("## Repair"), long_form, "{}: repair", page.name);
+        }
+    }
+
+    #[test]
+    fn each_exit_code_is_documented() {
+        let page = find("exit-codes").expect("it has a page");
+        for code in ExitCode::ALL {
+            let row = format!("| {} | {}", code.number(), code.meaning());
+            assert!(page.text.contains(&row), "{row}");
         }
     }
 

@@ -3,11 +3,12 @@
 use nt_types::{Irql, Va};
 
 use super::evidence::Requests;
+use super::refusal::{Operation, Refusal};
 use crate::code::Level;
 use crate::diagnostic::Diagnostic;
 use crate::finding::Finding;
 use crate::span::Place;
-use crate::words::{Rule, Words, bug_check, bug_check_or};
+use crate::words::{Rule, Words, bug_check_or};
 
 /// Misuse of a paging routine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,64 +109,7 @@ pub enum Paging {
     },
 }
 
-/// Lock or unlock.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Operation {
-    Lock,
-    Unlock,
-}
-
-/// Reasons of bug check 0x1A for the six routines; the numbers are those of D16.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// 1: the address is in no loaded image.
-    NoModule,
-    /// 2: in an image, but in no section.
-    NoSection {
-        /// The image.
-        image: String,
-    },
-    /// 3: the section was discarded.
-    Discarded {
-        /// The section.
-        section: String,
-    },
-    /// 4: a handle that was never issued, NULL included.
-    UnknownHandle,
-    /// 5: a handle of an image that has been unloaded.
-    StaleHandle {
-        /// The image.
-        image: String,
-        /// The section.
-        section: String,
-    },
-    /// 6: the count is already zero.
-    CountZero {
-        /// The section.
-        section: String,
-        /// Another thread's first lock has not returned yet.
-        locking: bool,
-    },
-    /// 7: the count would pass its limit.
-    CountOverflow {
-        /// The section.
-        section: String,
-        /// The limit.
-        limit: u32,
-    },
-}
-
-/// LC, LD, UL: the documentation of the lock and unlock routines.
-const LOCKS_BALANCE: Rule = Rule {
-    text: "a section is unlocked exactly as often as it was locked",
-    source: "MmUnlockPagableImageSection function",
-};
-const LOCK_NAMES_A_SECTION: Rule = Rule {
-    text: "an address to be locked lies in a section of a loaded driver",
-    source: "Locking Pageable Code or Data",
-};
-const HANDLE_IS_OPAQUE: Rule = Rule {
+pub(super) const HANDLE_IS_OPAQUE: Rule = Rule {
     text: "a section handle is an opaque value, valid as long as its driver is loaded",
     source: "MmLockPagableDataSection function",
 };
@@ -195,7 +139,7 @@ const OPEN_IS_SERIALISED: Rule = Rule {
     text: "no processor pages the driver while another one connects an interrupt for an open",
     source: "Paging an Entire Driver",
 };
-const INIT_IS_NOT_PAGEABLE: Rule = Rule {
+pub(super) const INIT_IS_NOT_PAGEABLE: Rule = Rule {
     text: "`INIT` is not pageable, and is discarded when initialisation ends",
     source: "MmLockPagableCodeSection macro",
 };
@@ -264,15 +208,6 @@ impl Paging {
     }
 }
 
-impl Operation {
-    fn verb(self) -> &'static str {
-        match self {
-            Operation::Lock => "locks",
-            Operation::Unlock => "unlocks",
-        }
-    }
-}
-
 fn lock_nonpageable(section: &str, thunk_to: Option<&str>) -> Words {
     let title = format!("lock of section `{section}`, which is not pageable");
     let words = Words::finding(Finding::LockNonpageable, Level::Warning, title, PAGE_NAMES);
@@ -293,58 +228,4 @@ fn reset_with_interrupt(vector: u32, overridden: bool) -> Words {
     Words::finding(Finding::ResetWithInterrupt, level, title, RESET_FIRST)
         .note(note)
         .help("call `MmResetDriverPaging` first, then connect the interrupt")
-}
-
-impl Refusal {
-    fn words(&self, routine: &str, operation: Operation, value: Va, report: &Diagnostic) -> Words {
-        let title = format!("`{routine}` called with {}", self.complaint(value));
-        let words = Words::driver(bug_check(report.bug_check), Level::Error, title, self.rule(operation));
-        let words = words.label(format!("with `{value}`"));
-        match self.remedy() {
-            Some(help) => words.help(help),
-            None => words,
-        }
-    }
-
-    fn complaint(&self, value: Va) -> String {
-        match self {
-            Refusal::NoModule => "an address in no loaded driver".to_owned(),
-            Refusal::NoSection { image } => format!("an address of `{image}` outside its sections"),
-            Refusal::Discarded { section } => format!("section `{section}`, which was discarded"),
-            Refusal::UnknownHandle if value.is_null() => "NULL as a handle".to_owned(),
-            Refusal::UnknownHandle => "a value that is no section handle".to_owned(),
-            Refusal::StaleHandle { image, section } => {
-                format!("the handle of section `{section}` of `{image}`, which was unloaded")
-            }
-            Refusal::CountZero { section, locking: false } => format!("section `{section}`, which is not locked"),
-            Refusal::CountZero { section, locking: true } => {
-                format!("section `{section}`, whose first lock has not returned yet")
-            }
-            Refusal::CountOverflow { section, limit } => format!("section `{section}`, locked {limit} times already"),
-        }
-    }
-
-    fn rule(&self, operation: Operation) -> Rule {
-        match (self, operation) {
-            (Refusal::CountZero { .. } | Refusal::CountOverflow { .. }, _) => LOCKS_BALANCE,
-            (Refusal::UnknownHandle | Refusal::StaleHandle { .. }, _) | (_, Operation::Unlock) => HANDLE_IS_OPAQUE,
-            (Refusal::NoModule | Refusal::NoSection { .. }, Operation::Lock) => LOCK_NAMES_A_SECTION,
-            (Refusal::Discarded { .. }, Operation::Lock) => INIT_IS_NOT_PAGEABLE,
-        }
-    }
-
-    fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Refusal::NoModule | Refusal::NoSection { .. } => {
-                Some("pass the address of a routine or variable in the section")
-            }
-            Refusal::Discarded { .. } => Some("put what is to be locked later in a `PAGE` section"),
-            Refusal::UnknownHandle => Some("pass the value that the first lock returned"),
-            Refusal::StaleHandle { .. } => Some("lock by address again after each load of the driver"),
-            Refusal::CountZero { .. } => {
-                Some("let one place own the unlock: an error path and a close may both reach it")
-            }
-            Refusal::CountOverflow { .. } => None,
-        }
-    }
 }
