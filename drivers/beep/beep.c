@@ -138,7 +138,7 @@ NTSTATUS BeepCreate(PDEVICE_OBJECT Device, PIRP Irp)
     SampleEnter(&beep->Mutex);
     if (beep->Opens == 0) {
         BeepReset(beep);
-        status = SampleConnectInterrupt(BEEP_LINE, BeepInterrupt, beep, &beep->Interrupt);
+        status = SampleConnectInterrupt(BEEP_LINE, BeepInterrupt, beep, NULL, &beep->Interrupt);
         if (!NT_SUCCESS(status)) {
             BeepPage(beep);
         }

@@ -60,10 +60,11 @@ NTSTATUS SampleOutput(PIRP Irp, NTSTATUS Status, ULONG Value)
     return SampleComplete(Irp, Status, NT_SUCCESS(Status) ? sizeof(ULONG) : 0);
 }
 
-NTSTATUS SampleConnectInterrupt(ULONG Line, PKSERVICE_ROUTINE Routine, PVOID Context, PKINTERRUPT *Interrupt)
+NTSTATUS SampleConnectInterrupt(ULONG Line, PKSERVICE_ROUTINE Routine, PVOID Context, PKSPIN_LOCK Lock,
+                                PKINTERRUPT *Interrupt)
 {
     KAFFINITY affinity;
     KIRQL irql;
     ULONG vector = HalGetInterruptVector(Isa, 0, Line, Line, &irql, &affinity);
-    return IoConnectInterrupt(Interrupt, Routine, Context, NULL, vector, irql, irql, Latched, FALSE, affinity, FALSE);
+    return IoConnectInterrupt(Interrupt, Routine, Context, Lock, vector, irql, irql, Latched, FALSE, affinity, FALSE);
 }

@@ -20,8 +20,9 @@ DRIVER_DISPATCH SampleSucceed;
 // Completes a request and returns Status.
 NTSTATUS SampleComplete(PIRP Irp, NTSTATUS Status, ULONG_PTR Information);
 
-// Connects to a line of the ISA bus, as drivers did before Plug and Play. PASSIVE_LEVEL.
-NTSTATUS SampleConnectInterrupt(ULONG Line, PKSERVICE_ROUTINE Routine, PVOID Context, PKINTERRUPT *Interrupt);
+// Connects to a line of the ISA bus, as drivers did before Plug and Play. Lock may be NULL. PASSIVE_LEVEL.
+NTSTATUS SampleConnectInterrupt(ULONG Line, PKSERVICE_ROUTINE Routine, PVOID Context, PKSPIN_LOCK Lock,
+                                PKINTERRUPT *Interrupt);
 
 FORCEINLINE ULONG SampleControlCode(PIRP Irp)
 {

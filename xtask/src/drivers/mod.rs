@@ -5,6 +5,7 @@ mod placement;
 mod table;
 mod toolchain;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::thread;
 use anyhow::{Context, Result, bail, ensure};
 
 use table::Image;
-use toolchain::Toolchain;
+use toolchain::{Object, Toolchain, objects};
 
 /// What `cargo xtask drivers` is asked to do.
 #[derive(clap::Args)]
@@ -32,12 +33,14 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     let images = selected(table::load(&sources.join("drivers.toml"))?, &arguments.names)?;
     let work = root.join("target/drivers");
     let toolchain = Toolchain::prepare(&sources, &work)?;
+    let objects: Vec<Object> = images.iter().flat_map(objects).collect::<BTreeSet<_>>().into_iter().collect();
+    for_each_parallel(&objects, |object| toolchain.compile(object))?;
     let differing = for_each_parallel(&images, |image| {
-        let built = toolchain.build(image).with_context(|| format!("building drivers/{}.sys", image.output))?;
+        let built = toolchain.link(image).with_context(|| format!("linking drivers/{}.sys", image.output))?;
         placement::verify(image, &built).with_context(|| format!("checking drivers/{}.sys", image.output))?;
         if arguments.check { compare(&built, &sources, image) } else { install(&built, &sources, image) }
     })?;
-    finish(images.len(), &differing, arguments.check)
+    finish(images.len(), &differing.concat(), arguments.check)
 }
 
 fn selected(images: Vec<Image>, names: &[String]) -> Result<Vec<Image>> {
@@ -85,8 +88,8 @@ fn install(built: &Path, sources: &Path, image: &Image) -> Result<Vec<String>> {
     Ok(differing)
 }
 
-/// Runs `task` for every item on all processors and joins what it returns, in the order of the items.
-fn for_each_parallel<T: Sync>(items: &[T], task: impl Fn(&T) -> Result<Vec<String>> + Sync) -> Result<Vec<String>> {
+/// Runs `task` for every item on all processors; the results are in the order of the items.
+fn for_each_parallel<T: Sync, R: Send>(items: &[T], task: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
     let queue = Mutex::new(items.iter().enumerate());
     let results = Mutex::new(Vec::new());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
@@ -105,6 +108,5 @@ fn for_each_parallel<T: Sync>(items: &[T], task: impl Fn(&T) -> Result<Vec<Strin
     let mut results = results.into_inner().unwrap_or_default();
     ensure!(results.len() == items.len(), "a build thread panicked");
     results.sort_by_key(|(index, _)| *index);
-    let joined: Result<Vec<Vec<String>>> = results.into_iter().map(|(_, result)| result).collect();
-    Ok(joined?.concat())
+    results.into_iter().map(|(_, result)| result).collect()
 }

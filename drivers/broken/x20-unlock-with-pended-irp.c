@@ -1,0 +1,91 @@
+// The last handle is closed while a read is queued. The section is unlocked at once, and the read is completed later, by a
+// timer's DPC, with code of that section (R16).
+//
+//   expected  K08; trimmed: 0xD1 (X20Finish, 2, 8, X20Finish)
+//   trigger   open, read (waits), close the handle; 10 ms
+//   repaired  cleanup cancels the timer and completes the read; only then it unlocks
+#include "sample.h"
+
+typedef struct _X20 {
+    PVOID Code;
+    volatile PVOID Read; // the queued read, if any; exchanged, so that one side completes it
+    KTIMER Timer;
+    KDPC Dpc;
+} X20, *PX20;
+
+DRIVER_INITIALIZE DriverEntry;
+DRIVER_DISPATCH X20Create;
+DRIVER_DISPATCH X20Cleanup;
+DRIVER_DISPATCH X20Read;
+KDEFERRED_ROUTINE X20Dpc;
+VOID X20Finish(PX20 Device, NTSTATUS Status);
+
+#pragma alloc_text(INIT, DriverEntry)
+#pragma alloc_text(PAGEX20, X20Finish)
+
+VOID X20Finish(PX20 Device, NTSTATUS Status)
+{
+    PIRP irp = InterlockedExchangePointer((PVOID volatile *)&Device->Read, NULL);
+    PAGED_CODE_LOCKED();
+    if (irp != NULL) {
+        SampleComplete(irp, Status, 0);
+    }
+}
+
+SECTION_FILLER(X20Filler, "PAGEX20", 8192)
+
+VOID X20Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
+{
+    UNREFERENCED_PARAMETER(Dpc);
+    UNREFERENCED_PARAMETER(Argument1);
+    UNREFERENCED_PARAMETER(Argument2);
+    X20Finish(Context, STATUS_SUCCESS);
+}
+
+NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    PX20 x20 = Device->DeviceExtension;
+    LARGE_INTEGER due;
+    due.QuadPart = -10 * 10000;
+    IoMarkIrpPending(Irp);
+    x20->Read = Irp;
+    KeSetTimer(&x20->Timer, due, &x20->Dpc);
+    return STATUS_PENDING;
+}
+
+NTSTATUS X20Create(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    PX20 x20 = Device->DeviceExtension;
+    x20->Code = MmLockPagableCodeSection((PVOID)X20Finish);
+    return SampleComplete(Irp, STATUS_SUCCESS, 0);
+}
+
+NTSTATUS X20Cleanup(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    PX20 x20 = Device->DeviceExtension;
+#ifdef FIXED
+    KeCancelTimer(&x20->Timer);
+    KeFlushQueuedDpcs();
+    X20Finish(x20, STATUS_CANCELLED);
+#endif
+    MmUnlockPagableImageSection(x20->Code);
+    return SampleComplete(Irp, STATUS_SUCCESS, 0);
+}
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
+{
+    PDEVICE_OBJECT device;
+    NTSTATUS status;
+    UNREFERENCED_PARAMETER(RegistryPath);
+
+    status = SAMPLE_CREATE_DEVICE(Driver, L"X20", sizeof(X20), &device);
+    if (NT_SUCCESS(status)) {
+        PX20 x20 = device->DeviceExtension;
+        KeInitializeTimer(&x20->Timer);
+        KeInitializeDpc(&x20->Dpc, X20Dpc, x20);
+        Driver->MajorFunction[IRP_MJ_CREATE] = X20Create;
+        Driver->MajorFunction[IRP_MJ_CLEANUP] = X20Cleanup;
+        Driver->MajorFunction[IRP_MJ_READ] = X20Read;
+    }
+    return status;
+}
