@@ -105,9 +105,9 @@ fn pread(file: &File, buffer: &mut [u8], offset: u64) {
     black_box(buffer);
 }
 
-#[cfg(windows)]
-fn pread(file: &File, buffer: &mut [u8], offset: u64) {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset).expect("a block");
+#[cfg(not(unix))]
+fn pread(_: &File, buffer: &mut [u8], _: u64) {
+    // The host locks the paging file against other readers: the ratio is no use there.
     black_box(buffer);
 }
 

@@ -54,6 +54,7 @@ mod tables;
 mod tlb;
 mod trim;
 mod types;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -78,6 +79,7 @@ use pfn::{Pfn, Use};
 use regions::Regions;
 use slots::Slots;
 use tlb::Tlb;
+use watch::Watch;
 
 /// Frames that a machine needs before it can map a page in each region.
 const MIN_FRAMES: u32 = 32;
@@ -97,6 +99,7 @@ pub struct Memory {
     regions: Regions,
     paging: Paging,
     eligible: Eligible,
+    watch: Watch,
     /// Frames in transition by [`Pfn::order`], the longest there first.
     standby: BTreeMap<u64, u32>,
     slots: Slots,
@@ -130,6 +133,7 @@ impl Memory {
             regions: Regions::new(),
             paging: Paging::new(section_paging::Config { paging: config.paging_enabled, ..Default::default() }),
             eligible: Eligible::default(),
+            watch: Watch::default(),
             standby: BTreeMap::new(),
             slots: Slots::new(file, config.paging_file_pages),
             reads: Reads::default(),
@@ -157,6 +161,7 @@ impl Memory {
             regions: self.regions.clone(),
             paging: self.paging.clone(),
             eligible: self.eligible.clone(),
+            watch: self.watch.clone(),
             standby: self.standby.clone(),
             slots: self.slots.fork(),
             reads: self.reads.clone(),
@@ -203,6 +208,7 @@ impl Memory {
     /// except [`Memory::settle`] where [`TrimPolicy::AtOnce`] matters.
     pub fn paging_mut(&mut self) -> &mut Paging {
         self.eligible.images_changed();
+        self.eligibility_changed();
         &mut self.paging
     }
 

@@ -9,9 +9,12 @@ use crate::pte::{Pte, State};
 use crate::regions::is_forbidden;
 use crate::types::{Backing, Frame, Protection, Region};
 
+/// Pages that one page table maps.
+const TABLE_PAGES: u64 = 512;
+
 /// The pages of a range.
 pub(crate) fn pages_of(va: Va, pages: u64) -> impl Iterator<Item = Va> {
-    (0..pages).map(move |index| va.page_down() + index * PAGE_SIZE)
+    (0..pages).map(move |index| va.page_down() + index.wrapping_mul(PAGE_SIZE))
 }
 
 impl Memory {
@@ -108,6 +111,9 @@ impl Memory {
         if !valid || va.page_offset() != 0 || is_forbidden(va, pages) {
             return Err(MapError::BadRange(va));
         }
+        if !self.has_room_for_tables(va, pages) {
+            return Err(self.no_frames().into());
+        }
         for page in pages_of(va, pages) {
             let at = self.make_entry(page)?;
             if self.read_entry(at).is_mapped() {
@@ -115,6 +121,18 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    /// Tables stay for good, so a request that is too large must not even begin to make them.
+    fn has_room_for_tables(&mut self, va: Va, pages: u64) -> bool {
+        let tables = pages / TABLE_PAGES + 1;
+        if tables > self.frames.limit().into() {
+            return false;
+        }
+        let missing = |table: &u64| self.entry(va + table * TABLE_PAGES * PAGE_SIZE).is_none();
+        let last_levels = (0..tables).filter(missing).count() as u64;
+        let upper_levels = if last_levels > 0 { 2 + last_levels / TABLE_PAGES } else { 0 };
+        last_levels + upper_levels <= self.frames_within_reach()
     }
 
     /// Writes the entry of a page whose table exists.

@@ -46,6 +46,7 @@ impl Memory {
             Access::Execute => pte.protection().execute,
         };
         match pte.state() {
+            State::Valid(frame) if self.is_watched(va, frame) => Err(refused(false)),
             State::Valid(_) | State::Device(_) if !allowed => Err(refused(true)),
             State::Valid(frame) => Ok((at, frame)),
             State::Device(number) => Err(Fault::Device(number << PAGE_SHIFT | offset(address) as u64)),

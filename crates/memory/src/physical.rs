@@ -54,9 +54,12 @@ impl Memory {
     /// # Errors
     /// The fault of the first page that is not resident; nothing is written.
     pub fn poke(&mut self, va: Va, bytes: &[u8]) -> Result<(), Fault> {
-        self.check_range(va.0, bytes.len(), Access::Read)?;
-        for (at, piece) in pieces(va.0, bytes.len()) {
-            let (_, frame) = self.check(at, Access::Read)?;
+        let frame = |at| match self.pte_of(Va(at)).state() {
+            State::Valid(frame) => Ok(frame),
+            _ => self.check(at, Access::Read).map(|(_, frame)| frame),
+        };
+        let frames: Vec<u32> = pieces(va.0, bytes.len()).map(|(at, _)| frame(at)).collect::<Result<_, _>>()?;
+        for ((at, piece), frame) in pieces(va.0, bytes.len()).zip(frames) {
             self.write_frame(frame, offset(at), &bytes[piece]);
         }
         Ok(())

@@ -49,6 +49,7 @@ impl Memory {
             self.destroy(frame);
         } else {
             self.reconsider(frame);
+            self.eligibility_changed();
         }
     }
 }

@@ -91,6 +91,13 @@ impl Memory {
         }
     }
 
+    /// Frames that are free or can be made so.
+    pub(crate) fn frames_within_reach(&mut self) -> u64 {
+        self.reconsider_images();
+        let may_leave = if self.config.trim == TrimPolicy::Never { 0 } else { self.eligible.count() };
+        u64::from(self.frames.limit() - self.frames.used()) + self.standby.len() as u64 + u64::from(may_leave)
+    }
+
     pub(crate) fn no_frames(&self) -> NoFrames {
         let pinned = (0..self.frames.high_water()).filter(|&frame| self.pfn(frame).pins > 0).count() as u32;
         NoFrames { budget: self.frames.limit(), pinned, write: None }

@@ -151,7 +151,7 @@ pub struct ReadTicket {
     pub(crate) number: u64,
 }
 
-/// What [`Memory::begin_page_in_range`](crate::Memory::begin_page_in_range) did.
+/// What [`Memory::begin_page_in_runs`](crate::Memory::begin_page_in_runs) did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct RangePageIn {
     /// Pages that came in without a read.

@@ -178,6 +178,7 @@ fn the_paging_file_has_a_largest_size() {
 
 /// Someone else truncates or changes the file: a short read, or a checksum mismatch, never wrong content.
 #[test]
+#[cfg_attr(windows, ignore = "the host keeps others away from the file")]
 fn a_file_damaged_from_outside_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pages");

@@ -466,6 +466,54 @@ fn physical_mappings_are_checked() {
     assert!(!memory.read_physical(65 * PAGE_SIZE - 1, &mut [0; 2]) && !memory.write_physical(memory.cr3(), &[0]));
 }
 
+/// D47: while watching, an access to a page that may leave is seen although the page is there; nothing else is affected.
+#[test]
+fn d47_latent_faults_are_seen() {
+    let mut memory = configured(TrimPolicy::Pressure, 1000);
+    let va = pool(&mut memory, 2);
+    write_all(&mut memory, va, 2);
+    let frames = memory.pin(va + PAGE_SIZE, 1, Access::Read).unwrap();
+    memory.watch_eligible(true);
+    let refused = |result: Result<u8, Fault>| matches!(result, Err(Fault::Page(fault)) if !fault.protection);
+    assert!(refused(memory.read_u8(va)) && memory.write_u8(va, 1).is_err(), "the cache does not hide it");
+    assert!(matches!(memory.page_state(va), PageState::Resident { eligible: true, .. }));
+    assert!(memory.read_u8(va + PAGE_SIZE).is_ok(), "a pinned page may not leave");
+    let mut fork = memory.fork();
+    assert!(refused(fork.read_u8(va)));
+    memory.allow(va);
+    assert!(memory.read_u8(va).is_ok() && memory.write_u8(va, 1).is_ok());
+    memory.unpin(&frames).unwrap();
+    assert!(refused(memory.read_u8(va + PAGE_SIZE)), "now it may");
+    memory.watch_eligible(false);
+    assert!(memory.read_u8(va + PAGE_SIZE).is_ok());
+    memory.watch_eligible(true);
+    assert!(refused(memory.read_u8(va)), "what was allowed before is forgotten");
+    memory.poke(va, &[7]).unwrap();
+    memory.watch_eligible(false);
+    assert_eq!(memory.read_u8(va), Ok(7));
+}
+
+/// A request that would fill memory with page tables is refused before it begins.
+#[test]
+fn absurd_sizes_cost_nothing() {
+    let mut memory = configured(TrimPolicy::OnRaise, 64);
+    let used = memory.counters().frames_used;
+    for pages in [64 * 512, 1 << 26] {
+        let refused = memory.allocate(Region::PagedPool, pages, Backing::Pageable, Protection::READ_WRITE);
+        assert!(matches!(refused, Err(MapError::NoFrames(_))), "{refused:?}");
+    }
+    let device = Backing::Physical(1 << 40);
+    assert!(memory.map(Va(0x1_0000), 1 << 34, device, Protection::READ).is_err());
+    assert_eq!(memory.counters().frames_used, used);
+}
+
+/// Explorers move machines between threads.
+#[test]
+fn a_memory_can_be_sent() {
+    fn check<T: Send + Sync>() {}
+    check::<Memory>();
+}
+
 /// A page that is written through its physical address, or poked, is dirty.
 #[test]
 fn writes_past_the_tables_are_not_lost() {
