@@ -17,6 +17,17 @@ pub(crate) fn pages_of(va: Va, pages: u64) -> impl Iterator<Item = Va> {
     (0..pages).map(move |index| va.page_down() + index.wrapping_mul(PAGE_SIZE))
 }
 
+/// The parts of a range that one page table maps each: first address and pages.
+fn by_table(va: Va, pages: u64) -> impl Iterator<Item = (Va, u64)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let start = va.page_down() + done.wrapping_mul(PAGE_SIZE);
+        let count = (TABLE_PAGES - start.page() % TABLE_PAGES).min(pages - done);
+        done += count;
+        (count > 0).then_some((start, count))
+    })
+}
+
 impl Memory {
     /// Takes the lowest free range of `pages` pages in `region`. Nothing is mapped in it yet; below a kernel stack there
     /// is a guard page.
@@ -88,7 +99,9 @@ impl Memory {
 
     /// Unmaps the range; unmapped pages in it are skipped. A frame is free once it is mapped nowhere and not pinned.
     pub fn unmap(&mut self, va: Va, pages: u64) {
-        pages_of(va, pages).for_each(|page| self.remove(page, Pte::FREED));
+        for part in by_table(va, pages).filter(|part| self.entry(part.0).is_some()).collect::<Vec<_>>() {
+            pages_of(part.0, part.1).for_each(|page| self.remove(page, Pte::FREED));
+        }
     }
 
     /// Changes the protection of the mapped pages in the range, resident or not.
@@ -125,12 +138,10 @@ impl Memory {
 
     /// Tables stay for good, so a request that is too large must not even begin to make them.
     fn has_room_for_tables(&mut self, va: Va, pages: u64) -> bool {
-        let tables = pages / TABLE_PAGES + 1;
-        if tables > self.frames.limit().into() {
+        if pages / TABLE_PAGES > self.frames.limit().into() {
             return false;
         }
-        let missing = |table: &u64| self.entry(va + table * TABLE_PAGES * PAGE_SIZE).is_none();
-        let last_levels = (0..tables).filter(missing).count() as u64;
+        let last_levels = by_table(va, pages).filter(|part| self.entry(part.0).is_none()).count() as u64;
         let upper_levels = if last_levels > 0 { 2 + last_levels / TABLE_PAGES } else { 0 };
         last_levels + upper_levels <= self.frames_within_reach()
     }

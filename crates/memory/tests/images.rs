@@ -237,6 +237,40 @@ fn unload_frees_everything() {
     assert_eq!((report.pages.len(), report.failed.len()), (2, 0));
 }
 
+/// D6, D23: a fault's read, shared by a lock that is released before the faulting thread goes on. It finds the page out
+/// again and starts over.
+#[test]
+fn d23_unlock_and_trim_while_a_thread_waits_for_the_page() {
+    let mut memory = memory_with(|_| {});
+    let (_, base) = load(&mut memory);
+    let page = base + PAGE_CODE * PAGE_SIZE;
+    let PageIn::Hard(ticket) = memory.begin_page_in(page).unwrap() else { panic!("the page is out") };
+    let step = memory.paging_mut().lock_by_address(page, page).unwrap().step;
+    let LockStep::PageIn(transition) = step else { panic!("a first lock") };
+    let begun = memory.begin_page_in_runs(transition.pages().iter()).unwrap();
+    assert!(begun.tickets.contains(&ticket) && begun.hard_pages == 1);
+    begun.tickets.into_iter().for_each(|ticket| memory.finish(ticket).unwrap());
+    let handle = memory.paging_mut().finish(transition).unwrap().handle;
+    assert_eq!(residency(&memory, base), "rrrrrrrr");
+    memory.paging_mut().unlock(handle, base).unwrap();
+    assert_eq!(memory.trim(TrimReason::Raise).pages.len(), 2);
+    memory.finish(ticket).unwrap();
+    assert_eq!(residency(&memory, base), "rrroorrr", "the read is over: it brings in nothing any more");
+    assert!(matches!(memory.begin_page_in(page), Ok(PageIn::Hard(next)) if next != ticket));
+}
+
+/// D6: after the wait the image may be gone.
+#[test]
+fn d6_unload_during_a_read() {
+    let mut memory = memory_with(|_| {});
+    let (image, base) = load(&mut memory);
+    let PageIn::Hard(ticket) = memory.begin_page_in(base + PAGE_CODE * PAGE_SIZE).unwrap() else { panic!() };
+    assert!(memory.unload(image).is_some());
+    let used = memory.counters().frames_used;
+    memory.finish(ticket).unwrap();
+    assert_eq!((residency(&memory, base).as_str(), memory.counters().frames_used), ("--------", used));
+}
+
 /// An MDL over image pages keeps them in memory like a lock does, and beyond unload.
 #[test]
 fn mdl_pins_on_image_pages() {
