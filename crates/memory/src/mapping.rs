@@ -19,7 +19,7 @@ pub(crate) fn pages_of(va: Va, pages: u64) -> impl Iterator<Item = Va> {
 
 /// The parts of a range that one page table maps each: first address and pages.
 fn by_table(va: Va, pages: u64) -> impl Iterator<Item = (Va, u64)> {
-    let mut done = 0;
+    let mut done = 0u64;
     std::iter::from_fn(move || {
         let start = va.page_down() + done.wrapping_mul(PAGE_SIZE);
         let count = (TABLE_PAGES - start.page() % TABLE_PAGES).min(pages - done);
