@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 
@@ -120,6 +121,18 @@ impl Section {
     }
 }
 
+impl Page {
+    /// True in the load map, and everywhere under an override (D31).
+    pub(crate) const fn is_pageable(self, overridden: bool) -> bool {
+        overridden || self.in_load_map
+    }
+
+    /// True if the page may be evicted.
+    pub(crate) const fn is_eligible(self, overridden: bool) -> bool {
+        self.is_pageable(overridden) && self.pins == 0 && !self.discarded
+    }
+}
+
 impl Image {
     pub(crate) fn new(id: ImageId, new: &NewImage<'_>) -> Self {
         let (sections, load_map) = match new.kind {
@@ -140,7 +153,7 @@ impl Image {
             closing: false,
         };
         for run in load_map {
-            image.pages_mut(*run).for_each(|page| page.in_load_map = true);
+            image.pages_mut(*run).iter_mut().for_each(|page| page.in_load_map = true);
         }
         image
     }
@@ -185,39 +198,53 @@ impl Image {
         self.pages.get(usize::try_from(page.checked_sub(self.base.page())?).ok()?)
     }
 
-    pub(crate) fn pages_mut(&mut self, run: PageRun) -> impl Iterator<Item = &mut Page> {
-        let inside = run.intersection(self.run());
-        let first = inside.first.saturating_sub(self.base.page()) as usize;
-        self.pages.iter_mut().skip(first).take(inside.count as usize)
+    /// The pages of the image that belong to `run`.
+    pub(crate) fn pages_mut(&mut self, run: PageRun) -> &mut [Page] {
+        let range = self.positions(run);
+        &mut self.pages[range]
     }
 
-    /// The pages of `run` for which `keep` holds.
+    /// The numbers of those pages in `run` for which `keep` holds.
     pub(crate) fn select(&self, run: PageRun, keep: impl Fn(&Page) -> bool) -> Runs {
-        let inside = run.intersection(self.run());
-        inside.pages().filter(|page| self.page(*page).is_some_and(&keep)).collect()
+        let range = self.positions(run);
+        let first = self.base.page() + range.start as u64;
+        self.pages[range].iter().zip(first..).filter(|(page, _)| keep(page)).map(|(_, number)| number).collect()
     }
 
-    /// True in the load map, and everywhere under an override (D31).
-    pub(crate) fn is_pageable(&self, page: &Page) -> bool {
-        self.overridden || page.in_load_map
+    /// Changes the pages of `run`; returns the numbers of those for which `change` holds.
+    fn change(&mut self, run: PageRun, change: impl Fn(&mut Page) -> bool) -> Runs {
+        let range = self.positions(run);
+        let first = self.base.page() + range.start as u64;
+        let pages = self.pages[range].iter_mut().zip(first..);
+        pages.filter_map(|(page, number)| change(page).then_some(number)).collect()
     }
 
-    pub(crate) fn is_eligible(&self, page: &Page) -> bool {
-        self.is_pageable(page) && page.pins == 0 && !page.discarded
+    /// Where the pages of `run` that belong to the image are kept.
+    fn positions(&self, run: PageRun) -> Range<usize> {
+        let position = |page: u64| page.saturating_sub(self.base.page()).min(self.pages.len() as u64) as usize;
+        let pages = run.pages();
+        position(pages.start)..position(pages.end)
     }
 
     pub(crate) fn eligible(&self, run: PageRun) -> Runs {
-        self.select(run, |page| self.is_eligible(page))
+        self.select(run, |page| page.is_eligible(self.overridden))
     }
 
-    pub(crate) fn pin(&mut self, run: PageRun) {
-        self.pages_mut(run).for_each(|page| page.pins += 1);
+    /// Adds one pin to each page; returns those that are not discarded.
+    pub(crate) fn pin(&mut self, run: PageRun) -> Runs {
+        self.change(run, |page| {
+            page.pins += 1;
+            !page.discarded
+        })
     }
 
-    /// Takes one pin from each page; returns the pages that became eligible.
+    /// Takes one pin from each page; returns those that became eligible.
     pub(crate) fn unpin(&mut self, run: PageRun) -> Runs {
-        self.pages_mut(run).for_each(|page| page.pins -= 1);
-        self.eligible(run)
+        let overridden = self.overridden;
+        self.change(run, |page| {
+            page.pins -= 1;
+            page.is_eligible(overridden)
+        })
     }
 
     /// The locked sections that `which` admits, in header order.

@@ -1,4 +1,4 @@
-//! The six driver-section paging routines of Windows as a pure state machine.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 #![expect(clippy::needless_pass_by_value, reason = "a ticket is given back by value, so that it is used once")]

@@ -100,7 +100,7 @@ impl Paging {
             }
         }
         for run in pages {
-            image.pages_mut(*run).for_each(|page| page.discarded = true);
+            image.pages_mut(*run).iter_mut().for_each(|page| page.discarded = true);
         }
         let locked: Vec<_> = before.into_iter().filter(|locked| sections.contains(&locked.section.index)).collect();
         if locked.is_empty() { Vec::new() } else { alloc::vec![Finding::LockOfDiscarded { locked }] }

@@ -1,4 +1,7 @@
 //! Lock and unlock: exact counts, one transition for each section (D16 to D25).
+//!
+//! What these functions answer is larger than the work behind it, hence `#[inline]`: moving the answer about cost more
+//! than half of a lock by handle.
 
 use alloc::vec::Vec;
 
@@ -27,9 +30,10 @@ impl Paging {
         let index = image.section_at(address).ok_or(fail(Reason::NoSection))?;
         let section = image.section_id(index);
         let advice = image.lock_by_address_advice(index);
-        let mut answer = self.lock(LockCall { value: address.0, section, caller })?;
-        answer.findings.extend(advice);
-        Ok(answer)
+        let step = self.begin(LockCall { value: address.0, section, caller })?;
+        let mut findings = self.foreign(section, caller);
+        findings.extend(advice);
+        Ok(Answer { step, findings })
     }
 
     /// `MmLockPagableSectionByHandle`: locks the section that the handle names, at any count (R14).
@@ -37,10 +41,12 @@ impl Paging {
     /// # Errors
     /// [`Reason::UnknownHandle`], [`Reason::StaleHandle`], [`Reason::Discarded`] or [`Reason::CountOverflow`]; nothing
     /// has changed, and the run ends with [`Failure::bug_check`].
+    #[inline]
     pub fn lock_by_handle(&mut self, handle: Handle, caller: Va) -> Result<Answer<LockStep>, Failure> {
         let fail = |reason| Failure { operation: Operation::Lock, value: handle.value(), reason };
         let section = self.validate(handle).map_err(fail)?;
-        self.lock(LockCall { value: handle.value(), section, caller })
+        let step = self.begin(LockCall { value: handle.value(), section, caller })?;
+        Ok(Answer { step, findings: self.foreign(section, caller) })
     }
 
     /// Goes on with a lock after the event it waited for is over.
@@ -59,6 +65,7 @@ impl Paging {
     ///
     /// # Panics
     /// If the ticket was used before, or belongs to another machine.
+    #[inline]
     pub fn finish(&mut self, transition: Transition) -> Result<Locked, Failure> {
         let call = transition.call;
         let config = self.config;
@@ -88,6 +95,7 @@ impl Paging {
     /// # Errors
     /// [`Reason::UnknownHandle`], [`Reason::StaleHandle`] or [`Reason::CountZero`]; nothing has changed, and the run ends
     /// with [`Failure::bug_check`].
+    #[inline]
     pub fn unlock(&mut self, handle: Handle, caller: Va) -> Result<Unlocked, Failure> {
         let fail = |reason| Failure { operation: Operation::Unlock, value: handle.value(), reason };
         let id = self.validate(handle).map_err(fail)?;
@@ -100,6 +108,7 @@ impl Paging {
     }
 
     /// The section that a handle names, for a call that starts now (D19).
+    #[inline]
     fn validate(&self, handle: Handle) -> Result<SectionId, Reason> {
         let id = handle.names().ok_or(Reason::UnknownHandle)?;
         let Some(image) = self.table.get(id.image) else {
@@ -112,12 +121,8 @@ impl Paging {
         }
     }
 
-    fn lock(&mut self, call: LockCall) -> Result<Answer<LockStep>, Failure> {
-        let step = self.begin(call)?;
-        Ok(Answer { step, findings: self.foreign(call.section, call.caller) })
-    }
-
     /// The rule of D21.
+    #[inline]
     fn begin(&mut self, call: LockCall) -> Result<LockStep, Failure> {
         let config = self.config;
         let image = self.inside(call.section.image);
@@ -139,9 +144,9 @@ impl Paging {
     }
 
     /// K06: the return address lies outside the section's image.
+    #[inline]
     fn foreign(&self, section: SectionId, caller: Va) -> Vec<Finding> {
-        let owner = self.table.get(section.image);
-        if caller.is_null() || owner.is_some_and(|owner| owner.contains(caller)) {
+        if caller.is_null() || self.table.get(section.image).is_some_and(|owner| owner.contains(caller)) {
             return Vec::new();
         }
         alloc::vec![Finding::ForeignLock { section, caller: self.image_at(caller) }]
@@ -164,14 +169,14 @@ impl Image {
         first.into_iter().chain(repeated.then_some(Finding::RepeatLockByAddress { section: id }))
     }
 
+    #[inline]
     fn begin_transition(&mut self, index: u16) -> Runs {
         self.section_mut(index).transition = true;
         self.calls += 1;
-        let run = self.section_run(index);
-        self.pin(run);
-        self.select(run, |page| !page.discarded)
+        self.pin(self.section_run(index))
     }
 
+    #[inline]
     fn end_transition(&mut self, index: u16) {
         let section = self.section_mut(index);
         assert!(section.transition, "a transition ends once");
@@ -180,6 +185,7 @@ impl Image {
     }
 
     /// One lock more. The pages are pinned and resident.
+    #[inline]
     fn count_up(&mut self, call: LockCall, config: &Config) -> Locked {
         let section = self.section_mut(call.section.index);
         section.count += 1;
@@ -191,6 +197,7 @@ impl Image {
     }
 
     /// The count is zero: nobody holds the pages for this section any more.
+    #[inline]
     pub(crate) fn release(&mut self, index: u16) -> Runs {
         if let Some(sites) = &mut self.section_mut(index).call_sites {
             sites.clear();

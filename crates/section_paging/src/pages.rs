@@ -94,15 +94,12 @@ impl Runs {
         self.first.is_empty()
     }
 
-    /// Appends one page, which lies above all pages so far.
-    pub(crate) fn push(&mut self, page: u64) {
-        let last = self.rest.last_mut().unwrap_or(&mut self.first);
-        if last.is_empty() {
-            *last = PageRun { first: page, count: 1 };
-        } else if last.pages().end == page {
-            last.count += 1;
-        } else {
-            self.rest.push(PageRun { first: page, count: 1 });
+    /// Appends a run that lies above all runs so far and does not touch them.
+    fn push(&mut self, run: PageRun) {
+        if self.first.is_empty() {
+            self.first = run;
+        } else if !run.is_empty() {
+            self.rest.push(run);
         }
     }
 }
@@ -110,8 +107,16 @@ impl Runs {
 impl FromIterator<u64> for Runs {
     /// Collects ascending page numbers.
     fn from_iter<I: IntoIterator<Item = u64>>(pages: I) -> Self {
-        let mut runs = Runs::new();
-        pages.into_iter().for_each(|page| runs.push(page));
+        let (mut runs, mut open) = (Runs::new(), PageRun::default());
+        for page in pages {
+            if open.pages().end == page {
+                open.count += 1;
+            } else {
+                runs.push(open);
+                open = PageRun { first: page, count: 1 };
+            }
+        }
+        runs.push(open);
         runs
     }
 }

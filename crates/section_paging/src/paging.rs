@@ -144,7 +144,7 @@ impl Paging {
         let state = image.page(page)?;
         Some(PageState {
             image: image.id,
-            pageable: image.is_pageable(state),
+            pageable: state.is_pageable(image.overridden),
             in_load_map: state.in_load_map,
             pins: state.pins,
             discarded: state.discarded,
@@ -153,7 +153,9 @@ impl Paging {
 
     /// True if the page with this number may be evicted.
     pub fn is_eligible(&self, page: u64) -> bool {
-        self.table.at_page(page).is_some_and(|image| image.page(page).is_some_and(|state| image.is_eligible(state)))
+        self.table
+            .at_page(page)
+            .is_some_and(|image| image.page(page).is_some_and(|state| state.is_eligible(image.overridden)))
     }
 
     /// All pages of an image that may be evicted. Empty for an image that is not loaded.

@@ -1,0 +1,270 @@
+//! What a lock costs, as ratios to one uncontended atomic increment on the same machine in the same run.
+//!
+//! `cargo bench -p section_paging`. Rows of one table are measured in turns, round after round, and the median round is
+//! printed: a machine that becomes slow for a while slows all rows down alike, so the ratios hold.
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use nt_types::Va;
+use section_paging::sync::{Host, SharedPaging};
+use section_paging::{Config, Handle, ImageKind, LockStep, NewImage, NewSection, PageRun, Paging, Runs};
+
+const ROUNDS: usize = 41;
+const CALLS: u64 = 20_000;
+const SECTIONS: u32 = 20;
+const SECTION_PAGES: u32 = 3;
+const BASE: Va = Va(0xFFFF_F800_0000_0000);
+const IMAGE_BYTES: u32 = (SECTIONS * SECTION_PAGES + 1) << 12;
+/// How many handles or addresses a row uses in turn.
+const SPREAD: usize = 16;
+
+/// A row: its name, operations in a call, and the call.
+struct Row<'a> {
+    name: String,
+    operations: u64,
+    call: Box<dyn FnMut(usize) + 'a>,
+}
+
+impl<'a> Row<'a> {
+    fn new(name: impl Into<String>, operations: u64, call: impl FnMut(usize) + 'a) -> Self {
+        Row { name: name.into(), operations, call: Box::new(call) }
+    }
+
+    /// Nanoseconds for one operation.
+    fn measure(&mut self) -> f64 {
+        let start = Instant::now();
+        (0..CALLS).for_each(|n| (self.call)(n as usize % SPREAD));
+        start.elapsed().as_nanos() as f64 / (CALLS * self.operations) as f64
+    }
+}
+
+/// Prints the median of each row, and its ratio to the first.
+fn table(title: &str, rows: &mut [Row<'_>]) {
+    let mut times = vec![Vec::new(); rows.len()];
+    for _ in 0..ROUNDS {
+        for (row, times) in rows.iter_mut().zip(&mut times) {
+            times.push(row.measure());
+        }
+    }
+    println!("\n{title}");
+    let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
+    for (row, time) in rows.iter().zip(&medians) {
+        println!("  {:<58} {time:>9.2} ns  {:>7.2} x", row.name, time / medians[0]);
+    }
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn increment(word: &AtomicU64) -> Row<'_> {
+    Row::new("one uncontended atomic increment", 1, |_| {
+        black_box(word.fetch_add(1, Ordering::AcqRel));
+    })
+}
+
+fn sections() -> Vec<NewSection> {
+    let section = |n| NewSection { va: (1 + n * SECTION_PAGES) << 12, span: SECTION_PAGES << 12, pageable: true };
+    (0..SECTIONS).map(section).collect()
+}
+
+fn image(module: u64, sections: &[NewSection], load: impl FnOnce(&NewImage<'_>)) {
+    let base = BASE + module * 0x10_0000;
+    let load_map = [PageRun::at(base + 0x1000, u64::from(SECTIONS * SECTION_PAGES))];
+    let kind = ImageKind::Driver;
+    load(&NewImage { name: "bench.sys", kind, base, size_bytes: IMAGE_BYTES, sections, load_map: &load_map });
+}
+
+/// Addresses in sections spread over all modules.
+fn addresses(modules: u64) -> Vec<Va> {
+    let module = |n: u64| n * modules / SPREAD as u64;
+    (0..SPREAD as u64).map(|n| BASE + module(n) * 0x10_0000 + ((1 + n * u64::from(SECTION_PAGES)) << 12)).collect()
+}
+
+fn pure(modules: u64) -> Paging {
+    let mut paging = Paging::new(Config { call_sites: 0, ..Config::default() });
+    let sections = sections();
+    (0..modules).for_each(|module| image(module, &sections, |new| drop(paging.load(new).unwrap())));
+    paging
+}
+
+fn lock(paging: &mut Paging, step: LockStep) -> Handle {
+    match step {
+        LockStep::Locked(locked) => locked.handle,
+        LockStep::PageIn(transition) => paging.finish(transition).unwrap().handle,
+        LockStep::Wait(_) => unreachable!("nobody else locks"),
+    }
+}
+
+fn lock_address(paging: &mut Paging, address: Va) -> Handle {
+    let step = paging.lock_by_address(address, Va::NULL).unwrap().step;
+    lock(paging, step)
+}
+
+fn lock_handle(paging: &mut Paging, handle: Handle) {
+    let step = paging.lock_by_handle(handle, Va::NULL).unwrap().step;
+    lock(paging, step);
+}
+
+fn by_handle(modules: u64, held: bool) -> Row<'static> {
+    let mut paging = pure(modules);
+    let handles: Vec<_> = addresses(modules).into_iter().map(|address| lock_address(&mut paging, address)).collect();
+    if !held {
+        handles.iter().for_each(|handle| drop(paging.unlock(*handle, Va::NULL).unwrap()));
+    }
+    let state = if held { "locked" } else { "count 0, 3 resident pages" };
+    Row::new(format!("by handle, {state}, {modules} modules"), 2, move |n| {
+        lock_handle(&mut paging, handles[n]);
+        black_box(paging.unlock(handles[n], Va::NULL).unwrap());
+    })
+}
+
+fn by_address(modules: u64) -> Row<'static> {
+    let mut paging = pure(modules);
+    let addresses = addresses(modules);
+    let handles: Vec<_> = addresses.iter().map(|address| lock_address(&mut paging, *address)).collect();
+    Row::new(format!("by address, locked, {modules} modules"), 2, move |n| {
+        lock_address(&mut paging, addresses[n]);
+        black_box(paging.unlock(handles[n], Va::NULL).unwrap());
+    })
+}
+
+/// Everything is resident.
+struct Resident;
+
+impl Host for Resident {
+    type Error = ();
+
+    fn page_in(&self, pages: &Runs) -> Result<(), ()> {
+        black_box(pages.page_count());
+        Ok(())
+    }
+
+    fn flush_queued_dpcs(&self) {}
+}
+
+fn shared(modules: u64) -> SharedPaging<Resident> {
+    let shared = SharedPaging::new(Config::default(), Resident);
+    let sections = sections();
+    (0..modules).for_each(|module| image(module, &sections, |new| assert!(shared.load(new).is_ok())));
+    shared
+}
+
+fn shared_by_handle(modules: u64, held: bool) -> Row<'static> {
+    let shared = shared(modules);
+    let handles: Vec<_> = addresses(modules).into_iter().map(|at| shared.lock_by_address(at).unwrap()).collect();
+    if !held {
+        handles.iter().for_each(|handle| shared.unlock(*handle).unwrap());
+    }
+    let state = if held { "locked" } else { "count 0, not evicted" };
+    Row::new(format!("threads: by handle, {state}, {modules} modules"), 2, move |n| {
+        shared.lock_by_handle(handles[n]).unwrap();
+        shared.unlock(handles[n]).unwrap();
+    })
+}
+
+fn shared_by_address(modules: u64) -> Row<'static> {
+    let shared = shared(modules);
+    let addresses = addresses(modules);
+    let handles: Vec<_> = addresses.iter().map(|at| shared.lock_by_address(*at).unwrap()).collect();
+    Row::new(format!("threads: by address, locked, {modules} modules"), 2, move |n| {
+        shared.lock_by_address(addresses[n]).unwrap();
+        shared.unlock(handles[n]).unwrap();
+    })
+}
+
+/// Nanoseconds for a lock or unlock, as each of `threads` sees it.
+fn contended(shared: &SharedPaging<Resident>, handles: &[Handle]) -> f64 {
+    const PAIRS: u64 = 200_000;
+    let barrier = Barrier::new(handles.len());
+    let run = |handle: Handle| {
+        barrier.wait();
+        let start = Instant::now();
+        for _ in 0..PAIRS {
+            shared.lock_by_handle(handle).unwrap();
+            shared.unlock(handle).unwrap();
+        }
+        start.elapsed().as_nanos() as f64 / (2 * PAIRS) as f64
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = handles.iter().map(|handle| scope.spawn(|| run(*handle))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold(0.0, f64::max)
+    })
+}
+
+fn scaling() {
+    let shared = shared(2);
+    let second_module = BASE + 0x10_1000;
+    let places = [BASE + 0x1000, BASE + 0x4000, second_module, BASE + 0x1000];
+    let handles = places.map(|address| shared.lock_by_address(address).unwrap());
+    let names =
+        ["one thread", "two threads, neighbours in one module", "two threads, two modules", "two threads, one section"];
+    let groups = [vec![0], vec![0, 1], vec![0, 2], vec![0, 3]];
+    let mut times = vec![Vec::new(); groups.len()];
+    for _ in 0..ROUNDS {
+        for (group, times) in groups.iter().zip(&mut times) {
+            let handles: Vec<_> = group.iter().map(|n| handles[*n]).collect();
+            times.push(contended(&shared, &handles));
+        }
+    }
+    println!("\nA lock or unlock by handle, as one thread sees it ({} processors)", processors());
+    let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
+    for (name, time) in names.iter().zip(&medians) {
+        println!("  {name:<58} {time:>9.2} ns  {:>7.2} x", time / medians[0]);
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The first lock of a section of many pages and its last unlock, for each page.
+fn first_lock(pages: u32) -> Row<'static> {
+    let mut paging = Paging::default();
+    let sections = [NewSection { va: 0x1000, span: pages << 12, pageable: true }];
+    let load_map = [PageRun::at(BASE + 0x1000, u64::from(pages))];
+    let kind = ImageKind::Driver;
+    let new = NewImage {
+        name: "big.sys",
+        kind,
+        base: BASE,
+        size_bytes: (pages + 1) << 12,
+        sections: &sections,
+        load_map: &load_map,
+    };
+    paging.load(&new).unwrap();
+    let repeat = (4096 / pages).clamp(1, 64);
+    let calls_per_page = u64::from(pages * repeat);
+    Row::new(format!("first lock and last unlock, for each of {pages} pages"), calls_per_page, move |_| {
+        for _ in 0..repeat {
+            let handle = lock_address(&mut paging, BASE + 0x1000);
+            black_box(paging.unlock(handle, Va::NULL).unwrap());
+        }
+    })
+}
+
+fn main() {
+    let word = AtomicU64::new(0);
+    let sizes = [1, 200, 5_000];
+    let mut rows = vec![increment(&word)];
+    rows.extend(sizes.map(|modules| by_handle(modules, true)));
+    rows.extend(sizes.map(|modules| by_handle(modules, false)));
+    rows.extend(sizes.map(by_address));
+    table("The pure machine: one lock or unlock (mean of both), 20 sections a module", &mut rows);
+
+    let mut rows = vec![increment(&word)];
+    rows.extend(sizes.map(|modules| shared_by_handle(modules, true)));
+    rows.extend(sizes.map(|modules| shared_by_handle(modules, false)));
+    rows.extend(sizes.map(shared_by_address));
+    table("The thread-safe form: one lock or unlock (mean of both)", &mut rows);
+    scaling();
+
+    let mut rows = [1, 16, 256, 4_096].map(first_lock);
+    table("The pure machine: first lock, for each absent page", &mut rows);
+    println!();
+}
