@@ -28,55 +28,173 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// A driver image was mapped.
-    Loaded { image: String, base: Va, pages: u64 },
+    Loaded {
+        /// File name.
+        image: String,
+        /// First byte of the image.
+        base: Va,
+        /// Number of pages.
+        pages: u64,
+    },
     /// A driver image was unmapped.
-    Unloaded { image: String, base: Va, leaked_pages: u64 },
+    Unloaded {
+        /// File name.
+        image: String,
+        /// First byte of the image.
+        base: Va,
+        /// Pages that stay allocated because they were locked (D28).
+        leaked_pages: u64,
+    },
     /// INIT and discardable pages were freed.
-    Discarded { image: String, pages: u64 },
+    Discarded {
+        /// File name.
+        image: String,
+        /// Number of pages.
+        pages: u64,
+    },
     /// A routine of a driver was entered by the kernel.
-    Entered { what: &'static str, routine: Va },
+    Entered {
+        /// What kind of routine.
+        what: &'static str,
+        /// Its address.
+        routine: Va,
+    },
     /// It returned.
-    Left { what: &'static str, routine: Va, result: u64 },
+    Left {
+        /// What kind of routine.
+        what: &'static str,
+        /// Its address.
+        routine: Va,
+        /// What it left in RAX.
+        result: u64,
+    },
     /// The IRQL went up.
-    IrqlRaised { from: Irql, to: Irql },
+    IrqlRaised {
+        /// Before.
+        from: Irql,
+        /// After.
+        to: Irql,
+    },
     /// The IRQL went down.
-    IrqlLowered { from: Irql, to: Irql },
+    IrqlLowered {
+        /// Before.
+        from: Irql,
+        /// After.
+        to: Irql,
+    },
     /// A section was locked; `count` is the new count.
-    SectionLocked { section: section_paging::SectionId, count: u32 },
+    SectionLocked {
+        /// The section.
+        section: section_paging::SectionId,
+        /// Its lock count now.
+        count: u32,
+    },
     /// A section was unlocked.
-    SectionUnlocked { section: section_paging::SectionId, count: u32 },
+    SectionUnlocked {
+        /// The section.
+        section: section_paging::SectionId,
+        /// Its lock count now.
+        count: u32,
+    },
     /// The whole driver became pageable.
-    DriverPaged { base: Va },
+    DriverPaged {
+        /// First byte of the image.
+        base: Va,
+    },
     /// The whole driver went back to its attributes.
-    DriverPagingReset { base: Va, pages: u64 },
+    DriverPagingReset {
+        /// First byte of the image.
+        base: Va,
+        /// Pages that came in.
+        pages: u64,
+    },
     /// Pages left memory.
-    Trimmed { pages: Vec<Va>, reason: memory::TrimReason },
+    Trimmed {
+        /// The pages.
+        pages: Vec<Va>,
+        /// Why.
+        reason: memory::TrimReason,
+    },
     /// A page came back; `hard` where it was read from the paging file.
-    PagedIn { page: Va, hard: bool },
+    PagedIn {
+        /// First byte of the page.
+        page: Va,
+        /// It was read from the paging file.
+        hard: bool,
+    },
     /// A DPC was queued.
-    DpcQueued { dpc: Va, routine: Va },
+    DpcQueued {
+        /// The KDPC.
+        dpc: Va,
+        /// Its address.
+        routine: Va,
+    },
     /// A device raised its line.
-    InterruptRaised { vector: u32 },
+    InterruptRaised {
+        /// The vector.
+        vector: u32,
+    },
     /// An I/O request was sent to a driver.
-    IrpSent { irp: Va, major: u8, minor: u8, device: Va },
+    IrpSent {
+        /// The IRP.
+        irp: Va,
+        /// IRP_MJ_*.
+        major: u8,
+        /// IRP_MN_*.
+        minor: u8,
+        /// The device object.
+        device: Va,
+    },
     /// It was completed.
-    IrpCompleted { irp: Va, status: NtStatus, information: u64 },
+    IrpCompleted {
+        /// The IRP.
+        irp: Va,
+        /// IoStatus.Status.
+        status: NtStatus,
+        /// IoStatus.Information.
+        information: u64,
+    },
     /// A driver marked it pending.
-    IrpPending { irp: Va },
+    IrpPending {
+        /// The IRP.
+        irp: Va,
+    },
     /// Cancellation was asked for.
-    IrpCancelled { irp: Va },
+    IrpCancelled {
+        /// The IRP.
+        irp: Va,
+    },
     /// A thread began.
-    ThreadStarted { started: ThreadId, routine: Va },
+    ThreadStarted {
+        /// The new thread.
+        started: ThreadId,
+        /// Its address.
+        routine: Va,
+    },
     /// A thread ended.
-    ThreadEnded { ended: ThreadId },
+    ThreadEnded {
+        /// The thread.
+        ended: ThreadId,
+    },
     /// The driver printed.
-    Printed { text: String },
+    Printed {
+        /// The text.
+        text: String,
+    },
     /// The checker found something.
     Found(Finding),
     /// A scenario step or harness action began.
-    Action { text: String },
+    Action {
+        /// The text.
+        text: String,
+    },
     /// An exception was raised.
-    Exception { code: NtStatus, address: Va },
+    Exception {
+        /// Exception code.
+        code: NtStatus,
+        /// Where it was raised.
+        address: Va,
+    },
 }
 
 /// The events of a run, bounded.

@@ -24,15 +24,11 @@ pub struct Interruption {
 
 /// What remains to be done after an interrupting routine.
 #[derive(Clone, Debug)]
-pub enum After {
-    /// Nothing.
-    Nothing,
+pub(crate) enum After {
     /// A DPC ended: a flush may be waiting for it.
     Dpc,
     /// A service routine ended for this vector; its result says whether it claimed the interrupt.
     ServiceRoutine { vector: u32 },
-    /// A kernel APC ended.
-    Apc,
 }
 
 impl Interruption {
@@ -45,7 +41,6 @@ impl Interruption {
             m.find(kind, self.routine);
         }
         match self.after {
-            After::Nothing | After::Apc => {}
             After::Dpc => m.dpc_delivered(),
             After::ServiceRoutine { vector } => m.service_routine_ended(vector, value as u8 != 0),
         }

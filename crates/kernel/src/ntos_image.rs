@@ -23,7 +23,7 @@ const OWN_STUBS: [&str; 3] = ["KiReturnFromRoutine", "KiThreadExit", "KiInterrup
 
 /// What a stub stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stub {
+pub(crate) enum Stub {
     /// Row of the export table.
     Export(usize),
     /// A guest routine returns to the kernel.

@@ -23,7 +23,7 @@ pub struct Answer {
 
 /// Requests in order, `None` while they run.
 #[derive(Clone, Default, Debug)]
-pub struct Requests {
+pub(crate) struct Requests {
     answers: Vec<Option<Answer>>,
 }
 

@@ -10,45 +10,43 @@ use crate::thread::ThreadId;
 
 /// Something due at a moment of virtual time.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Deadline {
+pub(crate) enum Deadline {
     /// The wait of a thread times out.
     WaitTimeout(ThreadId),
     /// A KTIMER expires.
     Timer(Va),
     /// A read from the paging file ends.
     PageRead(memory::ReadTicket),
-    /// A device wants to be advanced.
-    Device,
 }
 
 /// Deadlines in order of time, then of arrival.
 #[derive(Clone, Default, Debug)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     queue: BTreeMap<(u64, u64), Deadline>,
     arrivals: u64,
 }
 
 impl Deadlines {
     /// Adds a deadline at `at_ns`.
-    pub fn add(&mut self, at_ns: u64, deadline: Deadline) {
+    pub(crate) fn add(&mut self, at_ns: u64, deadline: Deadline) {
         self.arrivals += 1;
         self.queue.insert((at_ns, self.arrivals), deadline);
     }
 
     /// Removes every deadline equal to this one; true where there was any.
-    pub fn remove(&mut self, deadline: &Deadline) -> bool {
+    pub(crate) fn remove(&mut self, deadline: &Deadline) -> bool {
         let before = self.queue.len();
         self.queue.retain(|_, queued| queued != deadline);
         self.queue.len() != before
     }
 
     /// True where this deadline is queued.
-    pub fn holds(&self, deadline: &Deadline) -> bool {
+    pub(crate) fn holds(&self, deadline: &Deadline) -> bool {
         self.queue.values().any(|queued| queued == deadline)
     }
 
     /// When the next one is due.
-    pub fn next_ns(&self) -> Option<u64> {
+    pub(crate) fn next_ns(&self) -> Option<u64> {
         self.queue.keys().next().map(|(at_ns, _)| *at_ns)
     }
 
@@ -67,7 +65,6 @@ impl Machine {
                 Deadline::WaitTimeout(thread) => self.wait_timed_out(thread),
                 Deadline::Timer(timer) => self.timer_due(timer),
                 Deadline::PageRead(ticket) => self.page_read_ended(ticket),
-                Deadline::Device => {}
             }
         }
         self.advance_devices();

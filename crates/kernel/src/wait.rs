@@ -17,7 +17,12 @@ pub struct Wait {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WaitOn {
     /// Dispatcher objects in guest memory: any of them, or all.
-    Objects { objects: Vec<Va>, all: bool },
+    Objects {
+        /// The objects.
+        objects: Vec<Va>,
+        /// All of them, not any.
+        all: bool,
+    },
     /// Time only.
     Time,
     /// Reads from the paging file: all of them.

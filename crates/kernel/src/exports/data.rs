@@ -4,15 +4,15 @@ use super::Module;
 
 /// One exported variable: its first bytes, then zeros.
 #[derive(Clone, Copy, Debug)]
-pub struct DataExport {
+pub(crate) struct DataExport {
     /// The name, verbatim.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The image that exports it.
-    pub module: Module,
+    pub(crate) module: Module,
     /// Bytes at start.
-    pub initial: &'static [u8],
+    pub(crate) initial: &'static [u8],
     /// Zero bytes after them.
-    pub zeros: usize,
+    pub(crate) zeros: usize,
 }
 
 const fn variable(name: &'static str, initial: &'static [u8], zeros: usize) -> DataExport {

@@ -1,5 +1,6 @@
 //! The routines and data that `ntoskrnl.exe` and `hal.dll` export: one file a family, each row with its declared
 //! signature and IRQL ceiling.
+#![expect(non_snake_case, reason = "exports carry their Windows names")]
 
 use nt_types::Irql;
 

@@ -27,6 +27,7 @@ const AFTER_DEVICE: u64 = 0x50;
 /// Longest chain of devices that is followed: a driver may have made it circular.
 const MAX_DEVICES: usize = 256;
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn IoCreateDevice(
     m: &mut Machine,
     driver: Va,

@@ -18,21 +18,65 @@ use crate::wait::{Wait, WaitOn};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Open a device by name; the answer's information is the file object.
-    Open { name: String },
+    Open {
+        /// NT name.
+        name: String,
+    },
     /// Read.
-    Read { file: Va, length: u32 },
+    Read {
+        /// File object.
+        file: Va,
+        /// Bytes.
+        length: u32,
+    },
     /// Write.
-    Write { file: Va, data: Vec<u8> },
+    Write {
+        /// File object.
+        file: Va,
+        /// Bytes to write.
+        data: Vec<u8>,
+    },
     /// Device control; METHOD_NEITHER gets user-mode addresses.
-    Ioctl { file: Va, code: u32, input: Vec<u8>, output_length: u32 },
+    Ioctl {
+        /// File object.
+        file: Va,
+        /// Control code.
+        code: u32,
+        /// Input.
+        input: Vec<u8>,
+        /// Size of the output buffer, in bytes.
+        output_length: u32,
+    },
     /// IRP_MJ_CLEANUP, then IRP_MJ_CLOSE.
-    Close { file: Va },
+    Close {
+        /// File object.
+        file: Va,
+    },
     /// Cancel the request that another action has outstanding.
-    Cancel { request: RequestId },
+    Cancel {
+        /// The other action.
+        request: RequestId,
+    },
     /// A power request to the top of the device's stack: minor function, `POWER_STATE_TYPE`, state.
-    Power { device: Va, minor: u8, kind: u32, state: u32 },
+    Power {
+        /// A device of the stack.
+        device: Va,
+        /// IRP_MN_*.
+        minor: u8,
+        /// `POWER_STATE_TYPE`.
+        kind: u32,
+        /// The state.
+        state: u32,
+    },
     /// IRP_MN_* of IRP_MJ_PNP to the top of the device's stack.
-    Pnp { device: Va, minor: u8, resources: Va },
+    Pnp {
+        /// A device of the stack.
+        device: Va,
+        /// IRP_MN_*.
+        minor: u8,
+        /// CM_RESOURCE_LIST for a start.
+        resources: Va,
+    },
 }
 
 /// A request on its way.
@@ -60,13 +104,21 @@ enum Kind {
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Build the request and send it.
-    Begin { id: RequestId, action: Action },
+    Begin {
+        /// The request.
+        id: RequestId,
+        /// What it asks for.
+        action: Action,
+    },
     /// The dispatch routine returned.
     Sent(Sent),
     /// The request is complete.
     Complete(Sent),
     /// A cancellation was delivered.
-    Cancelled { id: RequestId },
+    Cancelled {
+        /// The request.
+        id: RequestId,
+    },
 }
 
 const FILE_OBJECT_TYPE: u16 = 5;
@@ -82,7 +134,7 @@ impl Step {
                 let wait = Wait::on(WaitOn::Irp(sent.request));
                 Ok(Next::Wait(wait, then(Step::Complete(sent))))
             }
-            Step::Sent(sent) | Step::Complete(sent) => complete(m, sent),
+            Step::Sent(sent) | Step::Complete(sent) => complete(m, &sent),
             Step::Cancelled { id } => {
                 m.answer(id, Answer { status: NtStatus::SUCCESS, information: value & 0xff, output: Vec::new() });
                 Ok(Next::VOID)
@@ -273,14 +325,14 @@ fn plain(id: RequestId, request: Va) -> Sent {
     Sent { id, request, output: None, blocks: Vec::new(), file: Va::NULL, kind: Kind::Transfer }
 }
 
-fn complete(m: &mut Machine, sent: Sent) -> Outcome {
+fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(sent.request))?);
     let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(sent.request))?;
     let output = match sent.output {
         Some((buffer, length)) => m.read_bytes(buffer, information.min(u64::from(length)))?,
         None => Vec::new(),
     };
-    free(m, &sent)?;
+    free(m, sent)?;
     match sent.kind {
         Kind::Cleanup => return close(m, sent.id, sent.file, c::IRP_MJ_CLOSE, Kind::Close),
         Kind::Close => {

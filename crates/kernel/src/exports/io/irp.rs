@@ -42,7 +42,7 @@ pub enum Owner {
 
 /// A request that exists.
 #[derive(Clone, Copy, Debug)]
-pub struct Live {
+pub(crate) struct Live {
     pub(crate) owner: Owner,
     /// Dispatch routines that have it now.
     in_dispatch: u32,

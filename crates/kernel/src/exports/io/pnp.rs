@@ -33,9 +33,25 @@ pub(crate) struct Pnp {
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Call AddDevice.
-    Add { id: RequestId, routine: Va, driver: Va, device: Va },
+    Add {
+        /// The request.
+        id: RequestId,
+        /// AddDevice.
+        routine: Va,
+        /// Driver object.
+        driver: Va,
+        /// Physical device object.
+        device: Va,
+    },
     /// It returned.
-    Added { id: RequestId, routine: Va, device: Va },
+    Added {
+        /// The request.
+        id: RequestId,
+        /// AddDevice.
+        routine: Va,
+        /// Physical device object.
+        device: Va,
+    },
 }
 
 impl Step {

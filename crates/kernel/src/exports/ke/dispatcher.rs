@@ -2,7 +2,6 @@
 //!
 //! An object is its memory in the guest: nothing about its state is kept elsewhere. Waiters are found in the threads.
 
-use memory::TrimReason;
 use nt_types::layout::{dispatcher_header, kmutant, ksemaphore};
 use nt_types::{Irql, NtStatus, Va};
 
@@ -293,10 +292,9 @@ impl Machine {
         for thread in &self.threads {
             if let ThreadState::Waiting { wait: Wait { on: WaitOn::Objects { objects, .. }, .. }, since, .. } =
                 &thread.state
+                && objects.contains(&object)
             {
-                if objects.contains(&object) {
-                    waiters.push((*since, thread.id));
-                }
+                waiters.push((*since, thread.id));
             }
         }
         waiters.sort_unstable();
@@ -318,10 +316,5 @@ impl Machine {
             relative if relative <= 0 => self.now_ns().saturating_add(relative.unsigned_abs().saturating_mul(100)),
             absolute => (absolute as u64).saturating_sub(crate::exports::ke::BOOT_TIME_100NS).saturating_mul(100),
         }
-    }
-
-    /// Trims as a spin lock request does, where the verifier looks (R180).
-    pub(crate) fn trim_for_lock(&mut self) {
-        self.trim(TrimReason::Raise);
     }
 }

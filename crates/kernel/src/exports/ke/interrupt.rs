@@ -129,7 +129,7 @@ impl Machine {
     /// Calls the next service routine that is deliverable on the active processor.
     pub(crate) fn deliver_device_interrupt(&mut self) -> bool {
         if let Some(next) = self.ke.interrupts.chained.take() {
-            self.call_service_routine(next);
+            self.call_service_routine(&next);
             return true;
         }
         let irql = self.irql();
@@ -150,10 +150,10 @@ impl Machine {
         let vector = interrupt.vector;
         self.bus.acknowledge(vector);
         self.ke.interrupts.in_service.push((vector, 0));
-        self.call_service_routine(interrupt.clone());
+        self.call_service_routine(interrupt);
     }
 
-    fn call_service_routine(&mut self, interrupt: ConnectedInterrupt) {
+    fn call_service_routine(&mut self, interrupt: &ConnectedInterrupt) {
         let arguments = [interrupt.object.0, interrupt.context];
         let after = After::ServiceRoutine { vector: interrupt.vector };
         self.interrupt("interrupt service routine", interrupt.routine, &arguments, interrupt.irql, after);

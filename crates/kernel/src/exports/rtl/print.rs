@@ -152,8 +152,8 @@ impl Machine {
         let ascii = |text: String| text.encode_utf16().collect::<Vec<u16>>();
         Ok(match kind {
             b'd' | b'i' => ascii(signed(arguments.next(self)?, how)),
-            b'u' => ascii(precise(unsigned(arguments.next(self)?, how.size).to_string(), how)),
-            b'o' => ascii(precise(format!("{:o}", unsigned(arguments.next(self)?, how.size)), how)),
+            b'u' => ascii(precise(&unsigned(arguments.next(self)?, how.size).to_string(), how)),
+            b'o' => ascii(precise(&format!("{:o}", unsigned(arguments.next(self)?, how.size)), how)),
             b'x' | b'X' => ascii(hexadecimal(unsigned(arguments.next(self)?, how.size), kind, how)),
             b'p' => ascii(format!("{:016X}", arguments.next(self)?)),
             b'c' | b'C' => vec![arguments.next(self)? as u16],
@@ -241,7 +241,7 @@ fn signed(raw: u64, how: Conversion) -> String {
         Size::Int | Size::Long | Size::Wide => i64::from(raw as i32),
         Size::Quad => raw as i64,
     };
-    let digits = precise(value.unsigned_abs().to_string(), how);
+    let digits = precise(&value.unsigned_abs().to_string(), how);
     match (value < 0, how.plus, how.space) {
         (true, _, _) => format!("-{digits}"),
         (false, true, _) => format!("+{digits}"),
@@ -251,12 +251,12 @@ fn signed(raw: u64, how: Conversion) -> String {
 }
 
 fn hexadecimal(value: u64, kind: u8, how: Conversion) -> String {
-    let digits = precise(if kind == b'X' { format!("{value:X}") } else { format!("{value:x}") }, how);
+    let digits = precise(&if kind == b'X' { format!("{value:X}") } else { format!("{value:x}") }, how);
     if how.alternate && value != 0 { format!("0{}{digits}", char::from(kind)) } else { digits }
 }
 
 /// At least as many digits as the precision asks for.
-fn precise(digits: String, how: Conversion) -> String {
+fn precise(digits: &str, how: Conversion) -> String {
     let width = how.precision.unwrap_or(1);
     format!("{digits:0>width$}")
 }
