@@ -86,8 +86,8 @@ impl Memory {
             if !pte.is_accessed() {
                 return Some(frame);
             }
-            self.write_entry(at, pte.not_accessed());
-            self.tlb.shoot(va.page());
+            // Through `set_pte`, so that the next access, or fetch of code that runs decoded, sets the bit again.
+            self.set_pte(va, at, pte.not_accessed());
         }
     }
 

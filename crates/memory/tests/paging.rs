@@ -1,6 +1,6 @@
 //! Pages leave and come back. The numbers are those of BEHAVIOUR.md.
 
-use engine::{Access, Fault};
+use engine::{Access, Fault, Mmu};
 use memory::{
     Absence, Backing, InPageCause, MapError, Memory, MemoryConfig, NotPinned, PageIn, PageState, Protection, Region,
     TrimPolicy, TrimReason,
@@ -292,9 +292,16 @@ fn pressure_spares_pages_in_use() {
     let hot = pool(&mut memory, 1);
     let cold = pool(&mut memory, 300);
     write_all(&mut memory, hot, 1);
+    let code = memory.allocate(Region::PagedPool, 1, Backing::Pageable, Protection::ALL).unwrap();
+    page_in(&mut memory, code);
+    let mut epoch = memory.code_epoch();
     for page in 0..300 {
         page_in(&mut memory, cold + page * PAGE_SIZE);
         memory.read_u64(hot).expect("a page in constant use stays");
+        if page == 0 || memory.code_epoch() != epoch {
+            memory.fetch(code.0).expect("and so does code that runs decoded");
+            epoch = memory.code_epoch();
+        }
     }
     assert!(memory.take_pressure_report().pages.len() > 200);
 }
