@@ -12,6 +12,7 @@ mod block;
 mod context;
 mod decode;
 mod flags;
+mod float;
 mod op;
 mod operand;
 mod ops;

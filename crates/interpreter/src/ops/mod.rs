@@ -16,6 +16,7 @@ mod control;
 mod convert;
 mod cpuid;
 mod eflags;
+mod exceptions;
 mod exchange;
 mod interrupt;
 mod mov;

@@ -1,9 +1,24 @@
-//! SSE and its successors.
+//! SSE and its successors: the XMM registers.
+
+mod access;
+mod arithmetic;
+mod comparison;
+mod conversion;
+mod integer;
+mod lanes;
+mod moves;
+mod shuffle;
+mod unit;
 
 use crate::op::Handler;
 use engine::Mmu;
 use iced_x86::Instruction;
 
-pub(super) fn select<M: Mmu>(_: &Instruction) -> Option<Handler<M>> {
-    None
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+    moves::select(instruction)
+        .or_else(|| integer::select(instruction))
+        .or_else(|| shuffle::select(instruction))
+        .or_else(|| arithmetic::select(instruction))
+        .or_else(|| comparison::select(instruction))
+        .or_else(|| conversion::select(instruction))
 }

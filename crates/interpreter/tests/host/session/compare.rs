@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use engine::{Cpu, Rflags};
-use iced_x86::{Formatter as _, IntelFormatter, Mnemonic, OpKind, RflagsBits};
+use iced_x86::{Code, Formatter as _, IntelFormatter, Mnemonic, OpKind, RflagsBits};
 
 use super::arena::{BASE, LENGTH};
 use super::case::{BREAKPOINT, Case, FLAGS, Outcome, Stop};
@@ -35,16 +35,18 @@ pub(crate) fn compare(case: &Case, host: &Outcome, guest: &Outcome) -> Vec<Diffe
     }
     let stop = host.stop;
     let (host, guest) = (host.arena.peek(BASE, LENGTH), guest.arena.peek(BASE, LENGTH));
-    if host != guest && !may_have_pushed(case, stop) {
+    if host != guest && !may_have_written(case, stop) {
         found.extend(compare_memory(host, guest));
     }
     found
 }
 
-/// CALL and ENTER of some processors have pushed when a later step of theirs faults. The stack pointer is not changed, so
-/// it does not show; the interpreter writes nothing.
-fn may_have_pushed(case: &Case, stop: Stop) -> bool {
-    matches!(case.instruction.mnemonic(), Mnemonic::Call | Mnemonic::Enter) && stop != BREAKPOINT
+/// Processors may have written to memory when a later step of these instructions faults: CALL and ENTER push first, an
+/// 80-bit number is stored in two pieces. The interpreter writes nothing then.
+fn may_have_written(case: &Case, stop: Stop) -> bool {
+    let in_steps = matches!(case.instruction.mnemonic(), Mnemonic::Call | Mnemonic::Enter)
+        || case.instruction.code() == Code::Fstp_m80fp;
+    in_steps && stop != BREAKPOINT
 }
 
 fn difference(what: &str, host: String, guest: String) -> Difference {

@@ -1,0 +1,19 @@
+//! The x87 floating-point unit. Transcendental functions, the packed decimal format and the FNSAVE family are left out.
+
+mod arithmetic;
+mod comparison;
+mod control;
+mod moves;
+mod operand;
+mod unit;
+
+use crate::op::Handler;
+use engine::Mmu;
+use iced_x86::Instruction;
+
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+    arithmetic::select(instruction)
+        .or_else(|| moves::select(instruction))
+        .or_else(|| comparison::select(instruction))
+        .or_else(|| control::select(instruction))
+}
