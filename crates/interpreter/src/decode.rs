@@ -105,7 +105,7 @@ fn register_number(register: Register) -> u8 {
         Register::DH => 18,
         Register::BH => 19,
         Register::None => 0,
-        register => register.number() as u8,
+        register => register.full_register().number() as u8,
     }
 }
 

@@ -20,9 +20,11 @@ impl Answer {
     /// The exact value of a number.
     pub(crate) fn of(number: Float) -> Answer {
         match number.kind {
-            Kind::Finite { exponent, significand } => {
-                Answer::Finite(Exact { negative: number.negative, exponent, significand: u128::from(significand) << 64 })
-            }
+            Kind::Finite { exponent, significand } => Answer::Finite(Exact {
+                negative: number.negative,
+                exponent,
+                significand: u128::from(significand) << 64,
+            }),
             _ => Answer::Special(number),
         }
     }

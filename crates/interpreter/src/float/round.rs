@@ -109,7 +109,9 @@ fn round_tiny(exact: Exact, format: Format, mode: Mode) -> Rounded {
     let cut = cut(exact, digits, mode);
     let kind = match (cut.significand, cut.carried) {
         (0, false) => Kind::Zero,
-        (0, true) => Kind::Finite { exponent: format.min_exponent() - (format.precision as i32 - 1), significand: 1 << 63 },
+        (0, true) => {
+            Kind::Finite { exponent: format.min_exponent() - (format.precision as i32 - 1), significand: 1 << 63 }
+        }
         (significand, carried) => Kind::Finite { exponent: exact.exponent + i32::from(carried), significand },
     };
     let value = Float { negative: exact.negative, kind };

@@ -11,6 +11,9 @@ pub(super) const OVERFLOW: u32 = 1 << 3;
 pub(super) const UNDERFLOW: u32 = 1 << 4;
 pub(super) const PRECISION: u32 = 1 << 5;
 
+/// The bits of MXCSR that exist. To set another is #GP.
+pub(super) const MXCSR_SETTABLE: u32 = 0xffff;
+
 /// The arithmetic flags that stand for an order of floating-point numbers.
 pub(super) fn flags_of(order: Option<Ordering>) -> u64 {
     match order {

@@ -9,7 +9,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 
 pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
     Some(match instruction.mnemonic() {
-        Mnemonic::Mov if is_general(instruction) => by_operands!(instruction, mov::<M, _, _, _>),
+        Mnemonic::Mov | Mnemonic::Movnti if is_general(instruction) => by_operands!(instruction, mov::<M, _, _, _>),
         Mnemonic::Lea => by_width!(bits(instruction, 0), lea::<M, _>),
         Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd => extension(instruction),
         _ => return None,

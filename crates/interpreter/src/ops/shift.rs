@@ -124,8 +124,16 @@ impl Shift for Ror {
     }
 }
 
+/// A rotation by all bits and the carry, or a multiple of that, changes nothing, the flags included.
+fn is_whole_turn<W: Width>(count: u32) -> bool {
+    count.is_multiple_of(W::BITS + 1)
+}
+
 impl Shift for Rcl {
     fn apply<W: Width>(value: u64, count: u32, flags: Flags) -> (u64, Flags) {
+        if is_whole_turn::<W>(count) {
+            return (value, flags);
+        }
         let (result, carry) = rotate_with_carry::<W>(value, count, flags.carry());
         (result, flags.with_carry_overflow(carry, (result & W::SIGN != 0) != carry))
     }
@@ -133,6 +141,9 @@ impl Shift for Rcl {
 
 impl Shift for Rcr {
     fn apply<W: Width>(value: u64, count: u32, flags: Flags) -> (u64, Flags) {
+        if is_whole_turn::<W>(count) {
+            return (value, flags);
+        }
         let length = W::BITS + 1;
         let (result, carry) = rotate_with_carry::<W>(value, length - count % length, flags.carry());
         (result, flags.with_carry_overflow(carry, top_bits_differ::<W>(result)))

@@ -216,8 +216,9 @@ impl Element for Compare {
     const COMPARES: bool = true;
 
     fn once<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-        let source = load_source::<M, W>(context, op)?;
+        // Where both refuse, processors report the second operand.
         let target = context.load::<W>(op, get(context, op, RDI))?;
+        let source = load_source::<M, W>(context, op)?;
         context.flags = Flags::subtract::<W>(source, target, 0).1;
         advance::<M, W>(context, op, RSI, 1);
         advance::<M, W>(context, op, RDI, 1);

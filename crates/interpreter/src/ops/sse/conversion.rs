@@ -87,11 +87,7 @@ fn scalar<M: Mmu, S: Source, F: Lane, T: Lane>(
 }
 
 /// Sets the first lane of the first operand.
-fn set_first<M: Mmu, T: Lane>(
-    context: &mut Context<'_, M>,
-    op: &Op<M>,
-    compute: impl Fn(&mut Unit) -> u64,
-) -> Outcome {
+fn set_first<M: Mmu, T: Lane>(context: &mut Context<'_, M>, op: &Op<M>, compute: impl Fn(&mut Unit) -> u64) -> Outcome {
     let mut unit = Unit::new(context.cpu.mxcsr);
     let value = compute(&mut unit);
     unit.finish(context)?;
@@ -169,7 +165,5 @@ fn from_integer_operand<M: Mmu, T: Real, W: Width, S: operand::Source>(
     op: &Op<M>,
 ) -> Outcome {
     let value = W::sign(S::read::<M, W>(context, op)?) as i64;
-    set_first::<M, T>(context, op, |unit| {
-        T::ENCODING.pack(unit.deliver(T::ENCODING, Answer::of(from_integer(value))))
-    })
+    set_first::<M, T>(context, op, |unit| T::ENCODING.pack(unit.deliver(T::ENCODING, Answer::of(from_integer(value)))))
 }

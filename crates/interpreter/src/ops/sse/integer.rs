@@ -23,9 +23,8 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
 
 /// The same mnemonics exist for MMX registers.
 pub(super) fn is_xmm(instruction: &Instruction) -> bool {
-    (0..instruction.op_count()).any(|operand| {
-        kind(instruction, operand) == Kind::Register && instruction.op_register(operand).is_xmm()
-    })
+    (0..instruction.op_count())
+        .any(|operand| kind(instruction, operand) == Kind::Register && instruction.op_register(operand).is_xmm())
 }
 
 /// A handler that replaces the first operand by a function of both.
@@ -224,4 +223,3 @@ fn shift<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
 pub(super) fn shifted<T: Default>(count: u64, limit: u64, shift: impl Fn(u64) -> T) -> T {
     if count < limit { shift(count) } else { T::default() }
 }
-

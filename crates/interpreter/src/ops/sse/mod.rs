@@ -3,10 +3,12 @@
 mod access;
 mod arithmetic;
 mod comparison;
+mod control;
 mod conversion;
 mod integer;
 mod lanes;
 mod moves;
+mod sha;
 mod shuffle;
 mod unit;
 
@@ -21,4 +23,6 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         .or_else(|| arithmetic::select(instruction))
         .or_else(|| comparison::select(instruction))
         .or_else(|| conversion::select(instruction))
+        .or_else(|| control::select(instruction))
+        .or_else(|| sha::select(instruction))
 }

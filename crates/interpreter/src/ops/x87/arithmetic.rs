@@ -76,7 +76,7 @@ fn reverse_quotient([a, b]: [Float; 2], _: Mode) -> Answer {
 }
 
 fn binary<M: Mmu, S: Source>(context: &mut Context<'_, M>, op: &Op<M>, operation: Binary, pops: bool) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let destination = op.registers[0];
     let operands = [unit.register(destination), S::read(context, op, &unit)?];
     if let Ok(result) = unit.compute(operands, operation) {
@@ -91,10 +91,10 @@ fn binary<M: Mmu, S: Source>(context: &mut Context<'_, M>, op: &Op<M>, operation
 /// ST(0) becomes a function of itself.
 fn on_top<M: Mmu>(
     context: &mut Context<'_, M>,
-    _: &Op<M>,
+    op: &Op<M>,
     function: fn(&mut Unit, Operand) -> Computed<Float>,
 ) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let operand = unit.register(0);
     if let Ok(result) = function(&mut unit, operand) {
         unit.set(0, result);
@@ -124,8 +124,8 @@ fn round_to_integer(unit: &mut Unit, operand: Operand) -> Computed<Float> {
 const SIGN: u128 = 1 << 79;
 
 /// Changes the sign of ST(0), whatever it is.
-fn set_sign<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>, change: fn(u128) -> u128) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+fn set_sign<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>, change: fn(u128) -> u128) -> Outcome {
+    let mut unit = Unit::begin(context, op)?;
     unit.set_condition(C1, false);
     let result = if unit.is_empty(0) { unit.stack_fault(false).map(pack_extended) } else { Ok(change(unit.bits(0))) };
     if let Ok(bits) = result {

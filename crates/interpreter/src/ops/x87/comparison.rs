@@ -84,7 +84,7 @@ fn to_conditions<M: Mmu, S: Source, const SIGNALS: bool, const POPS: u8>(
     context: &mut Context<'_, M>,
     op: &Op<M>,
 ) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let operands = [unit.register(0), S::read(context, op, &unit)?];
     unit.set_condition(C1, false);
     let (order, completed) = order(&mut unit, operands, SIGNALS);
@@ -99,7 +99,7 @@ fn to_conditions<M: Mmu, S: Source, const SIGNALS: bool, const POPS: u8>(
 
 /// ST(0) against another register, to ZF, PF and CF.
 fn to_flags<M: Mmu, const SIGNALS: bool, const POPS: u8>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let operands = [unit.register(0), unit.register(op.registers[1])];
     let (order, completed) = order(&mut unit, operands, SIGNALS);
     context.flags = Flags::from_bits(flags_of(order));
@@ -110,8 +110,8 @@ fn to_flags<M: Mmu, const SIGNALS: bool, const POPS: u8>(context: &mut Context<'
 }
 
 /// FXAM: what ST(0) is, and its sign.
-fn examine<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+fn examine<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
+    let mut unit = Unit::begin(context, op)?;
     let class = match unit.register(0) {
         Operand::Empty => C3 | C0,
         Operand::Unsupported => 0,

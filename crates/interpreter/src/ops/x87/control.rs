@@ -18,7 +18,7 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
     let in_memory = kind(instruction, 0) == Kind::Memory;
     Some(match instruction.mnemonic() {
         N::Wait => |context, _| Unit::wait(context).map(|_| Flow::Next),
-        N::Fnop => |context, _| Unit::wait(context).map(|_| Flow::Next),
+        N::Fnop => |context, op| Unit::begin(context, op)?.finish(context, Flow::Next),
         N::Fninit => initialise,
         N::Fnclex => clear_exceptions,
         N::Fnstcw => |context, op| store_word(context, op, |x87| x87.control),
@@ -61,19 +61,24 @@ fn load_control<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let mut unit = Unit::wait(context)?;
     let address = context.address(op);
     let word = context.load::<u16>(op, address)? as u16;
-    unit.state.control = (word & CONTROL_SETTABLE) | CONTROL_FIXED;
+    unit.set_control(settable(word));
     unit.finish(context, Flow::Next)
 }
 
-fn rotate<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>, by: u16) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+/// A control word as the processor keeps it.
+pub(super) fn settable(word: u16) -> u16 {
+    (word & CONTROL_SETTABLE) | CONTROL_FIXED
+}
+
+fn rotate<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>, by: u16) -> Outcome {
+    let mut unit = Unit::begin(context, op)?;
     unit.set_condition(C1, false);
     unit.rotate(by);
     unit.finish(context, Flow::Next)
 }
 
 fn free<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     unit.set_condition(C1, false);
     unit.free(op.registers[0]);
     unit.finish(context, Flow::Next)
@@ -82,6 +87,6 @@ fn free<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
 /// EMMS.
 fn empty_all<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>) -> Outcome {
     let mut unit = Unit::wait(context)?;
-    unit.state.tag = 0;
+    unit.empty();
     unit.finish(context, Flow::Next)
 }

@@ -1,8 +1,13 @@
-//! The x87 floating-point unit. Transcendental functions, the packed decimal format and the FNSAVE family are left out.
+//! The x87 floating-point unit.
+//!
+//! Transcendental functions, the packed decimal format and the FNSAVE family are left out. The address of the last
+//! instruction is kept; the opcode and the operand address beside it, which processors of today write at exceptions only,
+//! are not.
 
 mod arithmetic;
 mod comparison;
 mod control;
+mod image;
 mod moves;
 mod operand;
 mod unit;
@@ -16,4 +21,5 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         .or_else(|| moves::select(instruction))
         .or_else(|| comparison::select(instruction))
         .or_else(|| control::select(instruction))
+        .or_else(|| image::select(instruction))
 }

@@ -40,14 +40,14 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         (N::Fisttp, S::Int32) => |context, op| store::<M, 4>(context, op, |unit| integer(unit, 32, Mode::Zero), true),
         (N::Fisttp, S::Int64) => |context, op| store::<M, 8>(context, op, |unit| integer(unit, 64, Mode::Zero), true),
         (N::Fxch, _) => exchange,
-        (N::Fcmovb, _) => conditional::<M, 2>,
-        (N::Fcmovnb, _) => conditional::<M, 3>,
-        (N::Fcmove, _) => conditional::<M, 4>,
-        (N::Fcmovne, _) => conditional::<M, 5>,
-        (N::Fcmovbe, _) => conditional::<M, 6>,
-        (N::Fcmovnbe, _) => conditional::<M, 7>,
-        (N::Fcmovu, _) => conditional::<M, 10>,
-        (N::Fcmovnu, _) => conditional::<M, 11>,
+        (N::Fcmovb, _) => |context, op| conditional(context, op, 2),
+        (N::Fcmovnb, _) => |context, op| conditional(context, op, 3),
+        (N::Fcmove, _) => |context, op| conditional(context, op, 4),
+        (N::Fcmovne, _) => |context, op| conditional(context, op, 5),
+        (N::Fcmovbe, _) => |context, op| conditional(context, op, 6),
+        (N::Fcmovnbe, _) => |context, op| conditional(context, op, 7),
+        (N::Fcmovu, _) => |context, op| conditional(context, op, 10),
+        (N::Fcmovnu, _) => |context, op| conditional(context, op, 11),
         _ => return None,
     })
 }
@@ -62,7 +62,7 @@ fn push<M: Mmu>(context: &mut Context<'_, M>, mut unit: Unit, value: Computed<u1
 
 /// A number from memory.
 fn load<M: Mmu, S: Source>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let operand = S::read(context, op, &unit)?;
     let value = unit.if_room(|unit| {
         let value = unit.values([operand])?.map_or_else(|result| result, |[value]| value);
@@ -74,7 +74,7 @@ fn load<M: Mmu, S: Source>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome 
 }
 
 fn load_extended<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let address = context.address(op);
     let mut bytes = [0; 16];
     bytes[..10].copy_from_slice(&context.load_bytes::<10>(op, address)?);
@@ -83,16 +83,15 @@ fn load_extended<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
 }
 
 fn load_register<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let bits = unit.bits(op.registers[0]);
     let empty = unit.is_empty(op.registers[0]);
-    let value =
-        if empty { unit.stack_fault(false).map(pack_extended) } else { unit.if_room(|_| Ok(bits)) };
+    let value = if empty { unit.stack_fault(false).map(pack_extended) } else { unit.if_room(|_| Ok(bits)) };
     push(context, unit, value)
 }
 
-fn constant<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>, value: i64) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+fn constant<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>, value: i64) -> Outcome {
+    let mut unit = Unit::begin(context, op)?;
     let value = unit.if_room(|_| Ok(pack_extended(from_integer(value))));
     push(context, unit, value)
 }
@@ -104,7 +103,7 @@ fn store<M: Mmu, const BYTES: usize>(
     value: fn(&mut Unit) -> Computed<u128>,
     pops: bool,
 ) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     let address = context.address(op);
     let mut flow = Flow::Next;
     unit.set_condition(C1, false);
@@ -156,7 +155,7 @@ fn integer(unit: &mut Unit, bits: u32, mode: Mode) -> Computed<u128> {
 }
 
 fn store_register<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>, pops: bool) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     unit.set_condition(C1, false);
     if let Ok(bits) = extended(&mut unit) {
         unit.set_bits(op.registers[0], bits);
@@ -173,7 +172,7 @@ fn filled(unit: &Unit, index: u8) -> u128 {
 }
 
 fn exchange<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+    let mut unit = Unit::begin(context, op)?;
     unit.set_condition(C1, false);
     let (first, second) = (op.registers[0], op.registers[1]);
     let (a, b) = (filled(&unit, first), filled(&unit, second));
@@ -186,14 +185,14 @@ fn exchange<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
 }
 
 /// FCMOVcc, by the number of the condition.
-fn conditional<M: Mmu, const CONDITION: u8>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let mut unit = Unit::wait(context)?;
+fn conditional<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>, condition: u8) -> Outcome {
+    let mut unit = Unit::begin(context, op)?;
     let (first, second) = (op.registers[0], op.registers[1]);
     if unit.is_empty(first) || unit.is_empty(second) {
         if let Ok(nan) = unit.stack_fault(false) {
             unit.set(first, nan);
         }
-    } else if context.flags.condition::<CONDITION>() {
+    } else if context.flags.condition(condition) {
         unit.set_bits(first, unit.bits(second));
     }
     unit.finish(context, Flow::Next)

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::float::{
     Answer, EXTENDED, Exact, Float, Format, Kind, Mode, Rounded, pack_extended, round, round_unbounded, unpack_extended,
 };
-use crate::op::{Flow, Outcome, Stop};
+use crate::op::{Flow, Op, Outcome, Stop};
 use crate::ops::exceptions::{DENORMAL, DIVIDE_BY_ZERO, INVALID, OVERFLOW, PRECISION, UNDERFLOW};
 use engine::{Mmu, X87};
 
@@ -28,7 +28,7 @@ const EXPONENT_BIAS: i32 = 24576;
 
 /// Works on a copy of the state, so that an instruction whose memory access faults changes nothing.
 pub(super) struct Unit {
-    pub(super) state: X87,
+    state: X87,
 }
 
 /// An exception that is not masked was raised: the instruction has no result.
@@ -37,17 +37,23 @@ pub(super) struct NoResult;
 pub(super) type Computed<T> = Result<T, NoResult>;
 
 impl Unit {
-    /// Begins an instruction that waits: #MF where an earlier one left an exception that is not masked.
+    /// #MF where an earlier instruction left an exception that is not masked.
     pub(super) fn wait<M: Mmu>(context: &mut Context<'_, M>) -> Result<Unit, Stop> {
         if context.cpu.x87.status & SUMMARY != 0 {
             return Err(context.exception(FLOATING_POINT_ERROR));
         }
-        Ok(Unit::no_wait(context))
+        Ok(Unit::with(context.cpu.x87.clone()))
     }
 
-    /// Begins an instruction that does not wait.
-    pub(super) fn no_wait<M>(context: &Context<'_, M>) -> Unit {
-        Unit { state: context.cpu.x87.clone() }
+    pub(super) fn with(state: X87) -> Unit {
+        Unit { state }
+    }
+
+    /// Begins an instruction that is not a control instruction: it waits, and its address is kept.
+    pub(super) fn begin<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Result<Unit, Stop> {
+        let mut unit = Unit::wait(context)?;
+        unit.state.instruction = op.address;
+        Ok(unit)
     }
 
     /// Commits the instruction.
@@ -153,6 +159,16 @@ impl Unit {
         self.state.tag &= !(1 << self.physical(index));
     }
 
+    /// Frees all registers.
+    pub(super) fn empty(&mut self) {
+        self.state.tag = 0;
+        self.state.status &= !(7 << TOP_SHIFT);
+    }
+
+    pub(super) fn set_control(&mut self, word: u16) {
+        self.state.control = word;
+    }
+
     pub(super) fn pop(&mut self) {
         self.free(0);
         self.rotate(1);
@@ -253,9 +269,7 @@ impl Unit {
     /// Sets the flags that a rounded result leads to.
     fn note_rounding(&mut self, rounded: &Rounded) {
         let underflow = rounded.tiny && (rounded.inexact || !self.is_masked(UNDERFLOW));
-        for (raised, flag) in
-            [(rounded.overflow, OVERFLOW), (underflow, UNDERFLOW), (rounded.inexact, PRECISION)]
-        {
+        for (raised, flag) in [(rounded.overflow, OVERFLOW), (underflow, UNDERFLOW), (rounded.inexact, PRECISION)] {
             self.state.status |= if raised { flag as u16 } else { 0 };
         }
         self.set_condition(C1, rounded.up);

@@ -1,7 +1,7 @@
 //! Makes random cases of one instruction form.
 
 use engine::flat::{FlatMmu, PAGE_SIZE};
-use engine::{Cpu, Gpr, X87};
+use engine::{Cpu, Gpr, Segments, X87};
 use iced_x86::{Code, Encoder, Instruction, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
 
 use super::arena::{ABSENT, CODE, DATA, READ_ONLY, STACK};
@@ -69,11 +69,13 @@ pub(crate) fn fill(random: &mut Random, arena: &mut FlatMmu, page: u64) {
     }
 }
 
+/// Any registers and flags; the selectors are those of a Linux process.
 fn random_cpu(random: &mut Random, flavour: Flavour) -> Cpu {
     let mut cpu = Cpu { rip: CODE + 0x400 + random.below(0x400), x87: random_x87(random), ..Cpu::default() };
     cpu.gpr = std::array::from_fn(|_| random.integer());
     cpu.set(Gpr::Rsp, STACK + 0x800 + 8 * random.below(16));
     cpu.rflags |= random.bits() & FLAGS;
+    cpu.segments = Segments { cs: 0x33, ss: 0x2b, ds: 0, es: 0, ..cpu.segments };
     cpu.xmm = std::array::from_fn(|_| flavour.vector(random));
     cpu.mxcsr = random_mxcsr(random);
     cpu
