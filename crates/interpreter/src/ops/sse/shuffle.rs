@@ -131,9 +131,9 @@ fn blend<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         N::Pblendw => by_source!(instruction, Aligned, with_immediate(blend_fixed::<u16>)),
         N::Blendps => by_source!(instruction, Aligned, with_immediate(blend_fixed::<u32>)),
         N::Blendpd => by_source!(instruction, Aligned, with_immediate(blend_fixed::<u64>)),
-        N::Pblendvb => by_source!(instruction, Aligned, blend_variable(|a, b, mask| blend_by::<i8>(a, b, mask))),
-        N::Blendvps => by_source!(instruction, Aligned, blend_variable(|a, b, mask| blend_by::<i32>(a, b, mask))),
-        N::Blendvpd => by_source!(instruction, Aligned, blend_variable(|a, b, mask| blend_by::<i64>(a, b, mask))),
+        N::Pblendvb => by_source!(instruction, Aligned, blend_variable(blend_by::<i8>)),
+        N::Blendvps => by_source!(instruction, Aligned, blend_variable(blend_by::<i32>)),
+        N::Blendvpd => by_source!(instruction, Aligned, blend_variable(blend_by::<i64>)),
         _ => return None,
     })
 }

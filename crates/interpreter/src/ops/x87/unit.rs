@@ -32,6 +32,7 @@ pub(super) struct Unit {
 }
 
 /// An exception that is not masked was raised: the instruction has no result.
+#[derive(Clone, Copy)]
 pub(super) struct NoResult;
 
 pub(super) type Computed<T> = Result<T, NoResult>;
