@@ -140,12 +140,12 @@ pub fn functions<R: ReadImage>(reader: &mut R, table: DataDirectory) -> Result<V
     Ok(functions)
 }
 
-/// The entry that covers `rva`, by binary search; the table is sorted by address.
+/// The entry that covers `rva`, and where in the image it lies, by binary search; the table is sorted by address.
 pub fn find_function<R: ReadImage>(
     reader: &mut R,
     table: DataDirectory,
     rva: Rva,
-) -> Result<Option<RuntimeFunction>, R::Error> {
+) -> Result<Option<(Rva, RuntimeFunction)>, R::Error> {
     let mut reader = TableReader::new(reader, Directory::Exception);
     let (mut low, mut high) = (0, table.size / ENTRY);
     while low < high {
@@ -153,7 +153,7 @@ pub fn find_function<R: ReadImage>(
         let at = reader.offset(table.rva, u64::from(middle * ENTRY))?;
         let function = RuntimeFunction::read(&mut reader, at)?;
         if function.contains(rva) {
-            return Ok(Some(function));
+            return Ok(Some((at, function)));
         }
         if function.begin <= rva {
             low = middle + 1;

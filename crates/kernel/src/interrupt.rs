@@ -32,6 +32,11 @@ pub(crate) enum After {
 }
 
 impl Interruption {
+    /// The registers of what was interrupted.
+    pub(crate) fn context(&self) -> &Cpu {
+        &self.context
+    }
+
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         m.record_at(self.routine, EventKind::Left { what: self.what, routine: self.routine, result: value });
         let after = m.irql();

@@ -109,6 +109,11 @@ impl Machine {
         &self.modules
     }
 
+    /// The generated images of the kernel.
+    pub fn kernel_images(&self) -> &KernelImages {
+        &self.kernel_images
+    }
+
     /// The address that stands for what executes now: the guest instruction, or in an export call its return address.
     pub fn here(&mut self) -> Va {
         let rip = Va(self.cpu().rip);

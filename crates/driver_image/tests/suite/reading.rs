@@ -59,7 +59,7 @@ fn a_page_that_is_out_ends_the_decoding_with_its_fault() {
     let fault = find_function(&mut guest, table, start).unwrap_err();
     assert!(matches!(fault, GuestError::Fault(rva) if table.contains(Rva(rva))));
     guest.page_out = u32::MAX;
-    let function = find_function(&mut guest, table, start).unwrap().expect("the page is back");
+    let (_, function) = find_function(&mut guest, table, start).unwrap().expect("the page is back");
     guest.page_out = function.unwind_info.0 / PAGE_SIZE as u32;
     assert_eq!(UnwindInfo::read(&mut guest, function.unwind_info), Err(GuestError::Fault(function.unwind_info.0)));
 }
@@ -68,7 +68,7 @@ fn a_page_that_is_out_ends_the_decoding_with_its_fault() {
 fn functions_are_found_by_any_of_their_bytes() {
     let image = Image::parse(full_image(0x1000).build()).unwrap();
     let table = image.headers().directory(Directory::Exception);
-    let begin = |rva: u32| find_function(&mut image.clone(), table, Rva(rva)).unwrap().map(|found| found.begin.0);
+    let begin = |rva: u32| find_function(&mut image.clone(), table, Rva(rva)).unwrap().map(|(_, found)| found.begin.0);
     let expected = [
         (0x0fff, None),
         (0x1000, Some(0x1000)),
@@ -84,7 +84,7 @@ fn functions_are_found_by_any_of_their_bytes() {
     for (rva, function) in expected {
         assert_eq!(begin(rva), function, "{rva:#x}");
     }
-    let part = find_function(&mut image.clone(), table, Rva(0x1100)).unwrap().unwrap();
+    let (_, part) = find_function(&mut image.clone(), table, Rva(0x1100)).unwrap().unwrap();
     assert_eq!(primary_function(&mut image.clone(), part).unwrap().begin, Rva(0x1000));
 }
 

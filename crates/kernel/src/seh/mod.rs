@@ -1,5 +1,11 @@
 //! Structured exception handling through `.pdata`.
 
+mod epilog;
+mod registers;
+mod source;
+mod unwind;
+mod walk;
+
 use engine::{Access, Exception, PageFault};
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 
@@ -7,6 +13,9 @@ use crate::call::Outcome;
 use crate::event::EventKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
+
+pub(crate) use source::Reading;
+pub(crate) use walk::{Level, Walk};
 
 /// Continuations of exception dispatch.
 #[derive(Clone, Debug)]

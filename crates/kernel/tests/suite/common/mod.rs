@@ -1,0 +1,80 @@
+//! What tests of the machine share: programs assembled in the test, and a machine that runs them.
+
+mod program;
+
+pub(crate) use program::{Part, Program, Scope, Tail, Unwind};
+
+use devices::Bus;
+use driver_image::Image;
+use interpreter::Interpreter;
+use kernel::{Answer, Machine, Options, RequestId, RunEnd, Stop, Until};
+use memory::{Memory, MemoryConfig};
+use nt_types::{Rva, Va};
+
+/// Frames of a test machine: 16 MiB.
+const FRAMES: u32 = 4096;
+
+/// A machine with one driver.
+pub(crate) struct Guest {
+    pub(crate) machine: Machine,
+    pub(crate) base: Va,
+    engine: Interpreter<Memory>,
+}
+
+impl Guest {
+    /// Boots a machine and maps the file as `test.sys`. DriverEntry is not called.
+    pub(crate) fn load(file: Vec<u8>) -> Guest {
+        Guest::load_with(file, Options::default())
+    }
+
+    /// The same with options of the test's own.
+    pub(crate) fn load_with(file: Vec<u8>, options: Options) -> Guest {
+        let memory = MemoryConfig { frames: FRAMES, ..MemoryConfig::default() };
+        let mut machine = Machine::boot(options, memory, Bus::new()).expect("the machine boots");
+        let image = Image::parse(file).expect("the image is well formed");
+        let base = machine.load_driver("test.sys", image).expect("the image can be loaded");
+        Guest { machine, base, engine: Interpreter::default() }
+    }
+
+    /// Address of a place in the driver.
+    pub(crate) fn at(&self, rva: Rva) -> Va {
+        self.base + rva
+    }
+
+    /// Calls a routine of the driver on a thread of its own.
+    pub(crate) fn call(&mut self, routine: Rva, arguments: &[u64]) -> Result<u64, Box<Stop>> {
+        let routine = self.at(routine);
+        match self.machine.call_routine("test", routine, arguments) {
+            Ok(request) => self.finish(request).map(|answer| answer.information),
+            Err(trap) => Err(self.machine.trap_to_stop(trap)),
+        }
+    }
+
+    /// Calls DriverEntry and waits for its status.
+    pub(crate) fn initialize(&mut self) -> Result<Answer, Box<Stop>> {
+        let request = self.machine.initialize_driver(self.base).expect("the driver object is made");
+        self.finish(request)
+    }
+
+    /// Runs until a request has its answer.
+    pub(crate) fn finish(&mut self, request: RequestId) -> Result<Answer, Box<Stop>> {
+        match self.machine.run(&mut self.engine, Until::Answered(request)) {
+            RunEnd::Stopped(stop) => Err(stop),
+            RunEnd::Reached => Ok(self.machine.answer_of(request).expect("it was answered").clone()),
+            RunEnd::Quiescent => panic!("nothing is left to run, and there is no answer"),
+        }
+    }
+
+    /// The names of a stack: `+rva` in the driver, the name of a routine in the kernel.
+    pub(crate) fn names(&self, stack: &[Va]) -> Vec<String> {
+        stack.iter().map(|place| self.name(*place)).collect()
+    }
+
+    fn name(&self, place: Va) -> String {
+        match self.machine.kernel_images().routine_name(place) {
+            Some(name) => name.to_owned(),
+            None if self.machine.modules().driver_at(place).is_some() => format!("+{:#x}", place - self.base),
+            None => place.to_string(),
+        }
+    }
+}
