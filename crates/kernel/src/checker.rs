@@ -1,13 +1,16 @@
 //! Rules about where code and objects may live.
 
 use memory::Region;
-use nt_types::Va;
+use nt_types::{BugCheck, BugCheckCode, Va};
 use section_paging::SectionId;
 
-use crate::call::Trap;
+use crate::call::{Next, Outcome, Trap};
+use crate::event::EventKind;
 use crate::exports::mm::pool::Block;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
+use crate::stop::{Cause, StopKind};
 
 impl Machine {
     /// The pageable section that holds this address, by name, and whether it is locked now.
@@ -18,12 +21,36 @@ impl Machine {
         (state.pageable || state.discarded).then_some((name, state.count > 0))
     }
 
-    /// K11: a synchronisation object must not lie where memory can leave it (R22).
-    pub(crate) fn check_object_home(&mut self, object: Va, what: &'static str) -> Result<(), Trap> {
-        if self.is_pageable_memory(object) {
-            self.find(FindingKind::K11ObjectPageable { object, what }, object);
+    /// The end of a service that initialised an object. It must not lie where memory can leave it (R22): K11, or with the
+    /// verifier 0xC4/0xE1 (R181).
+    pub(crate) fn object_initialised(&mut self, address: Va, object: ObjectKind) -> Outcome {
+        self.record(EventKind::Initialised { object, address });
+        if self.is_pageable_memory(address) {
+            if self.options.verifier {
+                return Err(self.pageable_with_verifier(0xE1, address, Cause::ObjectPageable { object, address }));
+            }
+            self.find(FindingKind::K11ObjectPageable { object: address, what: object }, address);
+        }
+        Ok(Next::VOID)
+    }
+
+    /// A work item is being queued. It must not lie in pageable memory: K22, or with the verifier 0xC4/0x131.
+    pub(crate) fn check_work_item(&mut self, item: Va) -> Result<(), Trap> {
+        if self.is_pageable_memory(item) {
+            if self.options.verifier {
+                return Err(self.pageable_with_verifier(0x131, item, Cause::WorkItemPageable { item }));
+            }
+            self.find(FindingKind::K22WorkItemPageable { item }, item);
         }
         Ok(())
+    }
+
+    /// 0xC4 with the object as second parameter (docs: debugger/bug-check-0xc4).
+    fn pageable_with_verifier(&mut self, subcode: u64, object: Va, cause: Cause) -> Trap {
+        let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        let check = BugCheck { code, parameters: [subcode, object.0, 0, 0] };
+        let here = self.here();
+        self.stop_at(here, StopKind::BugCheck(check, cause)).into()
     }
 
     /// True for paged pool and for the load map of an image.
@@ -35,20 +62,24 @@ impl Machine {
     /// K08: a lock was given back while the driver still holds requests (R16).
     pub(crate) fn unlocked_with_requests(&mut self, section: SectionId, count: u32, caller: Va) {
         let Some(image) = self.memory.paging().image(section.image).map(|image| image.base) else { return };
-        let pending = self.pending_requests_of(image);
-        if pending > 0 {
+        let majors = self.pending_requests_of(image);
+        if !majors.is_empty() {
             let name = self.modules.section_name_of(image, usize::from(section.index)).unwrap_or_default();
-            let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, pending, last: count == 0 };
+            let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, count, majors };
             self.find(kind, caller);
         }
     }
 
     /// What a driver leaves behind when its image goes: connected interrupts and pool.
     pub(crate) fn check_left_behind(&mut self, base: Va, size: u64) {
-        let connected: Vec<Va> =
-            self.connected_interrupts().iter().filter(|other| other.owner == base).map(|other| other.routine).collect();
-        for isr in connected {
-            self.find(FindingKind::InterruptLeak { isr }, isr);
+        let connected: Vec<(Va, u32)> = self
+            .connected_interrupts()
+            .iter()
+            .filter(|other| other.owner == base)
+            .map(|other| (other.routine, other.vector))
+            .collect();
+        for (isr, vector) in connected {
+            self.find(FindingKind::InterruptLeak { isr, vector }, isr);
         }
         let leaks: Vec<(Va, Block)> = self
             .mm

@@ -11,6 +11,7 @@ use crate::event::EventKind;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::request::{Answer, RequestId};
+use crate::routine::Routine;
 use crate::wait::{Wait, WaitOn};
 
 /// Continuations of driver life.
@@ -162,7 +163,7 @@ fn initialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
     let string = m.kernel_string(&path).unwrap_or_default();
     let registry_path = m.kernel_object(unicode_string::SIZEOF, *b"Path").unwrap_or(Va::NULL);
     m.write_bytes(registry_path, &string)?;
-    m.record_at(driver.entry, EventKind::Entered { what: "DriverEntry", routine: driver.entry });
+    m.record_at(driver.entry, EventKind::Entered { what: Routine::DriverEntry, routine: driver.entry });
     let arguments = [driver.driver_object.0, registry_path.0];
     Ok(Next::call(driver.entry, &arguments, Then::Driver(DriverThen::Initialized { id, base })))
 }
@@ -173,7 +174,8 @@ fn stem(file: &str) -> &str {
 
 fn initialized(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Outcome {
     let entry = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.entry);
-    m.record_at(entry, EventKind::Left { what: "DriverEntry", routine: entry, result: u64::from(status.0) });
+    let left = EventKind::Left { what: Routine::DriverEntry, routine: entry, result: u64::from(status.0) };
+    m.record_at(entry, left);
     if status.is_success() {
         let object = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
         m.devices_initialized(object)?;
@@ -202,7 +204,7 @@ fn unload(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
         // Without an Unload routine a driver stays loaded until shutdown; the harness ends its run here.
         return unmap(m, id, base, status);
     }
-    m.record_at(routine, EventKind::Entered { what: "Unload", routine });
+    m.record_at(routine, EventKind::Entered { what: Routine::Unload, routine });
     Ok(Next::call(routine, &[object.0], Then::Driver(DriverThen::Unmap { id, base, status })))
 }
 

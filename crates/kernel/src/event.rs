@@ -3,6 +3,7 @@
 use nt_types::{Irql, NtStatus, Va};
 
 use crate::finding::Finding;
+use crate::routine::{ObjectKind, Routine};
 use crate::thread::ThreadId;
 
 /// One event.
@@ -20,6 +21,8 @@ pub struct Event {
     pub irql: Irql,
     /// The instruction, or the return address of the service called.
     pub place: Va,
+    /// The service called, where `place` is its return address.
+    pub service: Option<&'static str>,
     /// What.
     pub kind: EventKind,
 }
@@ -52,17 +55,17 @@ pub enum EventKind {
         /// Number of pages.
         pages: u64,
     },
-    /// A routine of a driver was entered by the kernel.
+    /// A routine of a driver was entered by the kernel, at the IRQL of the event.
     Entered {
         /// What kind of routine.
-        what: &'static str,
+        what: Routine,
         /// Its address.
         routine: Va,
     },
     /// It returned.
     Left {
         /// What kind of routine.
-        what: &'static str,
+        what: Routine,
         /// Its address.
         routine: Va,
         /// What it left in RAX.
@@ -121,6 +124,57 @@ pub enum EventKind {
         page: Va,
         /// It was read from the paging file.
         hard: bool,
+    },
+    /// A kernel object was initialised.
+    Initialised {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// A timer was set.
+    TimerSet {
+        /// The timer.
+        timer: Va,
+        /// Its DPC, or null.
+        dpc: Va,
+    },
+    /// A work item was queued.
+    WorkItemQueued {
+        /// The work item.
+        item: Va,
+        /// Its routine.
+        routine: Va,
+    },
+    /// Pool was allocated.
+    Allocated {
+        /// The block.
+        address: Va,
+        /// Its size.
+        bytes: u64,
+        /// Its tag, in memory order.
+        tag: [u8; 4],
+        /// From paged pool.
+        paged: bool,
+    },
+    /// Pool was freed.
+    Freed {
+        /// The block.
+        address: Va,
+    },
+    /// An interrupt service routine was connected.
+    InterruptConnected {
+        /// The vector.
+        vector: u32,
+        /// The routine.
+        routine: Va,
+    },
+    /// It was disconnected.
+    InterruptDisconnected {
+        /// The vector.
+        vector: u32,
+        /// The routine.
+        routine: Va,
     },
     /// A DPC was queued.
     DpcQueued {

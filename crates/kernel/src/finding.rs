@@ -1,7 +1,9 @@
-//! Checker findings K01 to K28 (BEHAVIOUR.md section 10). A finding never changes execution.
+//! Checker findings K01 to K28 (BEHAVIOUR.md section 10), as far as a run shows them: what an image alone shows is found
+//! elsewhere. A finding never changes execution.
 
 use nt_types::{Irql, Va};
 
+use crate::routine::{ObjectKind, Routine};
 use crate::stop::Place;
 
 /// A finding and where it was seen.
@@ -20,27 +22,22 @@ pub enum FindingKind {
     Paging(section_paging::Finding),
     K02MmIrql { routine: &'static str, irql: Irql },
     K07HandleDereferenced { handle: u64, access_address: Va },
-    K08UnlockWithQueuedIrps { section: String, pending: usize, last: bool },
-    K09IsrPageable { routine: Va, section: String },
+    K08UnlockWithQueuedIrps { section: String, count: u32, majors: Vec<u8> },
+    K09IsrPageable { routine: Va, section: String, locked: bool },
     K10DpcPageable { routine: Va, section: String, locked: bool },
-    K11ObjectPageable { object: Va, what: &'static str },
+    K11ObjectPageable { object: Va, what: ObjectKind },
     K12InitUseAfterDiscard { address: Va },
     K13LatentFault { address: Va, access: engine::Access, irql: Irql },
-    K14WaitTruePageable { routine: &'static str },
-    K15PageableNowhere { section: String },
-    K16SuspiciousName { section: String },
-    K17MixedSection { section: String },
-    K19PageEntireRace { base: Va },
+    K14WaitTruePageable { routine: &'static str, section: String },
+    K19PageEntireRace { base: Va, opener: usize },
     K21CompletionPageable { routine: Va, section: String },
     K22WorkItemPageable { item: Va },
     K23PagingPathPageable { routine: Va, major: u8 },
-    K24ProhibitedDdi { name: String },
     K26RaiseInPageable { section: String, to: Irql },
-    K27SmallPageable { bytes: u64 },
     PoolLeak { address: Va, bytes: u64, tag: [u8; 4], site: Va },
     IrqlAboveLimit { routine: &'static str, irql: Irql, limit: Irql },
-    InterruptLeak { isr: Va },
-    IrqlNotRestored { what: &'static str, routine: Va, before: Irql, after: Irql },
+    InterruptLeak { isr: Va, vector: u32 },
+    IrqlNotRestored { what: Routine, routine: Va, before: Irql, after: Irql },
 }
 
 /// How serious a finding is.
@@ -69,16 +66,11 @@ impl FindingKind {
             K::K12InitUseAfterDiscard { .. } => "K12",
             K::K13LatentFault { .. } => "K13",
             K::K14WaitTruePageable { .. } => "K14",
-            K::K15PageableNowhere { .. } => "K15",
-            K::K16SuspiciousName { .. } => "K16",
-            K::K17MixedSection { .. } => "K17",
             K::K19PageEntireRace { .. } => "K19",
             K::K21CompletionPageable { .. } => "K21",
             K::K22WorkItemPageable { .. } => "K22",
             K::K23PagingPathPageable { .. } => "K23",
-            K::K24ProhibitedDdi { .. } => "K24",
             K::K26RaiseInPageable { .. } => "K26",
-            K::K27SmallPageable { .. } => "K27",
             K::PoolLeak { .. } => "pool-leak",
             K::IrqlAboveLimit { .. } => "irql-limit",
             K::InterruptLeak { .. } => "interrupt-leak",
@@ -91,13 +83,8 @@ impl FindingKind {
         use FindingKind as K;
         match self {
             K::Paging(finding) => paging_severity(finding),
-            K::K15PageableNowhere { .. }
-            | K::K27SmallPageable { .. }
-            | K::K08UnlockWithQueuedIrps { last: false, .. } => Severity::Information,
-            K::K16SuspiciousName { .. }
-            | K::K17MixedSection { .. }
-            | K::K24ProhibitedDdi { .. }
-            | K::K10DpcPageable { locked: true, .. } => Severity::Warning,
+            K::K08UnlockWithQueuedIrps { count: 1.., .. } => Severity::Information,
+            K::K10DpcPageable { locked: true, .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }

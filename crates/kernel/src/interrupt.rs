@@ -7,6 +7,7 @@ use crate::call::{Callout, Next, Outcome, Then};
 use crate::event::EventKind;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
+use crate::routine::Routine;
 
 /// A routine that interrupted whatever ran.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct Interruption {
     /// What was interrupted.
     context: Box<Cpu>,
     /// What kind of routine.
-    what: &'static str,
+    what: Routine,
     routine: Va,
     /// IRQL it was called at, which it must return at.
     irql: Irql,
@@ -74,14 +75,14 @@ impl Machine {
     }
 
     /// Calls `routine` at `irql` on top of whatever the active processor runs.
-    pub(crate) fn interrupt(&mut self, what: &'static str, routine: Va, arguments: &[u64], irql: Irql, after: After) {
-        self.record_at(routine, EventKind::Entered { what, routine });
+    pub(crate) fn interrupt(&mut self, what: Routine, routine: Va, arguments: &[u64], irql: Irql, after: After) {
         let context = Box::new(self.cpu().clone());
         let rsp = context.get(Gpr::Rsp);
         // The interrupted code may use the 128 bytes below its stack pointer only if it is not Windows code; skipping
         // them costs nothing and keeps hand-written assembly safe.
         let base = rsp.wrapping_sub(128) & !15;
         self.cpu().cr8 = irql.level();
+        self.record_at(routine, EventKind::Entered { what, routine });
         let then = Then::Interruption(Interruption { context, what, routine, irql, after });
         let service = self.kernel_images.interrupt_entry;
         self.enter(Callout { routine, arguments: arguments.to_vec(), then }, base, service);

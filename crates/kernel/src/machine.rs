@@ -127,6 +127,20 @@ impl Machine {
         self.memory.peek(rsp, &mut bytes).ok().map(|()| Va(u64::from_le_bytes(bytes)))
     }
 
+    /// The service whose entry, or whose return address while it is in progress, this is.
+    fn service_at(&mut self, place: Va) -> Option<&'static str> {
+        let rip = Va(self.cpu().rip);
+        if self.kernel_images.holds(place) {
+            return self.kernel_images.routine_name(place);
+        }
+        if !self.kernel_images.holds(rip) || self.return_address() != Some(place) {
+            return None;
+        }
+        let called_out = self.thread().frames.last().map(|frame| frame.service);
+        let service = if rip == self.kernel_images.return_stub { called_out? } else { rip };
+        self.kernel_images.routine_name(service)
+    }
+
     /// Records an event here and now.
     pub fn record(&mut self, kind: EventKind) {
         let place = self.here();
@@ -137,7 +151,8 @@ impl Machine {
     pub fn record_at(&mut self, place: Va, kind: EventKind) {
         let (step, time_ns, processor) = (self.steps, self.now_ns(), self.active);
         let (thread, irql) = (self.current_thread(), self.irql());
-        self.events.push(Event { step, time_ns, processor, thread, irql, place, kind });
+        let service = self.service_at(place);
+        self.events.push(Event { step, time_ns, processor, thread, irql, place, service, kind });
     }
 
     /// Records a finding once for each place and subject.
@@ -156,6 +171,8 @@ impl Machine {
             thread: self.current_thread(),
             irql: self.irql(),
             instruction,
+            service: self.service_at(instruction),
+            spin_locks: self.thread().spin_locks.len(),
             step: self.steps,
             stack: self.stack_trace(instruction),
         }

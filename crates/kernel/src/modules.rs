@@ -37,6 +37,8 @@ pub struct UnloadedDriver {
     pub size: u64,
     /// The file, so that reports can still name functions.
     pub image: Arc<Image>,
+    /// What `section_paging` called it.
+    pub id: ImageId,
 }
 
 /// An import that nobody implements.
@@ -73,6 +75,11 @@ impl Modules {
         self.unloaded.iter().rev().find(|driver| address - driver.base < driver.size)
     }
 
+    /// Drivers that have been unloaded, the oldest first.
+    pub fn unloaded(&self) -> &[UnloadedDriver] {
+        &self.unloaded
+    }
+
     /// Loaded drivers, by address.
     pub fn drivers(&self) -> impl Iterator<Item = &LoadedDriver> {
         self.loaded.values()
@@ -101,7 +108,7 @@ impl Modules {
     pub(crate) fn remove(&mut self, base: Va) -> Option<LoadedDriver> {
         let driver = self.loaded.remove(&base.0)?;
         let gone = driver.clone();
-        self.unloaded.push(UnloadedDriver { name: gone.name, base, size: gone.size, image: gone.image });
+        self.unloaded.push(UnloadedDriver { name: gone.name, base, size: gone.size, image: gone.image, id: gone.id });
         Some(driver)
     }
 

@@ -3,6 +3,7 @@
 use engine::Access;
 use nt_types::{BugCheck, Irql, NtStatus, Va};
 
+use crate::routine::ObjectKind;
 use crate::thread::ThreadId;
 
 /// The end of a run.
@@ -23,8 +24,12 @@ pub struct Place {
     pub thread: ThreadId,
     /// IRQL at that moment.
     pub irql: Irql,
-    /// The guest instruction, or the service that acted on the guest's behalf.
+    /// The guest instruction, or the service that acted on the guest's behalf, or where that service returns to.
     pub instruction: Va,
+    /// The service, in the last two cases.
+    pub service: Option<&'static str>,
+    /// Spin locks that the processor held.
+    pub spin_locks: usize,
     /// Instructions retired by the whole machine before this moment.
     pub step: u64,
     /// Return addresses, innermost first; the first is `instruction`.
@@ -93,8 +98,56 @@ pub enum Cause {
     },
     /// The driver called `KeBugCheckEx` itself.
     Requested,
-    /// The modelled kernel found a misuse; the text names the documented rule.
-    Misuse(&'static str),
+    /// An object is initialised in pageable memory while the verifier is on (0xC4/0xE1).
+    ObjectPageable {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// A work item in pageable memory is queued while the verifier is on (0xC4/0x131).
+    WorkItemPageable {
+        /// Its address.
+        item: Va,
+    },
+    /// Pool handled wrongly.
+    Pool(PoolMisuse),
+    /// A request handled wrongly.
+    Request(RequestMisuse),
+}
+
+/// Pool handled wrongly (bug check 0xC2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PoolMisuse {
+    /// No block begins at the address that was freed.
+    NotABlock {
+        /// The address.
+        address: Va,
+    },
+    /// The block has another tag.
+    WrongTag {
+        /// Its address.
+        address: Va,
+        /// The tag passed.
+        passed: [u8; 4],
+        /// The tag it was allocated with.
+        actual: [u8; 4],
+    },
+}
+
+/// A request handled wrongly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestMisuse {
+    /// Completed more than once (0x44).
+    CompletedTwice {
+        /// The request.
+        irp: Va,
+    },
+    /// Sent on with no stack location left (0x35).
+    NoStackLocation {
+        /// The request.
+        irp: Va,
+    },
 }
 
 /// Why memory refused an access.

@@ -3,11 +3,12 @@
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 
 use crate::call::{Call, Next, Outcome, Trap};
+use crate::event::EventKind;
 use crate::export;
 use crate::exports::Export;
 use crate::exports::mm::pool::{Block, PoolKind};
 use crate::machine::Machine;
-use crate::stop::{Cause, StopKind};
+use crate::stop::{Cause, PoolMisuse, StopKind};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -78,7 +79,10 @@ fn allocate(m: &mut Machine, call: &Call, kind: PoolKind, bytes: u64, tag: u32) 
     if bytes > LARGEST {
         return None;
     }
-    m.pool_allocate(Block { bytes, kind, tag: tag.to_le_bytes(), site: call.return_address })
+    let tag = tag.to_le_bytes();
+    let address = m.pool_allocate(Block { bytes, kind, tag, site: call.return_address })?;
+    m.record(EventKind::Allocated { address, bytes, tag, paged: kind == PoolKind::Paged });
+    Some(address)
 }
 
 fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
@@ -90,18 +94,19 @@ fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
 fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Outcome {
     const PROTECTED_POOL: u32 = 0x8000_0000;
     let Some(block) = m.mm.pool.block(address) else {
-        return Err(bad_caller(m, call, [0x46, address.0, 0, 0]));
+        return Err(bad_caller(m, call, [0x46, address.0, 0, 0], PoolMisuse::NotABlock { address }));
     };
     let block_tag = u32::from_le_bytes(block.tag);
     if tag != 0 && (tag ^ block_tag) & !PROTECTED_POOL != 0 {
-        return Err(bad_caller(m, call, [0xA, address.0, u64::from(block_tag), u64::from(tag)]));
+        let misuse = PoolMisuse::WrongTag { address, passed: tag.to_le_bytes(), actual: block.tag };
+        return Err(bad_caller(m, call, [0xA, address.0, u64::from(block_tag), u64::from(tag)], misuse));
     }
     m.pool_free(address);
+    m.record(EventKind::Freed { address });
     Ok(Next::VOID)
 }
 
-fn bad_caller(m: &mut Machine, call: &Call, parameters: [u64; 4]) -> Trap {
+fn bad_caller(m: &mut Machine, call: &Call, parameters: [u64; 4], misuse: PoolMisuse) -> Trap {
     let check = BugCheck { code: BugCheckCode::BAD_POOL_CALLER, parameters };
-    let cause = Cause::Misuse("pool is freed once, by its address, with the tag it was allocated with");
-    m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()
+    m.stop_at(call.return_address, StopKind::BugCheck(check, Cause::Pool(misuse))).into()
 }

@@ -4,9 +4,9 @@ use nt_types::Va;
 use nt_types::layout::work_queue_item;
 
 use crate::call::{Next, Outcome, Then, Trap};
+use crate::event::EventKind;
 use crate::export;
 use crate::exports::{Export, ex};
-use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::schedule::NewThread;
 use crate::thread::ThreadThen;
@@ -32,9 +32,8 @@ impl Work {
 fn ExQueueWorkItem(m: &mut Machine, item: Va, _queue: u32) -> Outcome {
     let routine = m.read_va(work_queue_item::WORKER_ROUTINE.at(item))?;
     let parameter = m.read_u64(work_queue_item::PARAMETER.at(item))?;
-    if m.is_pageable_memory(item) {
-        m.find(FindingKind::K22WorkItemPageable { item }, item);
-    }
+    m.check_work_item(item)?;
+    m.record(EventKind::WorkItemQueued { item, routine });
     m.start_work("work item", routine, vec![parameter])?;
     Ok(Next::VOID)
 }

@@ -9,7 +9,7 @@ use crate::export;
 use crate::exports::{Export, io};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
-use crate::stop::{Cause, StopKind};
+use crate::stop::{Cause, RequestMisuse, StopKind};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -48,7 +48,7 @@ fn IofCompleteRequest(m: &mut Machine, call: &Call, request: Va, _boost: u8) -> 
 /// 0x44 MULTIPLE_IRP_COMPLETE_REQUESTS: P1 is the request (docs: debugger/bug-check-0x44).
 fn completed_twice(m: &mut Machine, call: &Call, request: Va) -> Trap {
     let check = BugCheck { code: BugCheckCode::MULTIPLE_IRP_COMPLETE_REQUESTS, parameters: [request.0, 0, 0, 0] };
-    let cause = Cause::Misuse("a request is completed once");
+    let cause = Cause::Request(RequestMisuse::CompletedTwice { irp: request });
     m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()
 }
 

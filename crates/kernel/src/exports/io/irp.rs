@@ -9,7 +9,7 @@ use crate::export;
 use crate::exports::{Export, io};
 use crate::machine::Machine;
 use crate::request::RequestId;
-use crate::stop::{Cause, StopKind};
+use crate::stop::{Cause, RequestMisuse, StopKind};
 use crate::wait::WaitOn;
 
 #[rustfmt::skip]
@@ -167,7 +167,7 @@ impl Machine {
     /// 0x35 NO_MORE_IRP_STACK_LOCATIONS: P1 is the request (docs: debugger/bug-check-0x35).
     fn no_more_stack_locations(&mut self, caller: Va, request: Va) -> Trap {
         let check = BugCheck { code: BugCheckCode(0x35), parameters: [request.0, 0, 0, 0] };
-        let cause = Cause::Misuse("a request has one stack location for each driver that it is sent to");
+        let cause = Cause::Request(RequestMisuse::NoStackLocation { irp: request });
         self.stop_at(caller, StopKind::BugCheck(check, cause)).into()
     }
 
@@ -188,9 +188,9 @@ impl Machine {
         Ok(Next::call(routine, &[device.0, request.0], Then::Io(io::Then::Cancelled)))
     }
 
-    /// Requests that the driver at this base marked pending and has not completed; the one that is in a dispatch routine
-    /// now does not count (K08).
-    pub(crate) fn pending_requests_of(&mut self, base: Va) -> usize {
+    /// Major functions of the requests that the driver at this base marked pending and has not completed; the one that is
+    /// in a dispatch routine now does not count (K08).
+    pub(crate) fn pending_requests_of(&mut self, base: Va) -> Vec<u8> {
         let waiting: Vec<Va> = self
             .io
             .requests
@@ -198,16 +198,18 @@ impl Machine {
             .filter(|(_, live)| live.sent && live.in_dispatch == 0)
             .map(|(irp, _)| *irp)
             .collect();
-        waiting.into_iter().filter(|request| self.is_pended_by(*request, base).unwrap_or(false)).count()
+        waiting.into_iter().filter_map(|request| self.pended_by(request, base).unwrap_or(None)).collect()
     }
 
-    fn is_pended_by(&mut self, request: Va, base: Va) -> Result<bool, Trap> {
+    /// The major function of a request that the driver at this base marked pending.
+    fn pended_by(&mut self, request: Va, base: Va) -> Result<Option<u8>, Trap> {
         let stack = self.stack_location(request)?;
         let control = self.read_u8(io_stack_location::CONTROL.at(stack))?;
         let device = self.read_va(io_stack_location::DEVICE_OBJECT.at(stack))?;
         let driver = self.read_va(device_object::DRIVER_OBJECT.at(device))?;
         let start = self.read_va(driver_object::DRIVER_START.at(driver))?;
-        Ok(control & SL_PENDING_RETURNED != 0 && start == base)
+        let major = self.read_u8(stack)?;
+        Ok((control & SL_PENDING_RETURNED != 0 && start == base).then_some(major))
     }
 
     /// The request is complete: its owner gets it back.

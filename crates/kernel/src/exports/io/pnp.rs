@@ -14,6 +14,7 @@ use crate::export;
 use crate::exports::{Export, io};
 use crate::machine::Machine;
 use crate::request::{Answer, RequestId};
+use crate::routine::Routine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -58,12 +59,12 @@ impl Step {
     pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Step::Add { id, routine, driver, device } => {
-                m.record_at(routine, EventKind::Entered { what: "AddDevice", routine });
+                m.record_at(routine, EventKind::Entered { what: Routine::AddDevice, routine });
                 let then = Then::Io(io::Then::Pnp(Step::Added { id, routine, device }));
                 Ok(Next::call(routine, &[driver.0, device.0], then))
             }
             Step::Added { id, routine, device } => {
-                m.record_at(routine, EventKind::Left { what: "AddDevice", routine, result: value });
+                m.record_at(routine, EventKind::Left { what: Routine::AddDevice, routine, result: value });
                 let status = NtStatus(value as u32);
                 m.answer(id, Answer { status, information: device.0, output: Vec::new() });
                 Ok(Next::VOID)

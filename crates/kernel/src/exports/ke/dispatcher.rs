@@ -10,6 +10,7 @@ use crate::export;
 use crate::exports::Export;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 use crate::thread::{ThreadId, ThreadState};
 use crate::wait::{Wait, WaitOn};
 
@@ -44,25 +45,22 @@ mod object_type {
 const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
 fn KeInitializeEvent(m: &mut Machine, event: Va, kind: u32, state: bool) -> Outcome {
-    m.check_object_home(event, "event")?;
     let kind = if kind == 0 { object_type::NOTIFICATION_EVENT } else { object_type::SYNCHRONIZATION_EVENT };
     m.initialize_header(event, kind, dispatcher_header::SIZEOF, u32::from(state))?;
-    Ok(Next::VOID)
+    m.object_initialised(event, ObjectKind::Event)
 }
 
 fn KeInitializeMutex(m: &mut Machine, mutex: Va, _level: u32) -> Outcome {
-    m.check_object_home(mutex, "mutex")?;
     m.fill_bytes(mutex, 0, kmutant::SIZEOF)?;
     m.initialize_header(mutex, object_type::MUTANT, kmutant::SIZEOF, 1)?;
     m.write_u8(kmutant::APC_DISABLE.at(mutex), 1)?;
-    Ok(Next::VOID)
+    m.object_initialised(mutex, ObjectKind::Mutex)
 }
 
 fn KeInitializeSemaphore(m: &mut Machine, semaphore: Va, count: i32, limit: i32) -> Outcome {
-    m.check_object_home(semaphore, "semaphore")?;
     m.initialize_header(semaphore, object_type::SEMAPHORE, ksemaphore::SIZEOF, count as u32)?;
     m.write_u32(ksemaphore::LIMIT.at(semaphore), limit as u32)?;
-    Ok(Next::VOID)
+    m.object_initialised(semaphore, ObjectKind::Semaphore)
 }
 
 fn KeClearEvent(m: &mut Machine, event: Va) -> Outcome {
@@ -200,7 +198,8 @@ impl Machine {
             return;
         }
         if self.memory.paging().is_eligible(call.return_address.page()) {
-            self.find(FindingKind::K14WaitTruePageable { routine }, call.return_address);
+            let section = self.modules.section_name(call.return_address).unwrap_or_default();
+            self.find(FindingKind::K14WaitTruePageable { routine, section }, call.return_address);
         }
         let old = self.irql();
         self.thread().wait_next = Some(old);

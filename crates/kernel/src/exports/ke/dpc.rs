@@ -12,6 +12,7 @@ use crate::exports::{Export, ke};
 use crate::finding::FindingKind;
 use crate::interrupt::After;
 use crate::machine::Machine;
+use crate::routine::{ObjectKind, Routine};
 use crate::thread::ThreadState;
 use crate::wait::{Wait, WaitOn};
 
@@ -57,13 +58,12 @@ impl Queues {
 }
 
 fn KeInitializeDpc(m: &mut Machine, dpc: Va, routine: Va, context: u64) -> Outcome {
-    m.check_object_home(dpc, "DPC")?;
     m.fill_bytes(dpc, 0, kdpc::SIZEOF)?;
     m.write_u8(kdpc::TYPE.at(dpc), DPC_OBJECT)?;
     m.write_u8(kdpc::IMPORTANCE.at(dpc), MEDIUM_IMPORTANCE)?;
     m.write_u64(kdpc::DEFERRED_ROUTINE.at(dpc), routine.0)?;
     m.write_u64(kdpc::DEFERRED_CONTEXT.at(dpc), context)?;
-    Ok(Next::VOID)
+    m.object_initialised(dpc, ObjectKind::Dpc)
 }
 
 fn KeInsertQueueDpc(m: &mut Machine, dpc: Va, argument1: u64, argument2: u64) -> Outcome {
@@ -144,7 +144,7 @@ impl Machine {
         let call = self.read_dpc_call(queued.dpc);
         self.cpu().cr8 = irql;
         match call {
-            Ok((routine, arguments)) => self.interrupt("DPC routine", routine, &arguments, Irql::DISPATCH, After::Dpc),
+            Ok((routine, arguments)) => self.interrupt(Routine::Dpc, routine, &arguments, Irql::DISPATCH, After::Dpc),
             Err(trap) => {
                 self.cpu().cr8 = Irql::DISPATCH.level();
                 self.trap(trap, service);

@@ -3,11 +3,13 @@
 use nt_types::{Irql, Va};
 
 use crate::call::{Call, Next, Outcome, Then};
+use crate::event::EventKind;
 use crate::export;
 use crate::exports::{Export, ke};
 use crate::finding::FindingKind;
 use crate::interrupt::After;
 use crate::machine::Machine;
+use crate::routine::Routine;
 use memory::TrimReason;
 
 #[rustfmt::skip]
@@ -83,16 +85,21 @@ fn IoConnectInterrupt(
     let irql = irql.max(synchronize_irql);
     let here = m.here();
     let owner = m.modules.driver_at(here).map_or(Va::NULL, |driver| driver.base);
-    if let Some((section, _)) = m.pageable_section(routine) {
-        m.find(FindingKind::K09IsrPageable { routine, section }, routine);
+    if let Some((section, locked)) = m.pageable_section(routine) {
+        m.find(FindingKind::K09IsrPageable { routine, section, locked }, routine);
     }
+    m.record(EventKind::InterruptConnected { vector, routine });
     m.ke.interrupts.connected.push(ConnectedInterrupt { object: interrupt, routine, context, vector, irql, owner });
     m.attention = true;
     Ok(Next::status(nt_types::NtStatus::SUCCESS))
 }
 
 fn IoDisconnectInterrupt(m: &mut Machine, interrupt: Va) -> Outcome {
-    m.ke.interrupts.connected.retain(|connected| connected.object != interrupt);
+    let connected = &mut m.ke.interrupts.connected;
+    if let Some(index) = connected.iter().position(|connected| connected.object == interrupt) {
+        let ConnectedInterrupt { vector, routine, .. } = connected.remove(index);
+        m.record(EventKind::InterruptDisconnected { vector, routine });
+    }
     m.pool_free(interrupt);
     Ok(Next::VOID)
 }
@@ -156,7 +163,8 @@ impl Machine {
     fn call_service_routine(&mut self, interrupt: &ConnectedInterrupt) {
         let arguments = [interrupt.object.0, interrupt.context];
         let after = After::ServiceRoutine { vector: interrupt.vector };
-        self.interrupt("interrupt service routine", interrupt.routine, &arguments, interrupt.irql, after);
+        let what = Routine::Isr { vector: interrupt.vector };
+        self.interrupt(what, interrupt.routine, &arguments, interrupt.irql, after);
     }
 
     /// A service routine returned; `claimed` is what it says about its device.

@@ -9,6 +9,7 @@ use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -43,9 +44,8 @@ fn KeLowerIrql(m: &mut Machine, call: &Call, new: Irql) -> Outcome {
 }
 
 fn KeInitializeSpinLock(m: &mut Machine, lock: Va) -> Outcome {
-    m.check_object_home(lock, "spin lock")?;
     m.write_u64(lock, 0)?;
-    Ok(Next::VOID)
+    m.object_initialised(lock, ObjectKind::SpinLock)
 }
 
 fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcome {

@@ -5,9 +5,11 @@ use nt_types::{Irql, Va};
 
 use crate::boot::KUSER_SHARED_DATA;
 use crate::call::{Next, Outcome, Then, Trap};
+use crate::event::EventKind;
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 use crate::time::Deadline;
 use crate::wait::{Wait, WaitOn};
 
@@ -40,10 +42,9 @@ fn KeInitializeTimer(m: &mut Machine, timer: Va) -> Outcome {
 
 fn KeInitializeTimerEx(m: &mut Machine, timer: Va, kind: u32) -> Outcome {
     const NOTIFICATION_TIMER: u8 = 8;
-    m.check_object_home(timer, "timer")?;
     m.fill_bytes(timer, 0, ktimer::SIZEOF)?;
     m.initialize_header(timer, NOTIFICATION_TIMER + (kind & 1) as u8, ktimer::SIZEOF, 0)?;
-    Ok(Next::VOID)
+    m.object_initialised(timer, ObjectKind::Timer)
 }
 
 fn KeSetTimer(m: &mut Machine, timer: Va, due: i64, dpc: Va) -> Outcome {
@@ -58,6 +59,7 @@ fn KeSetTimerEx(m: &mut Machine, timer: Va, due: i64, period: i32, dpc: Va) -> O
     m.write_u32(ktimer::PERIOD.at(timer), period.max(0) as u32)?;
     let was_set = m.deadlines.remove(&Deadline::Timer(timer));
     m.deadlines.add(at, Deadline::Timer(timer));
+    m.record(EventKind::TimerSet { timer, dpc });
     m.attention = true;
     Ok(Next::Return(u64::from(was_set)))
 }

@@ -1,0 +1,57 @@
+//! What the kernel calls in a driver, and what drivers hand to it: names for evidence.
+
+use core::fmt;
+
+/// A kind of routine that the kernel calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are those of the documentation")]
+pub enum Routine {
+    DriverEntry,
+    Reinitialize,
+    AddDevice,
+    Unload,
+    Dpc,
+    Apc,
+    /// An interrupt service routine, called for this vector.
+    Isr {
+        vector: u32,
+    },
+}
+
+impl Routine {
+    /// True for what runs on top of whatever the processor was doing.
+    pub fn interrupts(self) -> bool {
+        matches!(self, Routine::Dpc | Routine::Apc | Routine::Isr { .. })
+    }
+}
+
+impl fmt::Display for Routine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Routine::DriverEntry => "DriverEntry",
+            Routine::Reinitialize => "Reinitialize routine",
+            Routine::AddDevice => "AddDevice routine",
+            Routine::Unload => "Unload routine",
+            Routine::Dpc => "DPC routine",
+            Routine::Apc => "APC routine",
+            Routine::Isr { .. } => "interrupt service routine",
+        })
+    }
+}
+
+/// A kind of kernel object that lies in memory of the driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are those of the documentation")]
+pub enum ObjectKind {
+    Timer,
+    Dpc,
+    Apc,
+    Event,
+    Mutex,
+    FastMutex,
+    Semaphore,
+    SpinLock,
+    Resource,
+    RemoveLock,
+    WorkItem,
+}
