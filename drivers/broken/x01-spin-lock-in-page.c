@@ -37,6 +37,9 @@ SECTION_FILLER(X01Filler, "PAGE", 4096)
 
 NTSTATUS X01DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     return SampleOutput(Irp, STATUS_SUCCESS, X01Callback(Device->DeviceExtension));
 }
 

@@ -43,6 +43,9 @@ SECTION_FILLER(X02Filler, "PAGE", 4096)
 
 NTSTATUS X02DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     return SampleOutput(Irp, STATUS_SUCCESS, X02Query(Device->DeviceExtension));
 }
 

@@ -48,6 +48,10 @@ NTSTATUS X03DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX03 x03 = Device->DeviceExtension;
     PAGED_CODE();
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     KeInsertQueueDpc(&x03->Dpc, NULL, NULL);
     KeFlushQueuedDpcs();
     return SampleOutput(Irp, STATUS_SUCCESS, x03->Count);

@@ -40,6 +40,10 @@ SECTION_FILLER(X04Filler, "PAGE", 4096)
 NTSTATUS X04DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PAGED_CODE();
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     return SampleOutput(Irp, STATUS_SUCCESS, X04Locked(Device->DeviceExtension));
 }
 

@@ -35,7 +35,14 @@ VOID X05Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
 NTSTATUS X05DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
 #ifdef FIXED
-    PVOID data = MmLockPagableDataSection((PVOID)&X05Total);
+    PVOID data;
+#endif
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+#ifdef FIXED
+    data = MmLockPagableDataSection((PVOID)&X05Total);
 #endif
     KeInsertQueueDpc(Device->DeviceExtension, NULL, NULL);
     KeFlushQueuedDpcs();

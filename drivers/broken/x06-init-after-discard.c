@@ -56,6 +56,10 @@ ULONG X06Resume(VOID)
 NTSTATUS X06DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     return SampleOutput(Irp, STATUS_SUCCESS, X06Resume());
 }
 

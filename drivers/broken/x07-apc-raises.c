@@ -46,6 +46,10 @@ SECTION_FILLER(X07Filler, "PAGE", 4096)
 NTSTATUS X07DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX07 x07 = Device->DeviceExtension;
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     KeInitializeApc(&x07->Apc, KeGetCurrentThread(), OriginalApcEnvironment, X07KernelRoutine, NULL, NULL, KernelMode,
                     NULL);
     KeInsertQueueApc(&x07->Apc, NULL, NULL, IO_NO_INCREMENT);

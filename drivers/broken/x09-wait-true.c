@@ -30,6 +30,10 @@ NTSTATUS X09DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX09 x09 = Device->DeviceExtension;
     PAGED_CODE();
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
 #ifdef RELEASE_MUTEX
     KeWaitForSingleObject(&x09->Mutex, Executive, KernelMode, FALSE, NULL);
     KeReleaseMutex(&x09->Mutex, WAIT);

@@ -40,8 +40,13 @@ NTSTATUS X11Close(PDEVICE_OBJECT Device, PIRP Irp)
 
 NTSTATUS X11DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    NTSTATUS status = X11Work(SampleInput(Irp));
+    NTSTATUS status;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    status = X11Work(SampleInput(Irp));
 #ifndef FIXED
     if (!NT_SUCCESS(status)) {
         MmUnlockPagableImageSection(X11Code);

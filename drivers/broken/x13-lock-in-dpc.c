@@ -65,18 +65,26 @@ NTSTATUS X13Close(PDEVICE_OBJECT Device, PIRP Irp)
 
 SECTION_FILLER(X13Filler, "PAGEX13", 4096)
 
-NTSTATUS X13DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
+static ULONG X13Run(PX13 Device)
 {
-    PX13 x13 = Device->DeviceExtension;
-    if (SampleControlCode(Irp) == IOCTL_X13_TOUCH) {
-        return SampleOutput(Irp, STATUS_SUCCESS, X13Work(1));
-    }
-    KeInsertQueueDpc(&x13->Dpc, NULL, NULL);
+    KeInsertQueueDpc(&Device->Dpc, NULL, NULL);
     KeFlushQueuedDpcs();
 #ifndef FIXED
-    MmUnlockPagableImageSection(x13->Code);
+    MmUnlockPagableImageSection(Device->Code);
 #endif
-    return SampleOutput(Irp, STATUS_SUCCESS, x13->Value);
+    return Device->Value;
+}
+
+NTSTATUS X13DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    switch (SampleControlCode(Irp)) {
+    case IOCTL_X13_RUN:
+        return SampleOutput(Irp, STATUS_SUCCESS, X13Run(Device->DeviceExtension));
+    case IOCTL_X13_TOUCH:
+        return SampleOutput(Irp, STATUS_SUCCESS, X13Work(1));
+    default:
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
 }
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)

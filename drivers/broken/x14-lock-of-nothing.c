@@ -1,11 +1,11 @@
 // Four things that are no pageable section.
 //
 //   expected  0x1A (0x1234, the value, reason, the return address) with the reason
-//             ioctl 0x222000  3 DISCARDED: a function of INIT
-//             ioctl 0x222004  1 NO_MODULE: an address in pool
-//             ioctl 0x222008  2 NO_SECTION: the header of the image
-//             ioctl 0x22200C  4 UNKNOWN_HANDLE: NULL, by handle
-//   trigger   one of the four
+//             input 0  3 DISCARDED: a function of INIT
+//             input 1  1 NO_MODULE: an address in pool
+//             input 2  2 NO_SECTION: the header of the image
+//             input 3  4 UNKNOWN_HANDLE: NULL, by handle
+//   trigger   ioctl 0x222000
 //   repaired  all four lock, and unlock, a function of PAGE
 #include "sample.h"
 
@@ -25,37 +25,43 @@ ULONG X14Work(ULONG Value)
 SECTION_FILLER(X14Filler, "PAGE", 4096)
 
 #ifdef FIXED
-NTSTATUS X14DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
+static VOID X14LockAndUnlock(PDEVICE_OBJECT Device, ULONG What)
 {
     PVOID handle = MmLockPagableCodeSection((PVOID)X14Work);
     UNREFERENCED_PARAMETER(Device);
+    UNREFERENCED_PARAMETER(What);
     MmUnlockPagableImageSection(handle);
-    return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 #else
-NTSTATUS X14DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
+static VOID X14LockAndUnlock(PDEVICE_OBJECT Device, ULONG What)
 {
     PVOID handle = NULL;
-    switch (SampleControlCode(Irp)) {
-    case SAMPLE_IOCTL(0):
+    switch (What) {
+    case 0:
         handle = MmLockPagableCodeSection((PVOID)DriverEntry);
         break;
-    case SAMPLE_IOCTL(1):
+    case 1:
         handle = MmLockPagableDataSection(Device->DeviceExtension);
         break;
-    case SAMPLE_IOCTL(2):
+    case 2:
         handle = MmLockPagableDataSection(Device->DriverObject->DriverStart);
         break;
-    case SAMPLE_IOCTL(3):
+    default:
         MmLockPagableSectionByHandle(handle);
         break;
-    default:
-        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     }
     MmUnlockPagableImageSection(handle);
-    return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 #endif
+
+NTSTATUS X14DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    X14LockAndUnlock(Device, SampleInput(Irp));
+    return SampleComplete(Irp, STATUS_SUCCESS, 0);
+}
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
 {

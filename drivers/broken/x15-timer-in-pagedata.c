@@ -33,6 +33,10 @@ VOID X15Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
 NTSTATUS X15DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     LARGE_INTEGER due;
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     due.QuadPart = -10 * 10000;
     KeInitializeTimer(&X15Timer);
     KeInitializeEvent(&X15Event, SynchronizationEvent, FALSE);

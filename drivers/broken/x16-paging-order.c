@@ -73,6 +73,10 @@ NTSTATUS X16Close(PDEVICE_OBJECT Device, PIRP Irp)
 NTSTATUS X16DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX16 x16 = Device->DeviceExtension;
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
 #if defined(FIXED)
     // Nothing to page or to reset.
 #elif defined(CONNECT_FIRST)

@@ -35,10 +35,15 @@ __attribute__((naked)) ULONG X17Thunk(ULONG Value)
 
 NTSTATUS X17DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    PVOID code = MmLockPagableCodeSection((PVOID)X17_WORK);
+    PVOID code;
     ULONG value;
     KIRQL irql;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    code = MmLockPagableCodeSection((PVOID)X17_WORK);
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
     value = X17_WORK(1);
     KeLowerIrql(irql);

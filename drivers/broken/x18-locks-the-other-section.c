@@ -32,13 +32,21 @@ SECTION_FILLER(X18FillerA, "PAGEA", 8192)
 
 NTSTATUS X18DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    PVOID first = MmLockPagableCodeSection((PVOID)X18First);
+    PVOID first;
 #ifdef FIXED
-    PVOID second = MmLockPagableCodeSection((PVOID)X18Second);
+    PVOID second;
 #endif
     ULONG value;
     KIRQL irql;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    first = MmLockPagableCodeSection((PVOID)X18First);
+#ifdef FIXED
+    second = MmLockPagableCodeSection((PVOID)X18Second);
+#endif
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
     value = X18First(20);
     KeLowerIrql(irql);

@@ -65,7 +65,12 @@ NTSTATUS X19Close(PDEVICE_OBJECT Device, PIRP Irp)
 NTSTATUS X19DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX19 x19 = Device->DeviceExtension;
-    ULONG value = X19Work((ULONG)x19->Count);
+    ULONG value;
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    value = X19Work((ULONG)x19->Count);
 #if defined(UNLOCK_EARLY) && !defined(FIXED)
     MmUnlockPagableImageSection(x19->Code);
     x19->Code = NULL;

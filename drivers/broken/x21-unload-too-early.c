@@ -40,6 +40,10 @@ NTSTATUS X21DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     LARGE_INTEGER due;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     due.QuadPart = -10 * 10000;
     KeSetTimer(&X21Timer, due, &X21Dpc);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);

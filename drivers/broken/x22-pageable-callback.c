@@ -76,6 +76,10 @@ NTSTATUS X22Run(PDEVICE_OBJECT Device, PKEVENT Done)
 NTSTATUS X22DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX22 x22 = Device->DeviceExtension;
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     KeInitializeEvent(&x22->Done, NotificationEvent, FALSE);
     return SampleComplete(Irp, X22Run(Device, &x22->Done), 0);
 }

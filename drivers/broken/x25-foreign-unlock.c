@@ -36,6 +36,10 @@ NTSTATUS X25Use(VOID)
 NTSTATUS X25DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     return SampleComplete(Irp, X25Use(), 0);
 }
 

@@ -22,9 +22,14 @@ SECTION_FILLER(X27Filler, "PAGEX27", 8192)
 
 NTSTATUS X27DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    PVOID handle = MmLockPagableCodeSection((PVOID)X27Work);
+    PVOID handle;
     ULONG value = 0;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    handle = MmLockPagableCodeSection((PVOID)X27Work);
 #ifndef FIXED
     value = *(volatile ULONG *)handle;
 #endif

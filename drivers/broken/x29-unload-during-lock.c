@@ -38,6 +38,10 @@ NTSTATUS X29DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
     HANDLE handle;
     NTSTATUS status;
     UNREFERENCED_PARAMETER(Device);
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     if (X29ThreadObject != NULL) {
         return SampleComplete(Irp, STATUS_INVALID_DEVICE_STATE, 0);
     }

@@ -30,6 +30,10 @@ NTSTATUS X31DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
     PAGED_CODE();
+
+    if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
+        return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
     X31Counter += SampleInput(Irp) + 1;
     return SampleOutput(Irp, STATUS_SUCCESS, X31Counter);
 }

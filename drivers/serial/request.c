@@ -460,7 +460,7 @@ static NTSTATUS SerialWaitOnMask(PSERIAL_PORT Port, PSERIAL_REQUEST Request, PIR
     return STATUS_PENDING;
 }
 
-static NTSTATUS SerialControl(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Request, PIRP Irp)
+static NTSTATUS SerialLineRequest(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Request)
 {
     switch (Code) {
     case IOCTL_SERIAL_SET_BAUD_RATE:
@@ -475,6 +475,14 @@ static NTSTATUS SerialControl(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Req
         return SerialSetTimeouts(Port, Request);
     case IOCTL_SERIAL_GET_TIMEOUTS:
         return SerialGetTimeouts(Port, Request);
+    default:
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+}
+
+static NTSTATUS SerialSignalRequest(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Request)
+{
+    switch (Code) {
     case IOCTL_SERIAL_SET_DTR:
         return SerialChangeModemControl(Port, 0, MCR_DTR);
     case IOCTL_SERIAL_CLR_DTR:
@@ -489,6 +497,14 @@ static NTSTATUS SerialControl(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Req
         return SerialReportStatus(Port, Request);
     case IOCTL_SERIAL_PURGE:
         return SerialPurge(Port, Request);
+    default:
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+}
+
+static NTSTATUS SerialEventRequest(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Request, PIRP Irp)
+{
+    switch (Code) {
     case IOCTL_SERIAL_SET_WAIT_MASK:
         return SerialSetWaitMask(Port, Request);
     case IOCTL_SERIAL_GET_WAIT_MASK:
@@ -503,6 +519,8 @@ static NTSTATUS SerialControl(PSERIAL_PORT Port, ULONG Code, PSERIAL_REQUEST Req
 NTSTATUS SerialDeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
+    ULONG code = stack->Parameters.DeviceIoControl.IoControlCode;
+    PSERIAL_PORT port = Device->DeviceExtension;
     SERIAL_REQUEST request;
     NTSTATUS status;
     PAGED_CODE_LOCKED();
@@ -511,7 +529,13 @@ NTSTATUS SerialDeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
     request.InputLength = stack->Parameters.DeviceIoControl.InputBufferLength;
     request.OutputLength = stack->Parameters.DeviceIoControl.OutputBufferLength;
     request.Information = 0;
-    status = SerialControl(Device->DeviceExtension, stack->Parameters.DeviceIoControl.IoControlCode, &request, Irp);
+    status = SerialLineRequest(port, code, &request);
+    if (status == STATUS_INVALID_DEVICE_REQUEST) {
+        status = SerialSignalRequest(port, code, &request);
+    }
+    if (status == STATUS_INVALID_DEVICE_REQUEST) {
+        status = SerialEventRequest(port, code, &request, Irp);
+    }
     if (status == STATUS_PENDING) {
         return status;
     }

@@ -37,7 +37,8 @@ const COMPILE: &[&str] = &[
     "-ffunction-sections",
     // Only what the source calls inline is inlined, or functions would leave the section that `alloc_text` names.
     "-fno-inline-functions",
-    // Loops stay loops: the machine code is meant to be read beside the source.
+    // Loops stay loops and switches comparisons: the machine code is meant to be read beside the source.
+    "-fno-jump-tables",
     "-fno-vectorize",
     "-fno-slp-vectorize",
     "-fasynchronous-unwind-tables",
