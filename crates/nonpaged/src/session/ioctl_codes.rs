@@ -25,6 +25,9 @@ pub fn ioctl_codes(image: &Image) -> Vec<u32> {
 fn scan(code: &[u8], rva: u64, codes: &mut BTreeSet<u32>) {
     let mut subtracted: Option<(Register, u32)> = None;
     for instruction in Decoder::with_ip(64, code, rva, DecoderOptions::NONE) {
+        if let Some(code) = compared_in_memory(&instruction).filter(|code| is_plausible(*code)) {
+            codes.insert(code);
+        }
         let Some((register, constant)) = register_and_constant(&instruction) else {
             if instruction.mnemonic() == Mnemonic::Call {
                 subtracted = None;
@@ -50,13 +53,52 @@ fn scan(code: &[u8], rva: u64, codes: &mut BTreeSet<u32>) {
 }
 
 fn register_and_constant(instruction: &Instruction) -> Option<(Register, u32)> {
-    let is_constant = matches!(instruction.op1_kind(), OpKind::Immediate32 | OpKind::Immediate8to32);
-    let wanted = instruction.op_count() == 2 && instruction.op0_kind() == OpKind::Register && is_constant;
-    wanted.then(|| (instruction.op0_register(), instruction.immediate(1) as u32))
+    let is_register = instruction.op_count() == 2 && instruction.op0_kind() == OpKind::Register;
+    let constant = constant(instruction).filter(|_| is_register)?;
+    Some((instruction.op0_register(), constant))
 }
+
+/// A driver with one code compares it where it lies, in the stack location.
+fn compared_in_memory(instruction: &Instruction) -> Option<u32> {
+    let is_memory = instruction.mnemonic() == Mnemonic::Cmp && instruction.op0_kind() == OpKind::Memory;
+    constant(instruction).filter(|_| is_memory)
+}
+
+fn constant(instruction: &Instruction) -> Option<u32> {
+    let is_constant = matches!(instruction.op1_kind(), OpKind::Immediate32 | OpKind::Immediate8to32);
+    is_constant.then(|| instruction.immediate(1) as u32)
+}
+
+/// What comparisons with a status look like: an error of the system itself.
+const STATUS_ERROR: u16 = 0xC000;
 
 /// A code has a device type, and a function that is not the whole word.
 fn is_plausible(value: u32) -> bool {
     let code = ControlCode(value);
-    (1..0xF000).contains(&code.device_type()) && value & 0xFFFF != 0 && code.function() < 0x1000
+    let device = code.device_type();
+    (1..0xF000).contains(&device) && device != STATUS_ERROR && value & 0xFFFF != 0 && code.function() < 0x1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(bytes: &[u8]) -> Vec<u32> {
+        let mut codes = BTreeSet::new();
+        scan(bytes, 0x1000, &mut codes);
+        codes.into_iter().collect()
+    }
+
+    #[test]
+    fn registers_and_memory_are_compared() {
+        // cmp eax, 222004h; cmp dword ptr [rax+18h], 222000h
+        let code = [0x3D, 0x04, 0x20, 0x22, 0, 0x81, 0x78, 0x18, 0, 0x20, 0x22, 0];
+        assert_eq!(codes(&code), [0x22_2000, 0x22_2004]);
+    }
+
+    #[test]
+    fn a_status_is_no_control_code() {
+        // cmp eax, C0000010h
+        assert!(codes(&[0x3D, 0x10, 0, 0, 0xC0]).is_empty());
+    }
 }
