@@ -47,6 +47,7 @@ impl Machine {
             return self.protection_fault(fault, instruction);
         }
         match self.memory.page_state(address) {
+            PageState::Resident { .. } => self.latent_fault(fault, instruction),
             PageState::Absent(Absence::Guard) => self.stack_overflow(fault, instruction),
             PageState::Absent(absence) => {
                 let why = self.refusal(absence, address);
@@ -62,6 +63,15 @@ impl Machine {
         let mut bytes = [0; 8];
         let rsp = Va(self.cpu().get(engine::Gpr::Rsp));
         if self.memory.peek(rsp, &mut bytes).is_ok() { Va(u64::from_le_bytes(bytes)) } else { Va(self.cpu().rip) }
+    }
+
+    /// An eligible page that happens to be resident, touched above `APC_LEVEL`: reported, and the run goes on (D47).
+    fn latent_fault(&mut self, fault: PageFault, instruction: Va) {
+        let (address, irql) = (Va(fault.address), self.irql());
+        let would_be = self.raised_fault(fault, instruction);
+        let kind = FindingKind::K13LatentFault { address, access: fault.access, irql, would_be };
+        self.find_at(instruction, kind, address.page_down());
+        self.memory.allow(address);
     }
 
     fn refusal(&self, absence: Absence, address: Va) -> Refusal {

@@ -1,7 +1,7 @@
 //! Checker findings K01 to K28 (BEHAVIOUR.md section 10), as far as a run shows them: what an image alone shows is found
 //! elsewhere. A finding never changes execution.
 
-use nt_types::{Irql, Va};
+use nt_types::{BugCheck, Irql, Va};
 
 use crate::routine::{ObjectKind, Routine};
 use crate::stop::Place;
@@ -27,7 +27,7 @@ pub enum FindingKind {
     K10DpcPageable { routine: Va, section: String, locked: bool },
     K11ObjectPageable { object: Va, what: ObjectKind },
     K12InitUseAfterDiscard { address: Va },
-    K13LatentFault { address: Va, access: engine::Access, irql: Irql },
+    K13LatentFault { address: Va, access: engine::Access, irql: Irql, would_be: BugCheck },
     K14WaitTruePageable { routine: &'static str, section: String },
     K19PageEntireRace { base: Va, opener: usize },
     K21CompletionPageable { routine: Va, section: String },

@@ -82,6 +82,7 @@ impl Machine {
         // them costs nothing and keeps hand-written assembly safe.
         let base = rsp.wrapping_sub(128) & !15;
         self.cpu().cr8 = irql.level();
+        self.watch_by_irql();
         self.record_at(routine, EventKind::Entered { what, routine });
         let then = Then::Interruption(Interruption { context, what, routine, irql, after });
         let service = self.kernel_images.interrupt_entry;
@@ -95,6 +96,7 @@ impl Machine {
         let tsc = cpu.tsc;
         *cpu = context.clone();
         cpu.tsc = tsc;
+        self.watch_by_irql();
         self.attention = true;
     }
 }

@@ -40,6 +40,7 @@ impl Machine {
             self.record_at(place, EventKind::IrqlLowered { from: old, to: new });
             self.attention = true;
         }
+        self.watch_by_irql();
     }
 
     /// Name of the section that holds this code, if the page may leave memory now.
@@ -48,6 +49,30 @@ impl Machine {
             return None;
         }
         self.modules.section_name(place)
+    }
+
+    /// Lets the kernel itself work at `irql` on guest memory. What traps is judged at that level; the work is then to be
+    /// tried again, unless the machine stopped.
+    pub(crate) fn work_at<T>(&mut self, irql: Irql, work: impl FnOnce(&mut Machine) -> Result<T, Trap>) -> Option<T> {
+        let before = std::mem::replace(&mut self.cpu().cr8, irql.level());
+        self.watch_by_irql();
+        let done = match work(self) {
+            Ok(done) => Some(done),
+            Err(trap) => {
+                let service = self.kernel_images.interrupt_entry;
+                self.trap(trap, service);
+                None
+            }
+        };
+        self.cpu().cr8 = before;
+        self.watch_by_irql();
+        done
+    }
+
+    /// Above `APC_LEVEL` every access to a page that may leave is to be seen, also where the page happens to be there (D47).
+    pub(crate) fn watch_by_irql(&mut self) {
+        let raised = !self.irql().may_fault();
+        self.memory.watch_eligible(raised);
     }
 
     fn before_raise(&mut self, old: Irql, new: Irql, place: Va) {

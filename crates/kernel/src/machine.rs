@@ -158,6 +158,11 @@ impl Machine {
     /// Records a finding once for each place and subject.
     pub fn find(&mut self, kind: FindingKind, subject: Va) {
         let place = self.here();
+        self.find_at(place, kind, subject);
+    }
+
+    /// Records a finding at a given place, once for each subject.
+    pub(crate) fn find_at(&mut self, place: Va, kind: FindingKind, subject: Va) {
         if self.findings_seen.insert((kind.code(), place.0, subject.0), ()).is_none() {
             let place = self.place(place);
             self.record(EventKind::Found(Finding { kind, place }));

@@ -75,6 +75,7 @@ impl Machine {
         let first = self.active + 1;
         for index in (first..first + count).map(|index| index % count) {
             self.active = index;
+            self.watch_by_irql();
             self.deliver();
             if self.is_busy() {
                 return true;

@@ -203,6 +203,7 @@ impl Machine {
         }
         self.restart_quantum();
         self.threads[next.0 as usize].state = ThreadState::Running;
+        self.watch_by_irql();
     }
 
     /// Puts a thread's registers on a processor; what belongs to the processor stays.

@@ -123,12 +123,9 @@ impl Machine {
 
     /// Handles timers that expired, at `DISPATCH_LEVEL`: signals them, queues their DPCs, sets periodic ones again.
     pub(crate) fn expire_timers(&mut self) {
-        let service = self.kernel_images.interrupt_entry;
-        while let Some(timer) = self.ke.expired.pop_front() {
-            let irql = std::mem::replace(&mut self.cpu().cr8, Irql::DISPATCH.level());
-            match self.expire(timer) {
-                Ok(()) => self.cpu().cr8 = irql,
-                Err(trap) => return self.trap(trap, service),
+        while let (Some(timer), None) = (self.ke.expired.front().copied(), &self.stop) {
+            if self.work_at(Irql::DISPATCH, |m| m.expire(timer)).is_some() {
+                self.ke.expired.pop_front();
             }
         }
     }
