@@ -73,6 +73,34 @@ impl Machine {
         &mut self.processors[self.active].cpu
     }
 
+    /// A second machine in the same state; guest pages are shared until one of the two writes them.
+    pub fn fork(&mut self) -> Machine {
+        Machine {
+            memory: self.memory.fork(),
+            bus: self.bus.clone(),
+            options: self.options.clone(),
+            events: self.events.clone(),
+            processors: self.processors.clone(),
+            active: self.active,
+            threads: self.threads.clone(),
+            steps: self.steps,
+            skipped_ns: self.skipped_ns,
+            deadlines: self.deadlines.clone(),
+            waits: self.waits,
+            modules: self.modules.clone(),
+            kernel_images: self.kernel_images.clone(),
+            requests: self.requests.clone(),
+            stop: self.stop.clone(),
+            attention: self.attention,
+            ex: self.ex.clone(),
+            io: self.io.clone(),
+            ke: self.ke.clone(),
+            mm: self.mm.clone(),
+            rtl: self.rtl.clone(),
+            findings_seen: self.findings_seen.clone(),
+        }
+    }
+
     /// The thread that executes now.
     pub fn thread(&mut self) -> &mut Thread {
         let id = self.current_thread();

@@ -137,18 +137,11 @@ impl Machine {
         let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else {
             return false;
         };
-        let Some(queued) = self.ke.dpcs.queued.remove(index) else { return false };
-        self.ke.dpcs.running.push(queued);
-        let service = self.kernel_images.interrupt_entry;
-        let irql = std::mem::replace(&mut self.cpu().cr8, Irql::DISPATCH.level());
-        let call = self.read_dpc_call(queued.dpc);
-        self.cpu().cr8 = irql;
-        match call {
-            Ok((routine, arguments)) => self.interrupt(Routine::Dpc, routine, &arguments, Irql::DISPATCH, After::Dpc),
-            Err(trap) => {
-                self.cpu().cr8 = Irql::DISPATCH.level();
-                self.trap(trap, service);
-            }
+        let queued = self.ke.dpcs.queued[index];
+        if let Some((routine, arguments)) = self.work_at(Irql::DISPATCH, |m| m.read_dpc_call(queued.dpc)) {
+            self.ke.dpcs.queued.remove(index);
+            self.ke.dpcs.running.push(queued);
+            self.interrupt(Routine::Dpc, routine, &arguments, Irql::DISPATCH, After::Dpc);
         }
         true
     }
