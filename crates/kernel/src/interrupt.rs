@@ -30,6 +30,10 @@ pub(crate) enum After {
     Dpc,
     /// A service routine ended for this vector; its result says whether it claimed the interrupt.
     ServiceRoutine { vector: u32 },
+    /// The kernel routine of an APC ended, and left here what its normal routine gets.
+    KernelApc { changeable: Va },
+    /// The normal routine of an APC ended.
+    NormalApc,
 }
 
 impl Interruption {
@@ -47,6 +51,8 @@ impl Interruption {
             m.find(kind, self.routine);
         }
         match self.after {
+            After::NormalApc => {}
+            After::KernelApc { changeable } => m.kernel_apc_ended(changeable)?,
             After::Dpc => m.dpc_delivered(),
             After::ServiceRoutine { vector } => m.service_routine_ended(vector, value as u8 != 0),
         }

@@ -1,5 +1,6 @@
 //! The kernel proper: IRQL, dispatcher objects, DPCs, timers, interrupts.
 
+mod apc;
 mod dispatcher;
 mod dpc;
 mod interrupt;
@@ -15,12 +16,20 @@ pub use interrupt::ConnectedInterrupt;
 pub(crate) use timer::BOOT_TIME_100NS;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] =
-    &[dispatcher::EXPORTS, dpc::EXPORTS, interrupt::EXPORTS, irql::EXPORTS, processor::EXPORTS, timer::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] = &[
+    apc::EXPORTS,
+    dispatcher::EXPORTS,
+    dpc::EXPORTS,
+    interrupt::EXPORTS,
+    irql::EXPORTS,
+    processor::EXPORTS,
+    timer::EXPORTS,
+];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
 pub struct State {
+    pub(crate) apcs: apc::Queue,
     pub(crate) dpcs: dpc::Queues,
     pub(crate) interrupts: interrupt::Interrupts,
     pub(crate) msrs: processor::Msrs,
@@ -49,8 +58,6 @@ impl Then {
 }
 
 impl Machine {
-    pub(crate) fn deliver_apc(&mut self) {}
-
     pub(crate) fn thread_object_signalled(&mut self, _object: nt_types::Va) {}
 
     pub(crate) fn new_thread_object(&mut self, _id: crate::thread::ThreadId) -> Option<nt_types::Va> {
