@@ -12,6 +12,7 @@ use crate::export;
 use crate::exports::Export;
 use crate::interrupt::After;
 use crate::machine::Machine;
+use crate::routine::Routine;
 use crate::stop::Unsupported;
 use crate::thread::ThreadId;
 
@@ -91,7 +92,7 @@ impl Machine {
         match queued {
             Queued::Normal(routine, arguments) => {
                 self.ke.apcs.queued.remove(index);
-                self.interrupt("APC routine", routine, &arguments, Irql::PASSIVE, After::NormalApc);
+                self.interrupt(Routine::Apc, routine, &arguments, Irql::PASSIVE, After::NormalApc);
             }
             Queued::Kernel(apc) => {
                 if let Some((routine, changeable)) = self.work_at(Irql::APC, |m| m.read_apc(apc)) {
@@ -99,7 +100,7 @@ impl Machine {
                     let pointers = [0, 8, 16, 24].map(|offset| changeable.0 + offset);
                     let arguments = [apc.0, pointers[0], pointers[1], pointers[2], pointers[3]];
                     let after = After::KernelApc { changeable };
-                    self.interrupt("kernel APC routine", routine, &arguments, Irql::APC, after);
+                    self.interrupt(Routine::Apc, routine, &arguments, Irql::APC, after);
                 }
             }
         }
