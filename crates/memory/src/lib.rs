@@ -122,7 +122,8 @@ impl Memory {
         let file = PagingFile::create(&config.paging_file)?;
         let mut frames = Frames::new(config.frames);
         let mut pfns = CowVec::default();
-        let root = frames.allocate(&frames::ZERO).unwrap_or_default();
+        let root = frames.allocate().unwrap_or_default();
+        frames.write(root).fill(0);
         *pfns.get_mut(root) = Pfn { used: Use::Table, ..Pfn::default() };
         Ok(Memory {
             frames,
