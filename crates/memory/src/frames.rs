@@ -100,6 +100,16 @@ impl Frames {
         self.allocate_run(1, u64::MAX)
     }
 
+    /// This frame, if it is free; the caller fills its page.
+    pub(crate) fn allocate_at(&mut self, frame: u32) -> bool {
+        let free = self.free.take_at(frame.into());
+        if free {
+            self.give_page(frame);
+            self.count(1);
+        }
+        free
+    }
+
     /// The first of `count` consecutive frames, all with numbers less than `below`; the caller fills them.
     pub(crate) fn allocate_run(&mut self, count: u32, below: u64) -> Option<u32> {
         let first = self.free.take_below(count.into(), below)? as u32;

@@ -25,6 +25,15 @@ impl Memory {
         Ok(frame)
     }
 
+    /// This frame, zeroed, if nobody uses it.
+    pub(crate) fn take_zeroed_frame_at(&mut self, frame: u32) -> bool {
+        let free = self.frames.allocate_at(frame);
+        if free {
+            self.frames.write(frame).fill(0);
+        }
+        free
+    }
+
     /// As many zeroed frames, or none of them.
     pub(crate) fn take_zeroed_frames(&mut self, count: u64) -> Result<Vec<u32>, NoFrames> {
         if count > self.frames.limit().into() {

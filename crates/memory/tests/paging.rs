@@ -489,8 +489,6 @@ fn physical_mappings_are_checked() {
     let mut map = |physical, pages| {
         memory.allocate(Region::SystemMapping, pages, Backing::Physical(physical), Protection::READ_WRITE)
     };
-    assert!(matches!(map(PAGE_SIZE, 1), Err(MapError::BadFrame(frame)) if frame.0 == 1), "the top page table");
-    assert!(matches!(map(64 * PAGE_SIZE, 1), Err(MapError::BadFrame(_))), "unused RAM");
     assert_eq!(map(64 * PAGE_SIZE, 2), Err(MapError::BadPhysicalRange(64 * PAGE_SIZE)));
     assert_eq!(map(123, 1), Err(MapError::BadPhysicalRange(123)));
     assert_eq!(map(1 << 52, 1), Err(MapError::BadPhysicalRange(1 << 52)));
