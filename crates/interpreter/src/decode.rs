@@ -89,11 +89,12 @@ fn operation<M: Mmu>(instruction: &Instruction) -> Op<M> {
     }
 }
 
+/// The register that an operand is; for a memory operand the vector of offsets, where it has one.
 fn operand_register(instruction: &Instruction, operand: u32) -> Register {
-    if operand < instruction.op_count() && instruction.op_kind(operand) == OpKind::Register {
-        instruction.op_register(operand)
-    } else {
-        Register::None
+    match instruction.try_op_kind(operand) {
+        Ok(OpKind::Register) => instruction.op_register(operand),
+        Ok(OpKind::Memory) if instruction.memory_index().is_vector_register() => instruction.memory_index(),
+        _ => Register::None,
     }
 }
 
