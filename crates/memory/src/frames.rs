@@ -116,9 +116,13 @@ impl Frames {
         for frame in first..first + count {
             self.give_page(frame);
         }
-        self.used += count;
-        self.peak = self.peak.max(self.used);
+        self.count(count);
         Some(first)
+    }
+
+    fn count(&mut self, more: u32) {
+        self.used += more;
+        self.peak = self.peak.max(self.used);
     }
 
     /// Frees a frame that is in use.
