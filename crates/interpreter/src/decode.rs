@@ -45,7 +45,7 @@ fn decode_all<M: Mmu>(bytes: &[u8], address: u64) -> Vec<Op<M>> {
         if decoder.last_error() == DecoderError::NoMoreBytes || (stands_alone(&instruction) && !ops.is_empty()) {
             break;
         }
-        ops.push(operation(&instruction));
+        ops.push(operation(&instruction, ops.len() as u8));
         if ends_block(&instruction) {
             break;
         }
@@ -76,14 +76,17 @@ fn repeat(instruction: &Instruction) -> Repeat {
     }
 }
 
-fn operation<M: Mmu>(instruction: &Instruction) -> Op<M> {
+fn operation<M: Mmu>(instruction: &Instruction, position: u8) -> Op<M> {
+    let (run, handler) = ops::select(instruction);
     Op {
-        run: ops::select(instruction).unwrap_or(ops::unsupported),
+        run,
+        handler,
         address: instruction.ip(),
         immediate: immediate(instruction),
         memory: memory(instruction),
         registers: [0, 1, 2].map(|operand| register_number(operand_register(instruction, operand))),
         length: instruction.len() as u8,
+        position,
         repeat: repeat(instruction),
         code: instruction.code(),
     }
