@@ -156,9 +156,7 @@ VOID SerialCompleteAll(PLIST_ENTRY Done)
     }
 }
 
-// Runs Routine at the interrupt's IRQL, with its spin lock held. Pageable code comes this way too: the call that raises the
-// IRQL returns here, and so it must be a call and not a jump.
-__attribute__((disable_tail_calls))
+// Runs Routine at the interrupt's IRQL, with its spin lock held.
 BOOLEAN SerialRunSynchronized(PSERIAL_PORT Port, PKSYNCHRONIZE_ROUTINE Routine, PVOID Context)
 {
     return KeSynchronizeExecution(Port->Interrupt, Routine, Context);

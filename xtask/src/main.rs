@@ -1,12 +1,11 @@
 //! Project chores: `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells its progress on the terminal")]
+#![expect(clippy::print_stdout, reason = "a chore tells its progress on the terminal")]
 
 mod drivers;
 mod layers;
 mod layouts;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -26,19 +25,9 @@ enum Chore {
     },
 }
 
-fn main() -> ExitCode {
-    match run(Chore::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(chore: Chore) -> Result<()> {
+fn main() -> Result<()> {
     let root = project_root()?;
-    match chore {
+    match Chore::parse() {
         Chore::Drivers(arguments) => drivers::run(&root, &arguments),
         Chore::Layers => layers::run(&root),
         Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),

@@ -14,9 +14,6 @@ pub(crate) trait Source {
 
 /// Something that can be written.
 pub(crate) trait Place: Source {
-    /// True for a memory operand.
-    const IN_MEMORY: bool;
-
     /// Where it is.
     type Location: Copy;
 
@@ -56,8 +53,6 @@ impl<const OPERAND: usize> Source for InRegister<OPERAND> {
 }
 
 impl<const OPERAND: usize> Place for InRegister<OPERAND> {
-    const IN_MEMORY: bool = false;
-
     type Location = ();
 
     #[inline(always)]
@@ -84,8 +79,6 @@ impl Source for InMemory {
 }
 
 impl Place for InMemory {
-    const IN_MEMORY: bool = true;
-
     type Location = u64;
 
     #[inline(always)]
@@ -140,10 +133,10 @@ pub(crate) fn bits(instruction: &Instruction, operand: u32) -> usize {
 macro_rules! by_width {
     ($bits:expr, $handler:ident::<$model:ty, _ $(, $argument:ty)*>) => {
         match $bits {
-            8 => crate::op::chained!($handler::<$model, u8 $(, $argument)*>),
-            16 => crate::op::chained!($handler::<$model, u16 $(, $argument)*>),
-            32 => crate::op::chained!($handler::<$model, u32 $(, $argument)*>),
-            _ => crate::op::chained!($handler::<$model, u64 $(, $argument)*>),
+            8 => $handler::<$model, u8 $(, $argument)*>,
+            16 => $handler::<$model, u16 $(, $argument)*>,
+            32 => $handler::<$model, u32 $(, $argument)*>,
+            _ => $handler::<$model, u64 $(, $argument)*>,
         }
     };
 }

@@ -26,6 +26,8 @@ pub enum Next {
     Wait(Wait, Then),
     /// Go on at once with another continuation and this value.
     Continue(Then, u64),
+    /// Go on at once with another continuation, which owns so many bytes of guest stack below the caller's frame.
+    Below(Then, u64),
     /// The continuation belonged to an interruption: restore the registers that were interrupted.
     Resume(Box<Cpu>),
     /// Registers were replaced by the export itself (an unwind, a context switch): go on where they point.
@@ -74,6 +76,8 @@ pub enum Trap {
     Block(Wait),
     /// Raise an exception in the caller (`ExRaiseStatus`, a failed probe).
     Raise(NtStatus),
+    /// Raise this exception.
+    Exception(Box<crate::seh::Raised>),
     /// The run ends.
     Stop(Box<Stop>),
 }

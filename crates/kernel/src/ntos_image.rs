@@ -19,7 +19,7 @@ const STUB_SIZE: u32 = 16;
 const STUB: [u8; STUB_SIZE as usize] =
     [0x0f, 0x01, 0xc1, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc];
 /// Stubs of `ntoskrnl.exe` that are no exports, in order: names for stack traces.
-const OWN_STUBS: [&str; 3] = ["KiReturnFromRoutine", "KiThreadExit", "KiInterruptDispatch"];
+const OWN_STUBS: [&str; 4] = ["KiReturnFromRoutine", "KiThreadExit", "KiInterruptDispatch", "KiExceptionDispatch"];
 
 /// What a stub stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +59,8 @@ pub struct KernelImages {
     pub thread_exit_stub: Va,
     /// The address that stands for interrupt dispatch in stack traces.
     pub interrupt_entry: Va,
+    /// The same for exception dispatch.
+    pub exception_entry: Va,
 }
 
 impl KernelImage {
@@ -89,8 +91,9 @@ impl KernelImages {
             images.push(image);
         }
         let own = |index: u32| bases[0] + images[0].stubs + u64::from(index * STUB_SIZE);
-        let (return_stub, thread_exit_stub, interrupt_entry) = (own(0), own(1), own(2));
-        Ok(KernelImages { images, by_name: Arc::new(by_name), return_stub, thread_exit_stub, interrupt_entry })
+        let [return_stub, thread_exit_stub, interrupt_entry, exception_entry] = [0, 1, 2, 3].map(own);
+        let by_name = Arc::new(by_name);
+        Ok(KernelImages { images, by_name, return_stub, thread_exit_stub, interrupt_entry, exception_entry })
     }
 
     /// True for an address in either image: the kernel range of BEHAVIOUR.md.

@@ -170,6 +170,7 @@ impl Machine {
                 self.suspend_at(then, rsp, service);
                 self.cpu().set(Gpr::Rax, value);
             }
+            Next::Below(then, bytes) => self.suspend_below(then, rsp, bytes, service),
             Next::Resume(context) => self.resume_interrupted(&context),
             Next::Jump => {
                 let rsp = self.cpu().get(Gpr::Rsp);
@@ -195,6 +196,13 @@ impl Machine {
     fn suspend_at(&mut self, then: Then, rsp: u64, service: Va) {
         self.thread().frames.push(Frame { then, rsp, service });
         self.cpu().rip = self.kernel_images.return_stub.0;
+    }
+
+    /// The same, with `bytes` of stack below `rsp` that are the continuation's own: its stack pointer is at their base.
+    pub(crate) fn suspend_below(&mut self, then: Then, rsp: u64, bytes: u64, service: Va) {
+        let base = rsp.wrapping_sub(bytes) & !15;
+        self.suspend_at(then, base, service);
+        self.cpu().set(Gpr::Rsp, base);
     }
 
     /// Calls a guest routine below `rsp`, in the Win64 convention.
@@ -235,6 +243,7 @@ impl Machine {
             Trap::Fault(fault) => self.access_refused(fault, service),
             Trap::Block(wait) => self.block(wait, false),
             Trap::Raise(status) => self.raise_status(status),
+            Trap::Exception(raised) => self.raise(*raised),
             Trap::Stop(stop) => self.halt(*stop),
         }
     }

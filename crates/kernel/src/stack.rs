@@ -17,7 +17,7 @@ impl Machine {
         match places.iter().take(2).position(|place| *place == instruction) {
             Some(skipped) => drop(places.drain(..skipped)),
             None if places.first().is_some_and(|first| self.kernel_images.holds(*first)) => {
-                places.insert(0, instruction)
+                places.insert(0, instruction);
             }
             None => match places.first_mut() {
                 Some(first) => *first = instruction,
@@ -43,9 +43,12 @@ impl Machine {
             }
             match walk.step(self, Reading::Look) {
                 Ok(Level::Function(_) | Level::Leaf) => {}
-                Ok(Level::Service(service) | Level::Interruption(service)) => {
-                    places.extend((!service.is_null()).then_some(service));
-                }
+                Ok(
+                    Level::Service(service)
+                    | Level::Interruption(service)
+                    | Level::Exception { service, .. }
+                    | Level::Unwind { service, .. },
+                ) => places.extend((!service.is_null()).then_some(service)),
                 Ok(Level::End) | Err(_) => break,
             }
         }

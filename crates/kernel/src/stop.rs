@@ -96,6 +96,11 @@ pub enum Cause {
         /// The address touched beyond it.
         address: Va,
     },
+    /// An exception could not be written to the stack: the stack pointer does not point to one.
+    BadStack {
+        /// The address.
+        address: Va,
+    },
     /// The driver called `KeBugCheckEx` itself.
     Requested,
     /// An object is initialised in pageable memory while the verifier is on (0xC4/0xE1).

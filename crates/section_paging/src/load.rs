@@ -79,8 +79,7 @@ impl Paging {
         if new.sections.len() > usize::from(u16::MAX) {
             return Err(LoadError::TooManySections(new.sections.len()));
         }
-        let outside = |run: &&PageRun| !run.is_empty() && run.intersection(new.run()) != **run;
-        if let Some(run) = new.load_map.iter().find(outside) {
+        if let Some(run) = new.load_map.iter().find(|run| run.intersection(new.run()) != **run) {
             return Err(LoadError::LoadMapOutsideImage(*run));
         }
         if let Some(other) = self.table.overlapping(new.run()) {

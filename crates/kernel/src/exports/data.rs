@@ -20,7 +20,7 @@ const fn variable(name: &'static str, initial: &'static [u8], zeros: usize) -> D
 }
 
 /// First address that user code cannot use, minus 64 KiB, as documented for MmUserProbeAddress.
-const USER_PROBE_ADDRESS: &[u8] = &0x0000_7FFF_FFFF_0000_u64.to_le_bytes();
+pub(crate) const USER_PROBE_ADDRESS: u64 = 0x0000_7FFF_FFFF_0000;
 const HIGHEST_USER_ADDRESS: &[u8] = &0x0000_7FFF_FFFE_FFFF_u64.to_le_bytes();
 const SYSTEM_RANGE_START: &[u8] = &0xFFFF_8000_0000_0000_u64.to_le_bytes();
 
@@ -45,7 +45,7 @@ pub(crate) const DATA_EXPORTS: &[DataExport] = &[
     variable("MmHighestUserAddress", HIGHEST_USER_ADDRESS, 0),
     variable("MmSectionObjectType", &[], 8),
     variable("MmSystemRangeStart", SYSTEM_RANGE_START, 0),
-    variable("MmUserProbeAddress", USER_PROBE_ADDRESS, 0),
+    variable("MmUserProbeAddress", &USER_PROBE_ADDRESS.to_le_bytes(), 0),
     variable("NlsMbCodePageTag", &[], 1),
     variable("NtBuildNumber", &0xF000_4A61_u32.to_le_bytes(), 0),
     variable("PsInitialSystemProcess", &[], 8),

@@ -13,9 +13,10 @@ pub mod io;
 pub mod ke;
 pub mod mm;
 pub mod rtl;
+mod seh;
 mod table;
 
-pub(crate) use data::DATA_EXPORTS;
+pub(crate) use data::{DATA_EXPORTS, USER_PROBE_ADDRESS};
 pub(crate) use table::EXPORTS;
 
 /// The image that exports a routine.

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::{Export, ex, io, ke, mm, rtl};
+use super::{Export, ex, io, ke, mm, rtl, seh};
 
 /// Every exported routine, sorted by name.
 pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
-    let families = [ex::TABLES, io::TABLES, ke::TABLES, mm::TABLES, rtl::TABLES];
+    let families = [ex::TABLES, io::TABLES, ke::TABLES, mm::TABLES, rtl::TABLES, seh::TABLES];
     let mut rows: Vec<&Export> = families.into_iter().flatten().copied().flatten().collect();
     rows.sort_by_key(|export| export.name);
     rows

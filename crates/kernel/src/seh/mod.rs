@@ -1,68 +1,80 @@
-//! Structured exception handling through `.pdata`.
+//! Structured exception handling through `.pdata` (C++ documentation, "x64 exception handling").
+//!
+//! An exception puts a [`Search`] on the thread's modelled frames: it asks the handlers of the functions on the stack. One
+//! that takes the exception starts an [`Unwind`] to its function. Both walk the stack with [`Walk`], which leaves functions
+//! by their unwind information ([`leave`]) and crosses modelled frames. Handlers, filters and `__finally` blocks are guest
+//! code; `__C_specific_handler` is ours ([`scope`]).
 
 mod epilog;
+mod exception;
+mod leave;
 mod registers;
+mod scope;
+mod scratch;
+mod search;
 mod source;
 mod unwind;
 mod walk;
 
-use engine::{Access, Exception, PageFault};
-use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+use nt_types::layout::context;
+use nt_types::{Rva, Va};
 
-use crate::call::Outcome;
-use crate::event::EventKind;
+use crate::call::{Next, Outcome, Trap};
 use crate::machine::Machine;
-use crate::stop::{Cause, StopKind};
 
-pub(crate) use source::Reading;
+pub(crate) use exception::Raised;
+pub(crate) use leave::{Handler, leave};
+pub(crate) use registers::Registers;
+pub(crate) use scope::handler as c_specific_handler;
+pub(crate) use source::{Failure, Reading, Source};
+pub(crate) use unwind::{Destination, Unwind as UnwindTo};
 pub(crate) use walk::{Level, Walk};
 
-/// Continuations of exception dispatch.
+/// What a language-specific handler answers (`EXCEPTION_DISPOSITION`).
+pub(crate) mod disposition {
+    pub(crate) const CONTINUE_EXECUTION: u32 = 0;
+    pub(crate) const CONTINUE_SEARCH: u32 = 1;
+}
+
+/// Continuations of exception handling.
 #[derive(Clone, Debug)]
-pub enum Then {}
+pub enum Then {
+    /// First phase: start, or a handler was asked.
+    Search(Box<search::Search>),
+    /// Second phase: start, or a handler was told.
+    Unwind(Box<unwind::Unwind>),
+    /// `__C_specific_handler` called the filter of this `__except` block.
+    Filtered(Box<scope::Scopes>, Rva),
+    /// `__C_specific_handler` called a `__finally` block.
+    Left(Box<scope::Scopes>),
+}
 
 impl Then {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
-        match self {}
+    pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        match self {
+            Then::Search(search) => search.run(m, value),
+            Then::Unwind(unwind) => unwind.run(m, value),
+            Then::Filtered(scopes, block) => scopes.filtered(m, value, block),
+            Then::Left(scopes) => scopes.leave(m),
+        }
+    }
+}
+
+impl Registers {
+    /// From a `CONTEXT` in guest memory.
+    pub(crate) fn read(m: &mut Machine, address: Va) -> Result<Registers, Trap> {
+        let bytes = m.read_bytes(address, context::SIZEOF)?;
+        let mut fixed = [0; context::SIZEOF as usize];
+        fixed.copy_from_slice(&bytes);
+        Ok(Registers::from_context(&fixed))
     }
 }
 
 impl Machine {
-    /// `ExRaiseStatus` and failed probes: an exception in the caller of the export in progress.
-    pub(crate) fn raise_status(&mut self, status: NtStatus) {
-        let here = self.here();
-        self.unhandled(status, here, [0, 0]);
-    }
-
-    /// A user-mode address that cannot be touched.
-    pub(crate) fn access_violation(&mut self, fault: PageFault, instruction: Va) {
-        let operation = match fault.access {
-            Access::Read => 0,
-            Access::Write => 1,
-            Access::Execute => 8,
-        };
-        self.unhandled(NtStatus::ACCESS_VIOLATION, instruction, [operation, fault.address]);
-    }
-
-    /// An exception that the processor raised.
-    pub(crate) fn processor_exception(&mut self, exception: Exception, instruction: Va) {
-        let status = match exception.vector {
-            0 => NtStatus::INTEGER_DIVIDE_BY_ZERO,
-            1 => NtStatus::SINGLE_STEP,
-            3 => NtStatus::BREAKPOINT,
-            6 => NtStatus::ILLEGAL_INSTRUCTION,
-            _ => NtStatus::ACCESS_VIOLATION,
-        };
-        self.unhandled(status, instruction, [0, 0]);
-    }
-
-    fn unhandled(&mut self, code: NtStatus, address: Va, information: [u64; 2]) {
-        self.record(EventKind::Exception { code, address });
-        let check = BugCheck {
-            code: BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED,
-            parameters: [u64::from(code.0), address.0, information[0], information[1]],
-        };
-        let stop = self.stop_at(address, StopKind::BugCheck(check, Cause::Exception { code, address }));
-        self.halt(stop);
+    /// Execution goes on with these registers. Modelled frames below them are gone.
+    pub(crate) fn go_on_at(&mut self, registers: &Registers) -> Next {
+        registers.restore(self.cpu());
+        self.attention = true;
+        Next::Jump
     }
 }

@@ -1,159 +1,151 @@
-//! Leaving one function without running it (C++ documentation, "x64 exception handling", "Unwind procedure").
+//! Second phase: leaving functions, innermost first, until the one that execution goes on in.
+//!
+//! Every handler on the way may run code of its function (`__finally`). An exception in such code meets this unwind when
+//! it looks for a handler, and goes on with the function that was being left: a collided unwind.
 
-use driver_image::unwind::{RuntimeFunction, UnwindInfo, UnwindOperation, UnwindTail};
-use nt_types::Rva;
+use engine::Gpr;
+use nt_types::constants::{
+    EXCEPTION_COLLIDED_UNWIND, EXCEPTION_EXIT_UNWIND, EXCEPTION_TARGET_UNWIND, EXCEPTION_UNWINDING,
+};
+use nt_types::layout::{dispatcher_context, exception_record};
+use nt_types::{NtStatus, Va};
 
-use super::epilog::{self, Step};
-use super::registers::Registers;
-use super::source::{Failure, Source};
+use super::disposition;
+use super::exception::Raised;
+use super::leave::Handler;
+use super::scratch::{Dispatcher, Scratch};
+use super::source::{Failure, Reading};
+use super::walk::{Function, Level, Walk};
+use crate::call::{Next, Outcome, Then, Trap};
+use crate::machine::Machine;
 
-/// Longest chain of unwind information followed.
-const MAX_CHAIN: usize = 32;
-
-/// A language-specific handler and its data.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Handler {
-    pub(crate) routine: Rva,
-    pub(crate) data: Rva,
-    /// Ask it when an exception looks for a handler.
-    pub(crate) on_exception: bool,
-    /// Tell it when the function is left by unwinding.
-    pub(crate) on_unwind: bool,
+/// Where an unwind leads to, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination {
+    /// The frame of the function that execution goes on in; 0 for an exit unwind.
+    pub(crate) frame: u64,
+    pub(crate) target: Va,
+    /// RAX at the target.
+    pub(crate) value: u64,
+    /// The record that handlers are given; null for one of the unwind's own.
+    pub(crate) record: Va,
 }
 
-/// What was learnt of a function while leaving it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Left {
-    /// The stack pointer of its body, by which handlers know this invocation.
-    pub(crate) establisher: u64,
-    /// Its handler, where the function was in its body.
-    pub(crate) handler: Option<Handler>,
+/// An unwind in progress.
+#[derive(Clone, Debug)]
+pub struct Unwind {
+    to: Destination,
+    /// The function that is being left.
+    position: Walk,
+    /// What follows once its handler has returned: the caller, or nothing where it is the target.
+    asked: Option<Option<Walk>>,
+    /// `EXCEPTION_*` flags of the record, without those of a single call.
+    flags: Option<u32>,
+    /// The function that comes next was being left by another unwind, up to this scope.
+    collided: Option<u32>,
 }
 
-/// Turns the registers inside `function` into those of its caller.
-pub(crate) fn leave(
-    source: &mut Source<'_>,
-    function: RuntimeFunction,
-    registers: &mut Registers,
-) -> Result<Left, Failure> {
-    let rva = Rva(registers.rip.wrapping_sub(source.driver.base.0) as u32);
-    let info = UnwindInfo::read(source, function.unwind_info)?;
-    let offset = rva.0.saturating_sub(function.begin.0);
-    let in_prolog = offset < u32::from(info.prolog_size);
-    let establisher = frame_base(&info, in_prolog.then_some(offset), registers);
-    if !in_prolog && let Some(steps) = epilog::rest(source, function, info.frame, rva)? {
-        finish_epilog(source, &info, &steps, registers)?;
-        return Ok(Left { establisher, handler: None });
+impl Unwind {
+    /// Begins at the caller of the routine that unwinds.
+    pub(crate) fn begin(m: &mut Machine, to: Destination) -> Result<Next, Trap> {
+        let position = m.caller()?;
+        let unwind = Unwind { to, position, asked: None, flags: None, collided: None };
+        Ok(Next::Below(Then::Seh(super::Then::Unwind(Box::new(unwind))), Scratch::BYTES))
     }
-    let handler = undo_chain(source, info, in_prolog.then_some(offset), registers)?;
-    Ok(Left { establisher, handler: handler.filter(|_| !in_prolog) })
-}
 
-/// A function without unwind information has its return address at the top of the stack.
-pub(crate) fn pop_return(memory: &memory::Memory, registers: &mut Registers) -> Result<(), Failure> {
-    registers.rip = u64::from_le_bytes(super::source::stack(memory, registers.rsp())?);
-    registers.set_rsp(registers.rsp().wrapping_add(8));
-    Ok(())
-}
-
-/// Base of the fixed allocation: from the frame pointer, once the prolog has set it.
-fn frame_base(info: &UnwindInfo, prolog_offset: Option<u32>, registers: &Registers) -> u64 {
-    let done = |at: u8| prolog_offset.is_none_or(|offset| u32::from(at) <= offset);
-    let is_set = |frame: &driver_image::unwind::FrameRegister| {
-        let mut set = info.codes.iter().filter(|code| code.operation == UnwindOperation::SetFrame);
-        frame.register < 16 && (prolog_offset.is_none() || set.any(|code| done(code.prolog_offset)))
-    };
-    match info.frame.filter(is_set) {
-        Some(frame) => registers.gpr[usize::from(frame.register)].wrapping_sub(u64::from(frame.offset)),
-        None => registers.rsp(),
+    /// The function that is being left.
+    pub(crate) fn position(&self) -> &Walk {
+        &self.position
     }
-}
 
-fn finish_epilog(
-    source: &Source<'_>,
-    info: &UnwindInfo,
-    steps: &[Step],
-    registers: &mut Registers,
-) -> Result<(), Failure> {
-    for step in steps {
-        match *step {
-            Step::Release(bytes) => registers.set_rsp(registers.rsp().wrapping_add(bytes)),
-            Step::FromFrame(bytes) => {
-                let frame = info.frame.map_or(0, |frame| registers.gpr[usize::from(frame.register & 15)]);
-                registers.set_rsp(frame.wrapping_add(bytes));
+    pub(crate) fn run(mut self, m: &mut Machine, value: u64) -> Outcome {
+        let scratch = Scratch(m.cpu().get(Gpr::Rsp));
+        if self.flags.is_none() {
+            self.take_record(m, scratch)?;
+        }
+        match self.asked.take() {
+            None => {}
+            Some(_) if value as u32 != disposition::CONTINUE_SEARCH => {
+                return Ok(self.fail(m, NtStatus::INVALID_DISPOSITION));
             }
-            Step::Pop(register) => pop(source, register, registers)?,
+            Some(None) => return Ok(self.arrive(m)),
+            Some(Some(caller)) => self.position = caller,
+        }
+        self.go_on(m, scratch)
+    }
+
+    fn take_record(&mut self, m: &mut Machine, scratch: Scratch) -> Result<(), Trap> {
+        if self.to.record.is_null() {
+            self.to.record = scratch.record();
+            let address = Va(self.position.registers.rip);
+            let mut own = Raised::noncontinuable(NtStatus::UNWIND, address, self.position.clone());
+            own.flags = 0;
+            m.write_bytes(scratch.record(), &own.record())?;
+        }
+        let exit = if self.to.frame == 0 { EXCEPTION_EXIT_UNWIND } else { 0 };
+        let flags = m.read_u32(exception_record::EXCEPTION_FLAGS.at(self.to.record))?;
+        self.flags = Some(flags | EXCEPTION_UNWINDING | exit);
+        Ok(())
+    }
+
+    /// Leaves functions until one has a handler to be told, or is the target.
+    fn go_on(mut self, m: &mut Machine, scratch: Scratch) -> Outcome {
+        loop {
+            let mut caller = self.position.clone();
+            match caller.step(m, Reading::Touch) {
+                Ok(Level::Function(function)) => {
+                    let is_target = function.establisher == self.to.frame && self.to.frame != 0;
+                    if let Some(handler) = function.handler.filter(|handler| handler.on_unwind) {
+                        self.asked = Some((!is_target).then_some(caller));
+                        return self.tell(m, scratch, function, handler);
+                    }
+                    self.collided = None;
+                    if is_target {
+                        return Ok(self.arrive(m));
+                    }
+                    if self.to.frame != 0 && function.establisher > self.to.frame {
+                        return Ok(self.fail(m, NtStatus::INVALID_UNWIND_TARGET));
+                    }
+                }
+                Ok(Level::Leaf | Level::Service(_) | Level::Exception { .. }) => {}
+                Ok(Level::Unwind { dispatcher, .. }) => {
+                    let index = m.read_u32(dispatcher_context::SCOPE_INDEX.at(dispatcher))?;
+                    self.collided = Some(index);
+                }
+                Ok(Level::Interruption(_) | Level::End) => return Ok(self.fail(m, NtStatus::INVALID_UNWIND_TARGET)),
+                Err(Failure::Fault(fault)) => return Err(Trap::Fault(fault)),
+                Err(Failure::Malformed | Failure::Stack(_)) => return Ok(self.fail(m, NtStatus::BAD_STACK)),
+            }
+            self.position = caller;
         }
     }
-    pop_return(source.memory, registers)
-}
 
-fn pop(source: &Source<'_>, register: u8, registers: &mut Registers) -> Result<(), Failure> {
-    let rsp = registers.rsp();
-    registers.set_rsp(rsp.wrapping_add(8));
-    registers.gpr[usize::from(register & 15)] = source.stack_u64(rsp)?;
-    Ok(())
-}
-
-/// Undoes what the prolog did, of the chained parts too, and returns to the caller. The handler is that of the last part.
-fn undo_chain(
-    source: &mut Source<'_>,
-    first: UnwindInfo,
-    prolog_offset: Option<u32>,
-    registers: &mut Registers,
-) -> Result<Option<Handler>, Failure> {
-    let mut info = first;
-    let mut returned = undo(source, &info, prolog_offset, registers)?;
-    for _ in 0..MAX_CHAIN {
-        let handler = match info.tail {
-            UnwindTail::Chained(next) => {
-                info = UnwindInfo::read(source, next.unwind_info)?;
-                returned |= undo(source, &info, None, registers)?;
-                continue;
-            }
-            UnwindTail::Handler { on_exception, on_unwind, handler, data } => {
-                Some(Handler { routine: handler, data, on_exception, on_unwind })
-            }
-            UnwindTail::None => None,
-        };
-        if !returned {
-            pop_return(source.memory, registers)?;
-        }
-        return Ok(handler);
+    /// Tells a handler that its function is being left.
+    fn tell(mut self, m: &mut Machine, scratch: Scratch, function: Function, handler: Handler) -> Outcome {
+        let target = if matches!(self.asked, Some(None)) { EXCEPTION_TARGET_UNWIND } else { 0 };
+        let collided = if self.collided.is_some() { EXCEPTION_COLLIDED_UNWIND } else { 0 };
+        let flags = self.flags.unwrap_or(EXCEPTION_UNWINDING) | target | collided;
+        m.write_u32(exception_record::EXCEPTION_FLAGS.at(self.to.record), flags)?;
+        m.write_bytes(scratch.context(), &self.position.registers.to_context())?;
+        let (routine, handler_data) = (function.base + handler.routine, function.base + handler.data);
+        let scope_index = self.collided.take().unwrap_or(0);
+        let about = Dispatcher { function, handler: routine, handler_data, target: self.to.target, scope_index };
+        scratch.write_dispatcher(m, &about)?;
+        let arguments = [self.to.record.0, function.establisher, scratch.context().0, scratch.dispatcher().0];
+        Ok(Next::call(routine, &arguments, Then::Seh(super::Then::Unwind(Box::new(self)))))
     }
-    Err(Failure::Malformed)
-}
 
-/// Undoes the codes that have taken effect; true where a machine frame gave the return address already.
-fn undo(
-    source: &Source<'_>,
-    info: &UnwindInfo,
-    prolog_offset: Option<u32>,
-    registers: &mut Registers,
-) -> Result<bool, Failure> {
-    let base = frame_base(info, prolog_offset, registers);
-    let saved_at = |offset: u32| base.wrapping_add(u64::from(offset));
-    for code in &info.codes {
-        if prolog_offset.is_some_and(|offset| u32::from(code.prolog_offset) > offset) {
-            continue;
-        }
-        match code.operation {
-            UnwindOperation::Push { register } => pop(source, register, registers)?,
-            UnwindOperation::Allocate { size } => registers.set_rsp(registers.rsp().wrapping_add(u64::from(size))),
-            UnwindOperation::SetFrame => registers.set_rsp(base),
-            UnwindOperation::Save { register, offset } => {
-                registers.gpr[usize::from(register & 15)] = source.stack_u64(saved_at(offset))?;
-            }
-            UnwindOperation::SaveXmm { register, offset } => {
-                registers.xmm[usize::from(register & 15)] = u128::from_le_bytes(source.stack(saved_at(offset))?);
-            }
-            UnwindOperation::MachineFrame { error_code } => {
-                let frame = registers.rsp().wrapping_add(if error_code { 8 } else { 0 });
-                registers.rip = source.stack_u64(frame)?;
-                registers.set_rsp(source.stack_u64(frame.wrapping_add(24))?);
-                return Ok(true);
-            }
-        }
+    /// Execution goes on at the target.
+    fn arrive(self, m: &mut Machine) -> Next {
+        let mut registers = self.position.registers;
+        registers.gpr[Gpr::Rax as usize] = self.to.value;
+        registers.rip = self.to.target.0;
+        m.go_on_at(&registers)
     }
-    Ok(false)
+
+    fn fail(self, m: &mut Machine, code: NtStatus) -> Next {
+        let address = Va(self.position.registers.rip);
+        let raised = Raised::noncontinuable(code, address, self.position);
+        Raised { chained: self.to.record, ..raised }.next(m)
+    }
 }

@@ -3,9 +3,10 @@
 use driver_image::unwind::find_function;
 use nt_types::{Rva, Va};
 
+use super::leave::{self, Handler, pop_return};
 use super::registers::Registers;
+use super::scratch::Scratch;
 use super::source::{Failure, Reading, Source};
-use super::unwind::{self, Handler, pop_return};
 use crate::call::Then;
 use crate::machine::Machine;
 
@@ -42,6 +43,18 @@ pub(crate) enum Level {
     Service(Va),
     /// Interrupt dispatch: what it had interrupted follows.
     Interruption(Va),
+    /// Exception dispatch: what raised the exception follows.
+    Exception {
+        service: Va,
+        /// The frame whose handler was being asked.
+        establisher: u64,
+    },
+    /// An unwind in progress: the frame that it was leaving follows.
+    Unwind {
+        service: Va,
+        /// Its `DISPATCHER_CONTEXT`.
+        dispatcher: Va,
+    },
     /// Nothing: this was the beginning of the thread.
     End,
 }
@@ -82,6 +95,15 @@ impl Walk {
                 *self = Walk { registers: Registers::of(interruption.context()), depth };
                 Level::Interruption(service)
             }
+            Then::Seh(super::Then::Search(search)) => {
+                *self = search.origin().clone();
+                Level::Exception { service, establisher: search.asked_frame() }
+            }
+            Then::Seh(super::Then::Unwind(unwind)) => {
+                let dispatcher = Scratch(frame.rsp).dispatcher();
+                *self = unwind.position().clone();
+                Level::Unwind { service, dispatcher }
+            }
             _ => {
                 let mut registers = Registers { rip: 0, ..self.registers.clone() };
                 registers.set_rsp(frame.rsp);
@@ -106,7 +128,7 @@ fn leave_code(m: &mut Machine, registers: &mut Registers, reading: Reading) -> R
         pop_return(&m.memory, registers)?;
         return Ok(Level::Leaf);
     };
-    let left = unwind::leave(&mut source, function, registers)?;
+    let left = leave::leave(&mut source, function, registers)?;
     let (establisher, handler) = (left.establisher, left.handler);
     Ok(Level::Function(Function { control, base: driver.base, entry, establisher, handler }))
 }

@@ -7,12 +7,15 @@ pub(crate) use program::{Part, Program, Scope, Tail, Unwind};
 use devices::Bus;
 use driver_image::Image;
 use interpreter::Interpreter;
-use kernel::{Answer, Machine, Options, RequestId, RunEnd, Stop, Until};
+use kernel::{Action, Answer, Machine, Options, RequestId, RunEnd, Stop, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{Rva, Va};
 
 /// Frames of a test machine: 16 MiB.
 const FRAMES: u32 = 4096;
+
+/// Instructions that no test needs more of.
+const STEP_LIMIT: u64 = 1_000_000;
 
 /// A machine with one driver.
 pub(crate) struct Guest {
@@ -24,7 +27,7 @@ pub(crate) struct Guest {
 impl Guest {
     /// Boots a machine and maps the file as `test.sys`. DriverEntry is not called.
     pub(crate) fn load(file: Vec<u8>) -> Guest {
-        Guest::load_with(file, Options::default())
+        Guest::load_with(file, Options { step_limit: STEP_LIMIT, ..Options::default() })
     }
 
     /// The same with options of the test's own.
@@ -34,6 +37,12 @@ impl Guest {
         let image = Image::parse(file).expect("the image is well formed");
         let base = machine.load_driver("test.sys", image).expect("the image can be loaded");
         Guest { machine, base, engine: Interpreter::default() }
+    }
+
+    /// Loads a sample driver: its path below `drivers/`, without extension.
+    pub(crate) fn load_sample(path: &str) -> Guest {
+        let file = format!("{}/../../drivers/{path}.sys", env!("CARGO_MANIFEST_DIR"));
+        Guest::load(std::fs::read(&file).expect("the sample driver is there"))
     }
 
     /// Address of a place in the driver.
@@ -54,6 +63,25 @@ impl Guest {
     pub(crate) fn initialize(&mut self) -> Result<Answer, Box<Stop>> {
         let request = self.machine.initialize_driver(self.base).expect("the driver object is made");
         self.finish(request)
+    }
+
+    /// Opens a device; the file object.
+    pub(crate) fn open(&mut self, name: &str) -> Va {
+        let answer = self.act(Action::Open { name: name.to_owned() }).expect("the device can be opened");
+        Va(answer.information)
+    }
+
+    /// Sends a control code.
+    pub(crate) fn ioctl(&mut self, file: Va, code: u32, input: &[u8], output_length: u32) -> Result<Answer, Box<Stop>> {
+        self.act(Action::Ioctl { file, code, input: input.to_vec(), output_length })
+    }
+
+    /// Runs an action to its end.
+    pub(crate) fn act(&mut self, action: Action) -> Result<Answer, Box<Stop>> {
+        match self.machine.act("test", action) {
+            Ok(request) => self.finish(request),
+            Err(trap) => Err(self.machine.trap_to_stop(trap)),
+        }
     }
 
     /// Runs until a request has its answer.
