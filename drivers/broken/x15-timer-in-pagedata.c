@@ -15,6 +15,12 @@ KEVENT X15Event = {0};
 volatile UCHAR X15Filler[4096] = {1};
 #pragma data_seg()
 
+typedef struct _X15 {
+    KDPC Dpc;
+    KSPIN_LOCK Lock;
+    ULONG Started;
+} X15, *PX15;
+
 DRIVER_INITIALIZE DriverEntry;
 DRIVER_DISPATCH X15DeviceControl;
 KDEFERRED_ROUTINE X15Dpc;
@@ -32,7 +38,9 @@ VOID X15Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
 
 NTSTATUS X15DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
+    PX15 x15 = Device->DeviceExtension;
     LARGE_INTEGER due;
+    KIRQL irql;
 
     if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
         return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
@@ -40,7 +48,11 @@ NTSTATUS X15DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
     due.QuadPart = -10 * 10000;
     KeInitializeTimer(&X15Timer);
     KeInitializeEvent(&X15Event, SynchronizationEvent, FALSE);
-    KeSetTimer(&X15Timer, due, Device->DeviceExtension);
+    KeSetTimer(&X15Timer, due, &x15->Dpc);
+    // Nothing is wrong with this stretch; it raises the IRQL, and that is when pages may be seen to have left.
+    KeAcquireSpinLock(&x15->Lock, &irql);
+    x15->Started++;
+    KeReleaseSpinLock(&x15->Lock, irql);
     KeWaitForSingleObject(&X15Event, Executive, KernelMode, FALSE, NULL);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
@@ -51,9 +63,11 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
     NTSTATUS status;
     UNREFERENCED_PARAMETER(RegistryPath);
 
-    status = SAMPLE_CREATE_DEVICE(Driver, L"X15", sizeof(KDPC), &device);
+    status = SAMPLE_CREATE_DEVICE(Driver, L"X15", sizeof(X15), &device);
     if (NT_SUCCESS(status)) {
-        KeInitializeDpc(device->DeviceExtension, X15Dpc, NULL);
+        PX15 x15 = device->DeviceExtension;
+        KeInitializeSpinLock(&x15->Lock);
+        KeInitializeDpc(&x15->Dpc, X15Dpc, NULL);
         Driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = X15DeviceControl;
     }
     return status;

@@ -156,7 +156,9 @@ VOID SerialCompleteAll(PLIST_ENTRY Done)
     }
 }
 
-// Runs Routine at the interrupt's IRQL, with its spin lock held.
+// Runs Routine at the interrupt's IRQL, with its spin lock held. Pageable code comes this way too: the call that raises the
+// IRQL returns here, and so it must be a call and not a jump.
+__attribute__((disable_tail_calls))
 BOOLEAN SerialRunSynchronized(PSERIAL_PORT Port, PKSYNCHRONIZE_ROUTINE Routine, PVOID Context)
 {
     return KeSynchronizeExecution(Port->Interrupt, Routine, Context);

@@ -15,8 +15,8 @@
 
 typedef struct _STRESS_INPUT {
     ULONG Seed;
-    ULONG Threads; // 1 to 16
-    ULONG Rounds;  // of each thread
+    ULONG Threads; // at most 16; 0 means 4
+    ULONG Rounds;  // of each thread; 0 means 200
 } STRESS_INPUT, *PSTRESS_INPUT;
 
 typedef ULONG STRESS_CODE(ULONG Value);
@@ -194,7 +194,9 @@ NTSTATUS StressDeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
         return SampleComplete(Irp, STATUS_BUFFER_TOO_SMALL, 0);
     }
     input = *(PSTRESS_INPUT)Irp->AssociatedIrp.SystemBuffer;
-    if (input.Threads == 0 || input.Threads > MAX_THREADS) {
+    input.Threads = input.Threads == 0 ? 4 : input.Threads;
+    input.Rounds = input.Rounds == 0 ? 200 : input.Rounds;
+    if (input.Threads > MAX_THREADS) {
         return SampleComplete(Irp, STATUS_INVALID_PARAMETER, 0);
     }
     return SampleComplete(Irp, StressRun(Device->DeviceExtension, &input), 0);

@@ -30,7 +30,7 @@ const WCHAR TableNameGamma[] = L"Gamma drive";
 
 #pragma data_seg("PAGEDATA")
 PRODUCT TableProducts[PRODUCTS] = {
-    [0] = {TableNameAlpha, 100, 0x1, 0},
+    [0] = {TableNameAlpha, 0, 0x1, 0},
     [199] = {TableNameBeta, 200, 0x6, 0},
     [PRODUCTS - 1] = {TableNameGamma, 300, 0x8, 0},
 };

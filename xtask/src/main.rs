@@ -1,11 +1,12 @@
 //! Project chores: `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
-#![expect(clippy::print_stdout, reason = "a chore tells its progress on the terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells its progress on the terminal")]
 
 mod drivers;
 mod layers;
 mod layouts;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -25,9 +26,19 @@ enum Chore {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Chore::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
     let root = project_root()?;
-    match Chore::parse() {
+    match chore {
         Chore::Drivers(arguments) => drivers::run(&root, &arguments),
         Chore::Layers => layers::run(&root),
         Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),

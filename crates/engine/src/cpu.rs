@@ -170,7 +170,10 @@ pub struct Cpu {
     /// The IRQL.
     pub cr8: u8,
     pub dr: [u64; 8],
+    /// The low halves of the YMM registers.
     pub xmm: [u128; 16],
+    /// The high halves of the YMM registers.
+    pub ymm_high: [u128; 16],
     pub mxcsr: u32,
     pub x87: X87,
     pub segments: Segments,
@@ -199,6 +202,7 @@ impl Default for Cpu {
             cr8: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
             xmm: [0; 16],
+            ymm_high: [0; 16],
             mxcsr: 0x1f80,
             x87: X87::default(),
             segments: Segments::default(),

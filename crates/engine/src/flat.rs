@@ -133,7 +133,7 @@ impl FlatMmu {
 impl Mmu for FlatMmu {
     fn load<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Fault> {
         let start = self.check(address, N, Access::Read)?;
-        Ok(std::array::from_fn(|place| self.bytes[start + place]))
+        Ok(*self.bytes[start..].first_chunk().expect("checked"))
     }
 
     fn store<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Result<(), Fault> {
@@ -149,8 +149,9 @@ impl Mmu for FlatMmu {
     fn copy(&mut self, destination: u64, source: u64, length: usize) -> Result<(), Fault> {
         let from = self.check(source, length, Access::Read)?;
         let to = self.check(destination, length, Access::Write)?;
-        for place in 0..length {
-            self.bytes[to + place] = self.bytes[from + place];
+        match to.checked_sub(from) {
+            Some(distance) if distance < length => repeat(&mut self.bytes[from..to + length], distance),
+            _ => self.bytes.copy_within(from..from + length, to),
         }
         self.written(to, length);
         Ok(())
@@ -177,6 +178,13 @@ impl Mmu for FlatMmu {
 
     fn code_epoch(&self) -> u64 {
         self.epoch
+    }
+}
+
+/// What copying byte by byte to a place `distance` bytes ahead, less than the length, does: the first bytes repeat.
+fn repeat(bytes: &mut [u8], distance: usize) {
+    for place in distance..bytes.len() {
+        bytes[place] = bytes[place - distance];
     }
 }
 

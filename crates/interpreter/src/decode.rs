@@ -45,7 +45,7 @@ fn decode_all<M: Mmu>(bytes: &[u8], address: u64) -> Vec<Op<M>> {
         if decoder.last_error() == DecoderError::NoMoreBytes || (stands_alone(&instruction) && !ops.is_empty()) {
             break;
         }
-        ops.push(operation(&instruction));
+        ops.push(operation(&instruction, ops.len() as u8));
         if ends_block(&instruction) {
             break;
         }
@@ -76,24 +76,28 @@ fn repeat(instruction: &Instruction) -> Repeat {
     }
 }
 
-fn operation<M: Mmu>(instruction: &Instruction) -> Op<M> {
+fn operation<M: Mmu>(instruction: &Instruction, position: u8) -> Op<M> {
+    let (run, handler) = ops::select(instruction);
     Op {
-        run: ops::select(instruction).unwrap_or(ops::unsupported),
+        run,
+        handler,
         address: instruction.ip(),
         immediate: immediate(instruction),
         memory: memory(instruction),
         registers: [0, 1, 2].map(|operand| register_number(operand_register(instruction, operand))),
         length: instruction.len() as u8,
+        position,
         repeat: repeat(instruction),
         code: instruction.code(),
     }
 }
 
+/// The register that an operand is; for a memory operand the vector of offsets, where it has one.
 fn operand_register(instruction: &Instruction, operand: u32) -> Register {
-    if operand < instruction.op_count() && instruction.op_kind(operand) == OpKind::Register {
-        instruction.op_register(operand)
-    } else {
-        Register::None
+    match instruction.try_op_kind(operand) {
+        Ok(OpKind::Register) => instruction.op_register(operand),
+        Ok(OpKind::Memory) if instruction.memory_index().is_vector_register() => instruction.memory_index(),
+        _ => Register::None,
     }
 }
 

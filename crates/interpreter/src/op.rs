@@ -23,9 +23,50 @@ pub(crate) type Outcome = Result<Flow, Stop>;
 /// Executes one operation.
 pub(crate) type Handler<M> = fn(&mut Context<'_, M>, &Op<M>) -> Outcome;
 
+/// Executes an operation and those that follow it in the block, until one does not simply go on.
+///
+/// The call of the next operation is the last thing that a chain does, so an optimising compiler makes it a jump and
+/// nothing returns to the dispatcher in between. Without that, the stack is bounded by the length of a block.
+pub(crate) type Chain<M> = fn(&mut Context<'_, M>, &Op<M>, &[Op<M>]) -> Outcome;
+
+/// A chain that begins with `handler`, see [`chained`].
+#[inline(always)]
+pub(crate) fn execute_chain<M>(
+    context: &mut Context<'_, M>,
+    op: &Op<M>,
+    rest: &[Op<M>],
+    handler: impl FnOnce(&mut Context<'_, M>, &Op<M>) -> Outcome,
+) -> Outcome {
+    let outcome = handler(context, op);
+    match (outcome, rest.split_first()) {
+        (Ok(Flow::Next), Some((next, rest))) => (next.run)(context, next, rest),
+        (Ok(Flow::Next), None) => outcome,
+        _ => {
+            context.ended = op.position;
+            outcome
+        }
+    }
+}
+
+/// The type of a chain, for inference.
+pub(crate) fn as_chain<M>(chain: Chain<M>) -> Chain<M> {
+    chain
+}
+
+/// Makes a [`Chain`] of a handler that is known by name.
+macro_rules! chained {
+    ($handler:expr) => {
+        $crate::op::as_chain(|context, op, rest| $crate::op::execute_chain(context, op, rest, $handler))
+    };
+}
+
+pub(crate) use chained;
+
 /// An instruction with its operands resolved.
 pub(crate) struct Op<M> {
-    pub(crate) run: Handler<M>,
+    pub(crate) run: Chain<M>,
+    /// For families that are not chained: what `run` calls.
+    pub(crate) handler: Handler<M>,
     /// Where the instruction lies.
     pub(crate) address: u64,
     /// The immediate, extended to the operand size; or the target of a near branch; or the condition of SETcc and CMOVcc.
@@ -36,6 +77,8 @@ pub(crate) struct Op<M> {
     pub(crate) registers: [u8; 3],
     /// Bytes of the instruction.
     pub(crate) length: u8,
+    /// Operations before this one in its block.
+    pub(crate) position: u8,
     pub(crate) repeat: Repeat,
     pub(crate) code: Code,
 }

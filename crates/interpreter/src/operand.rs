@@ -14,6 +14,9 @@ pub(crate) trait Source {
 
 /// Something that can be written.
 pub(crate) trait Place: Source {
+    /// True for a memory operand.
+    const IN_MEMORY: bool;
+
     /// Where it is.
     type Location: Copy;
 
@@ -53,6 +56,8 @@ impl<const OPERAND: usize> Source for InRegister<OPERAND> {
 }
 
 impl<const OPERAND: usize> Place for InRegister<OPERAND> {
+    const IN_MEMORY: bool = false;
+
     type Location = ();
 
     #[inline(always)]
@@ -79,6 +84,8 @@ impl Source for InMemory {
 }
 
 impl Place for InMemory {
+    const IN_MEMORY: bool = true;
+
     type Location = u64;
 
     #[inline(always)]
@@ -133,10 +140,10 @@ pub(crate) fn bits(instruction: &Instruction, operand: u32) -> usize {
 macro_rules! by_width {
     ($bits:expr, $handler:ident::<$model:ty, _ $(, $argument:ty)*>) => {
         match $bits {
-            8 => $handler::<$model, u8 $(, $argument)*>,
-            16 => $handler::<$model, u16 $(, $argument)*>,
-            32 => $handler::<$model, u32 $(, $argument)*>,
-            _ => $handler::<$model, u64 $(, $argument)*>,
+            8 => crate::op::chained!($handler::<$model, u8 $(, $argument)*>),
+            16 => crate::op::chained!($handler::<$model, u16 $(, $argument)*>),
+            32 => crate::op::chained!($handler::<$model, u32 $(, $argument)*>),
+            _ => crate::op::chained!($handler::<$model, u64 $(, $argument)*>),
         }
     };
 }

@@ -2,6 +2,8 @@
 
 use nt_types::Va;
 
+use crate::registry::Registry;
+
 /// Options of a machine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,8 @@ pub struct Options {
     pub discard: driver_image::pageability::DiscardMode,
     /// What a page read from the paging file takes, in nanoseconds of virtual time.
     pub page_read_ns: u64,
+    /// What the registry holds at start.
+    pub registry: Registry,
     /// First address that images are loaded at.
     pub image_base: Va,
 }
@@ -39,6 +43,7 @@ impl Default for Options {
             poison: true,
             discard: driver_image::pageability::DiscardMode::Documented,
             page_read_ns: 100_000,
+            registry: Registry::default(),
             image_base: Va(0xFFFF_F800_1000_0000),
         }
     }

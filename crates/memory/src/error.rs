@@ -61,6 +61,23 @@ impl NoFrames {
     }
 }
 
+/// A change of a page table by the guest that is not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TableWriteError {
+    /// The address is not in a page table, or the write is not within one entry.
+    #[error("no page-table entry is there")]
+    NoEntry,
+    /// The table is not of the last level.
+    #[error("the entry is one of an upper table")]
+    Upper,
+    /// The page is not mapped, or would not be afterwards.
+    #[error("only entries that map a page can be changed, to map another page")]
+    NotPresent,
+    /// The page may leave memory, or the new one is in transition: who changes the entry would lose a page.
+    #[error("the memory manager itself may change the entry")]
+    Owned,
+}
+
 /// A request on the address space that cannot be met; nothing has changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MapError {

@@ -42,6 +42,28 @@ impl Extents {
         Some(start)
     }
 
+    /// Takes this number if it is free.
+    pub(crate) fn take_at(&mut self, number: u64) -> bool {
+        if (self.fresh..self.end).contains(&number) {
+            if number > self.fresh {
+                self.free.insert(self.fresh, number - self.fresh);
+            }
+            self.fresh = number + 1;
+            return true;
+        }
+        let run = self.free.range(..=number).next_back().map(|(&start, &length)| (start, length));
+        let Some((start, length)) = run.filter(|(start, length)| number - start < *length) else { return false };
+        self.free.remove(&start);
+        let (before, after) = (number - start, start + length - number - 1);
+        if before > 0 {
+            self.free.insert(start, before);
+        }
+        if after > 0 {
+            self.free.insert(number + 1, after);
+        }
+        true
+    }
+
     /// Gives back a run that was taken, or a part or union of such runs.
     pub(crate) fn give(&mut self, start: u64, count: u64) {
         let (mut start, mut count) = (start, count);
@@ -66,6 +88,18 @@ impl Extents {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn single_numbers_are_taken_from_anywhere() {
+        let mut extents = Extents::new(10, 20);
+        assert!(extents.take_at(13) && !extents.take_at(13) && !extents.take_at(20) && !extents.take_at(9));
+        assert!(extents.take_at(11) && extents.take_at(19));
+        assert_eq!((extents.take(2), extents.take(1), extents.take(5)), (Some(14), Some(10), None));
+        for (start, count) in [(10, 2), (13, 3), (19, 1)] {
+            extents.give(start, count);
+        }
+        assert_eq!(extents.take(10), Some(10));
+    }
 
     #[test]
     fn lowest_first_and_coalescing() {

@@ -9,8 +9,8 @@ use crate::page_pool::Pages;
 /// The bytes of one page.
 pub(crate) type Page = [u8; 4096];
 
-/// A page of zeros.
-pub(crate) static ZERO: Page = [0; 4096];
+/// What frames read as that are not in use.
+static ZERO: Page = [0; 4096];
 
 /// Layers that one machine may hold. Beyond it, a fork first takes the emptiest layer apart.
 const LAYERS: usize = 32;
@@ -22,8 +22,8 @@ pub(crate) struct Place(u32);
 impl Place {
     pub(crate) const NONE: Place = Place(u32::MAX);
 
-    fn new(layer: u8, index: usize) -> Place {
-        Place(u32::from(layer) << 24 | index as u32)
+    fn new(layer: u8, index: u32) -> Place {
+        Place(u32::from(layer) << 24 | index)
     }
 
     fn layer(self) -> u8 {
@@ -95,19 +95,26 @@ impl Frames {
         self.peak
     }
 
-    /// A frame with this content.
-    pub(crate) fn allocate(&mut self, content: &Page) -> Option<u32> {
-        let frame = self.free.take(1)? as u32;
-        self.give_page(frame, content);
-        self.count(1);
-        Some(frame)
+    /// A frame. Its page holds anything: the caller fills it whole.
+    pub(crate) fn allocate(&mut self) -> Option<u32> {
+        self.allocate_run(1, u64::MAX)
     }
 
-    /// The first of `count` consecutive frames with zeroed pages, all with numbers less than `below`.
+    /// This frame, if it is free; the caller fills its page.
+    pub(crate) fn allocate_at(&mut self, frame: u32) -> bool {
+        let free = self.free.take_at(frame.into());
+        if free {
+            self.give_page(frame);
+            self.count(1);
+        }
+        free
+    }
+
+    /// The first of `count` consecutive frames, all with numbers less than `below`; the caller fills them.
     pub(crate) fn allocate_run(&mut self, count: u32, below: u64) -> Option<u32> {
         let first = self.free.take_below(count.into(), below)? as u32;
         for frame in first..first + count {
-            self.give_page(frame, &ZERO);
+            self.give_page(frame);
         }
         self.count(count);
         Some(first)
@@ -173,7 +180,8 @@ impl Frames {
             return false;
         }
         if let Some(layer) = self.layers[usize::from(place.layer())].clone() {
-            self.give_page(frame, &layer.pages.pages[place.index()]);
+            let own = self.give_page(frame);
+            *self.at_mut(own) = *layer.pages.pages[place.index()];
             self.lose(place.layer());
         }
         true
@@ -249,22 +257,15 @@ impl Frames {
         emptiest
     }
 
-    /// Gives `frame` a page in `own` with this content. Does not look at the page it had.
-    fn give_page(&mut self, frame: u32, content: &Page) {
-        let index = match self.spare.pop() {
-            Some(index) => {
-                *self.own.pages[index as usize] = *content;
-                index as usize
-            }
-            None => {
-                self.own.push(content);
-                self.own.pages.len() - 1
-            }
-        };
+    /// Gives `frame` a page in `own` that holds anything. Does not look at the page it had.
+    fn give_page(&mut self, frame: u32) -> Place {
+        let index = self.spare.pop().unwrap_or_else(|| self.own.add());
         if self.place.len() <= frame as usize {
             self.place.resize(frame as usize + 1, Place::NONE);
         }
-        self.place[frame as usize] = Place::new(self.own_layer, index);
+        let place = Place::new(self.own_layer, index);
+        self.place[frame as usize] = place;
+        place
     }
 
     /// The page of `frame` is nobody's any more, as far as this machine is concerned.
@@ -295,7 +296,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn filled(frames: &mut Frames, value: u8) -> u32 {
-        let frame = frames.allocate(&ZERO).unwrap();
+        let frame = frames.allocate().unwrap();
         frames.write(frame).fill(value);
         frame
     }
@@ -315,25 +316,13 @@ mod tests {
     #[test]
     fn the_limit_holds_and_lower_frames_come_first() {
         let mut frames = Frames::new(3);
-        assert_eq!(
-            (frames.allocate(&ZERO), frames.allocate(&ZERO), frames.allocate(&ZERO)),
-            (Some(1), Some(2), Some(3))
-        );
-        assert_eq!(frames.allocate(&ZERO), None);
+        assert_eq!((frames.allocate(), frames.allocate(), frames.allocate()), (Some(1), Some(2), Some(3)));
+        assert_eq!(frames.allocate(), None);
         frames.release(1);
         frames.release(2);
         assert_eq!(frames.allocate_run(2, 2), None);
         assert_eq!(frames.allocate_run(2, 3), Some(1));
         assert_eq!((frames.used(), frames.peak()), (3, 3));
-    }
-
-    #[test]
-    fn a_reused_frame_is_zero() {
-        let mut frames = Frames::new(1);
-        let frame = filled(&mut frames, 7);
-        frames.release(frame);
-        let frame = frames.allocate(&ZERO).unwrap();
-        assert_eq!(frames.read(frame), &ZERO);
     }
 
     /// A long chain of forks keeps a bounded number of layers and loses nothing.
@@ -363,7 +352,8 @@ mod tests {
                 let frame = u32::from(value % 12) + 1;
                 match (what, model[frame as usize]) {
                     (0, _) => {
-                        if let Some(frame) = frames.allocate(&ZERO) {
+                        if let Some(frame) = frames.allocate() {
+                            frames.write(frame).fill(0);
                             model[frame as usize] = Some(0);
                         }
                     }

@@ -50,6 +50,7 @@ mod pte;
 mod regions;
 mod room;
 mod slots;
+mod table_view;
 mod tables;
 mod tlb;
 mod trim;
@@ -63,7 +64,9 @@ use std::sync::Arc;
 use section_paging::Paging;
 
 pub use config::{InitialResidency, MemoryConfig, PagingFileConfig, TrimPolicy};
-pub use error::{ImageError, InPageCause, InPageError, MapError, NoFrames, NotPinned, SetupError, WriteError};
+pub use error::{
+    ImageError, InPageCause, InPageError, MapError, NoFrames, NotPinned, SetupError, TableWriteError, WriteError,
+};
 pub use pte::pte_address;
 pub use types::{
     Absence, Backing, Counters, Frame, InjectedFault, Injection, PageHistory, PageIn, PageState, Protection,
@@ -78,6 +81,7 @@ use paging_file::PagingFile;
 use pfn::{Pfn, Use};
 use regions::Regions;
 use slots::Slots;
+use tables::UPPER_TABLE;
 use tlb::Tlb;
 use watch::Watch;
 
@@ -122,8 +126,9 @@ impl Memory {
         let file = PagingFile::create(&config.paging_file)?;
         let mut frames = Frames::new(config.frames);
         let mut pfns = CowVec::default();
-        let root = frames.allocate(&frames::ZERO).unwrap_or_default();
-        *pfns.get_mut(root) = Pfn { used: Use::Table, ..Pfn::default() };
+        let root = frames.allocate().unwrap_or_default();
+        frames.write(root).fill(0);
+        *pfns.get_mut(root) = Pfn { used: Use::Table, page: UPPER_TABLE, ..Pfn::default() };
         Ok(Memory {
             frames,
             pfns,

@@ -184,6 +184,30 @@ impl Memory {
         Ok(())
     }
 
+    /// RAM by its physical addresses: who uses it shares it, unused RAM is taken into use, and page tables are mapped as
+    /// devices are, so that changes of theirs pass through [`Memory::write_page_table`].
+    fn map_ram(
+        &mut self,
+        va: Va,
+        physical_pages: impl Iterator<Item = u64> + Clone,
+        fresh: impl Fn(Va) -> Pte,
+    ) -> Result<(), MapError> {
+        let frame_of = |physical: u64| (physical >> PAGE_SHIFT) as u32;
+        let in_transition = |&physical: &u64| self.pfn(frame_of(physical)).used == Use::Standby;
+        if let Some(physical) = physical_pages.clone().find(in_transition) {
+            return Err(MapError::BadFrame(Frame(frame_of(physical))));
+        }
+        for (index, physical) in physical_pages.enumerate() {
+            let (page, frame) = (va + index as u64 * PAGE_SIZE, frame_of(physical));
+            match self.pfn(frame).used {
+                Use::Table => self.put(page, fresh(page).device(physical)),
+                Use::Free if self.take_zeroed_frame_at(frame) => self.put_own(page, frame, fresh(page)),
+                _ => self.map_shared(page, 1, &[Frame(frame)], &fresh)?,
+            }
+        }
+        Ok(())
+    }
+
     fn map_physical(&mut self, va: Va, pages: u64, physical: u64, fresh: impl Fn(Va) -> Pte) -> Result<(), MapError> {
         let bad = MapError::BadPhysicalRange(physical);
         let end = pages.checked_mul(PAGE_SIZE).and_then(|length| physical.checked_add(length));
@@ -193,10 +217,7 @@ impl Memory {
         let physical_pages = (0..pages).map(|index| physical + index * PAGE_SIZE);
         match physical_pages.clone().filter(|&page| self.is_ram(page)).count() as u64 {
             0 => pages_of(va, pages).zip(physical_pages).for_each(|(page, at)| self.put(page, fresh(page).device(at))),
-            ram if ram == pages => {
-                let frames: Vec<Frame> = physical_pages.map(|page| Frame((page >> PAGE_SHIFT) as u32)).collect();
-                self.map_shared(va, pages, &frames, fresh)?;
-            }
+            ram if ram == pages => self.map_ram(va, physical_pages, fresh)?,
             _ => return Err(bad),
         }
         Ok(())

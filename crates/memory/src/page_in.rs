@@ -7,7 +7,6 @@ use section_paging::PageRun;
 
 use crate::Memory;
 use crate::error::{InPageCause, InPageError, NoFrames};
-use crate::frames::{Page, ZERO};
 use crate::pfn::{NO_SLOT, Pfn, Use};
 use crate::pte::{State, pte_address};
 use crate::slots::{CLUSTER, ReadError};
@@ -132,24 +131,43 @@ impl Memory {
     }
 
     fn read_cluster(&mut self, page: u64, slot: u32, count: u32, buffer: &mut Vec<u8>) -> Result<(), InPageError> {
-        if count == 0 {
-            return Ok(());
+        if count < 2 {
+            return if count == 0 { Ok(()) } else { self.read_page(page, slot) };
         }
         buffer.resize(count as usize * PAGE_SIZE as usize, 0);
         let read = self.slots.read(slot..slot + count, buffer);
         read.map_err(|error| self.in_page_error(page + u64::from(error.slot - slot), error))?;
         let (pages, _) = buffer.as_chunks();
-        (page..).zip(slot..).zip(pages).try_for_each(|((page, slot), content)| self.bring_in(page, slot, content))
-    }
-
-    fn bring_in(&mut self, page: u64, slot: u32, content: &Page) -> Result<(), InPageError> {
-        let va = Va(page << PAGE_SHIFT);
-        if let Some(at) = self.entry(va) {
-            self.fill(va, at, content, slot)?;
-            let slot = self.slots.slot_mut(slot);
-            slot.history.paged_in = Some(self.step);
+        for ((page, slot), content) in (page..).zip(slot..).zip(pages) {
+            let frame = self.take_frame().map_err(|none| self.no_frame_for(page, none))?;
+            *self.frames.write(frame) = *content;
+            self.bring_in(page, slot, frame);
         }
         Ok(())
+    }
+
+    /// One page needs no buffer.
+    fn read_page(&mut self, page: u64, slot: u32) -> Result<(), InPageError> {
+        let frame = self.take_frame().map_err(|none| self.no_frame_for(page, none))?;
+        match self.slots.read(slot..slot + 1, self.frames.write(frame)) {
+            Ok(()) => {
+                self.bring_in(page, slot, frame);
+                Ok(())
+            }
+            Err(error) => {
+                self.frames.release(frame);
+                Err(self.in_page_error(page, error))
+            }
+        }
+    }
+
+    /// Maps a page that was read into this frame.
+    fn bring_in(&mut self, page: u64, slot: u32, frame: u32) {
+        let va = Va(page << PAGE_SHIFT);
+        let place = self.slots.slot_mut(slot);
+        place.history.paged_in = Some(self.step);
+        let stamp = place.stamp;
+        self.map_in(va, frame, Pfn { slot, stamp, ..Pfn::default() });
     }
 
     /// What needs no read: the page is there already, in transition, or zero. `None` if it needs one or never comes.
@@ -159,7 +177,8 @@ impl Memory {
             State::Valid(_) | State::Device(_) => return Ok(Some(PageIn::AlreadyIn)),
             State::Transition(frame) => self.revive(va, at, frame),
             State::DemandZero => {
-                self.fill(va, at, &ZERO, NO_SLOT)?;
+                let frame = self.take_zeroed_frame().map_err(|none| self.no_frame_for(va.page(), none))?;
+                self.map_in(va, frame, Pfn::default());
                 self.counters.demand_zero_faults += 1;
             }
             _ => return Ok(None),
@@ -179,22 +198,20 @@ impl Memory {
         self.note_arrival(frame);
     }
 
-    /// Puts a page into a frame and maps it.
-    fn fill(&mut self, va: Va, at: EntryAt, content: &Page, slot: u32) -> Result<(), InPageError> {
-        let frame = self.take_frame(content).map_err(|none| self.no_frame_for(va, none))?;
-        let pte = self.read_entry(at);
-        let stamp = if slot == NO_SLOT { 0 } else { self.slots.slot_mut(slot).stamp };
-        let pageable = pte.is_pageable();
-        *self.pfns.get_mut(frame) =
-            Pfn { used: Use::Page, page: va.page(), stamp, slot, mappings: 1, pageable, ..Pfn::default() };
-        self.set_pte(va, at, pte.valid(frame, false));
-        self.note_arrival(frame);
-        Ok(())
+    /// Maps a page that is in this frame now. `known` says what is known of its content.
+    fn map_in(&mut self, va: Va, frame: u32, known: Pfn) {
+        if let Some(at) = self.entry(va) {
+            let pte = self.read_entry(at);
+            let pageable = pte.is_pageable();
+            *self.pfns.get_mut(frame) = Pfn { used: Use::Page, page: va.page(), mappings: 1, pageable, ..known };
+            self.set_pte(va, at, pte.valid(frame, false));
+            self.note_arrival(frame);
+        }
     }
 
-    fn no_frame_for(&self, va: Va, none: NoFrames) -> InPageError {
+    fn no_frame_for(&self, page: u64, none: NoFrames) -> InPageError {
         let cause = InPageCause::NoFrames(none);
-        self.in_page_error(va.page(), ReadError { slot: NO_SLOT, cause, status: NtStatus::INSUFFICIENT_RESOURCES })
+        self.in_page_error(page, ReadError { slot: NO_SLOT, cause, status: NtStatus::INSUFFICIENT_RESOURCES })
     }
 
     fn in_page_error(&self, page: u64, error: ReadError) -> InPageError {

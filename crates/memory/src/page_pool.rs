@@ -31,16 +31,11 @@ impl Pages {
         Pages { pages: Vec::new(), pool: Arc::clone(&self.pool) }
     }
 
-    /// Adds a page with this content.
-    pub(crate) fn push(&mut self, content: &Page) {
+    /// Adds a page that holds anything, and returns its index.
+    pub(crate) fn add(&mut self) -> u32 {
         let unused = self.pool.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        self.pages.push(match unused {
-            Some(mut page) => {
-                *page = *content;
-                page
-            }
-            None => Box::new(*content),
-        });
+        self.pages.push(unused.unwrap_or_else(|| Box::new([0; 4096])));
+        self.pages.len() as u32 - 1
     }
 }
 
@@ -58,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_used_again_with_new_content() {
+    fn pages_are_used_again() {
         let mut first = Pages::new();
-        first.push(&[1; 4096]);
+        assert_eq!((first.add(), first.add()), (0, 1));
         let mut second = first.empty();
-        let address = first.pages[0].as_ptr();
+        let address = first.pages[1].as_ptr();
         drop(first);
-        second.push(&[2; 4096]);
-        assert_eq!((second.pages[0].as_ptr(), *second.pages[0]), (address, [2; 4096]));
+        assert_eq!((second.add(), second.add()), (0, 1));
+        assert_eq!(second.pages[0].as_ptr(), address);
         assert!(second.pool.unused.lock().unwrap().is_empty());
     }
 }

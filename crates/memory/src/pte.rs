@@ -124,6 +124,20 @@ impl Pte {
         !matches!(self.state(), State::NeverMapped | State::Freed | State::Discarded | State::Guard)
     }
 
+    pub(crate) fn is_present(self) -> bool {
+        self.0 & Self::PRESENT != 0
+    }
+
+    /// Physical address of the page, where one is present.
+    pub(crate) fn target(self) -> u64 {
+        self.0 & Self::PAYLOAD
+    }
+
+    /// True where two entries are alike but for what the processor sets by itself.
+    pub(crate) fn differs_in_marks_only(self, other: Pte) -> bool {
+        (self.0 ^ other.0) & !(Self::ACCESSED | Self::DIRTY) == 0
+    }
+
     pub(crate) fn is_pageable(self) -> bool {
         self.0 & Self::PAGEABLE != 0
     }

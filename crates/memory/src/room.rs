@@ -5,15 +5,14 @@ use nt_types::Va;
 use crate::Memory;
 use crate::config::TrimPolicy;
 use crate::error::NoFrames;
-use crate::frames::{Page, ZERO};
 use crate::pfn::{NO_SLOT, Pfn};
 use crate::types::{TrimReason, TrimReport};
 
 impl Memory {
-    /// A frame with this content. If there is none, pages that may leave make room (D5).
-    pub(crate) fn take_frame(&mut self, content: &Page) -> Result<u32, NoFrames> {
+    /// A frame, which the caller fills. If there is none, pages that may leave make room (D5).
+    pub(crate) fn take_frame(&mut self) -> Result<u32, NoFrames> {
         loop {
-            if let Some(frame) = self.frames.allocate(content) {
+            if let Some(frame) = self.frames.allocate() {
                 return Ok(frame);
             }
             self.make_room()?;
@@ -21,7 +20,18 @@ impl Memory {
     }
 
     pub(crate) fn take_zeroed_frame(&mut self) -> Result<u32, NoFrames> {
-        self.take_frame(&ZERO)
+        let frame = self.take_frame()?;
+        self.frames.write(frame).fill(0);
+        Ok(frame)
+    }
+
+    /// This frame, zeroed, if nobody uses it.
+    pub(crate) fn take_zeroed_frame_at(&mut self, frame: u32) -> bool {
+        let free = self.frames.allocate_at(frame);
+        if free {
+            self.frames.write(frame).fill(0);
+        }
+        free
     }
 
     /// As many zeroed frames, or none of them.
@@ -48,6 +58,7 @@ impl Memory {
         let below = below >> nt_types::PAGE_SHIFT;
         loop {
             if let Some(first) = self.frames.allocate_run(count, below) {
+                (first..first + count).for_each(|frame| self.frames.write(frame).fill(0));
                 return Some(first);
             }
             self.make_room().ok()?;

@@ -11,12 +11,16 @@ use crate::pte::{Pte, State};
 /// Where a last-level entry lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryAt {
-    table: u32,
-    index: usize,
+    pub(crate) table: u32,
+    pub(crate) index: usize,
 }
 
 /// Log2 of the bytes that an entry of the upper three levels covers, from the top.
-const UPPER_SHIFTS: [u32; 3] = [39, 30, 21];
+const UPPER_SHIFTS: [u32; 3] = [39, 30, LAST_SHIFT];
+/// The last of them, whose entries point at last-level tables.
+const LAST_SHIFT: u32 = 21;
+/// What the record of an upper table has for its first page.
+pub(crate) const UPPER_TABLE: u64 = u64::MAX;
 
 fn index(va: Va, shift: u32) -> usize {
     (va.0 >> shift) as usize % 512
@@ -66,15 +70,15 @@ impl Memory {
             let index = index(va, shift);
             table = match entry_of(self.frames.read(table), index).state() {
                 State::Valid(next) => next,
-                _ => self.add_table(table, index)?,
+                _ => self.add_table(table, index, if shift == LAST_SHIFT { va.page() & !511 } else { UPPER_TABLE })?,
             };
         }
         Ok(EntryAt { table, index: index(va, PAGE_SHIFT) })
     }
 
-    fn add_table(&mut self, upper: u32, index: usize) -> Result<u32, NoFrames> {
+    fn add_table(&mut self, upper: u32, index: usize, page: u64) -> Result<u32, NoFrames> {
         let table = self.take_zeroed_frame()?;
-        *self.pfns.get_mut(table) = Pfn { used: Use::Table, ..Pfn::default() };
+        *self.pfns.get_mut(table) = Pfn { used: Use::Table, page, ..Pfn::default() };
         self.write_entry(EntryAt { table: upper, index }, Pte::table(table));
         Ok(table)
     }

@@ -66,8 +66,10 @@ fn d46_a_failed_read_is_0x7a() {
         let (mut memory, va) = trimmed();
         inject(&mut memory, 1, InjectedFault::ReadStatus(status));
         let entry = memory.pte(va);
+        let used = memory.counters().frames_used;
         let error = page_in(&mut memory, va).unwrap_err();
         assert_eq!((error.va, error.cause), (va, InPageCause::Injected));
+        assert_eq!(memory.counters().frames_used, used);
         let bug_check = error.bug_check(va + 0x10);
         assert_eq!(bug_check.code, BugCheckCode::KERNEL_DATA_INPAGE_ERROR);
         assert_eq!(bug_check.parameters, [entry.0, status.0.into(), entry.1, va.0 + 0x10]);

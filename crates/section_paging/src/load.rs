@@ -79,7 +79,8 @@ impl Paging {
         if new.sections.len() > usize::from(u16::MAX) {
             return Err(LoadError::TooManySections(new.sections.len()));
         }
-        if let Some(run) = new.load_map.iter().find(|run| run.intersection(new.run()) != **run) {
+        let outside = |run: &&PageRun| !run.is_empty() && run.intersection(new.run()) != **run;
+        if let Some(run) = new.load_map.iter().find(outside) {
             return Err(LoadError::LoadMapOutsideImage(*run));
         }
         if let Some(other) = self.table.overlapping(new.run()) {

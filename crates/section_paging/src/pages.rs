@@ -16,10 +16,9 @@ pub struct PageRun {
 }
 
 impl PageRun {
-    /// `count` pages from page number `first` on. A run that would pass the last page number ends there.
+    /// `count` pages from page number `first` on.
     pub const fn new(first: u64, count: u64) -> Self {
-        let room = u64::MAX - first;
-        PageRun { first, count: if count > room { room } else { count } }
+        PageRun { first, count }
     }
 
     /// `count` pages from the page that holds `start` on.
@@ -34,7 +33,7 @@ impl PageRun {
 
     /// The page numbers, in ascending order.
     pub const fn pages(self) -> Range<u64> {
-        self.first..self.first + self.count
+        self.first..self.first.saturating_add(self.count)
     }
 
     /// True if the page with this number belongs to the run.

@@ -63,9 +63,10 @@ impl Table {
         ImageId::from_slot(self.slots.len())
     }
 
-    /// A loaded image that shares a page with the run.
+    /// A loaded image that shares a page with the run, which is not empty.
     pub(crate) fn overlapping(&self, run: PageRun) -> Option<ImageId> {
-        let image = self.get(self.last_from(Va(run.start().0.saturating_add(run.count << PAGE_SHIFT)))?.image)?;
+        let last_page = run.start() + ((run.count - 1) << PAGE_SHIFT);
+        let image = self.get(self.last_from(last_page)?.image)?;
         (!image.run().intersection(run).is_empty()).then_some(image.id)
     }
 

@@ -182,9 +182,9 @@ fn lock_by_handle_against_eviction() {
         shared.unlock(handle).unwrap();
         locker.join().unwrap();
         evictor.join().unwrap();
-        assert_eq!(count(&shared, image, 1), 0);
         evict(&shared, 2);
         assert!(!shared.host().is_resident(2), "an unlocked page can be evicted");
+        assert_eq!(count(&shared, image, 1), 0);
     });
 }
 
@@ -259,7 +259,44 @@ fn unload_against_a_lock() {
     });
 }
 
-/// D13, D29: the count that unload and discard report is exact, whichever path the locks took.
+/// D29: once an unload has begun, a lock that starts finds the handle stale, also while an older one is still inside.
+#[test]
+fn late_lock_during_an_unload() {
+    loom::model(|| {
+        let (shared, image) = machine(false);
+        let handle = shared.lock_by_address(PAGEA).unwrap();
+        shared.unlock(handle).unwrap();
+        evict(&shared, 2);
+        let other = shared.clone();
+        let locker = thread::spawn(move || {
+            let inside = other.lock_by_handle(handle).is_ok();
+            let unloading = other.host().findings.lock().unwrap().contains(&20);
+            let late = other.lock_by_handle(handle).is_ok();
+            assert!(!unloading || !late);
+            u64::from(inside) + u64::from(late)
+        });
+        let leaked = shared.unload(image).unwrap();
+        let locks = locker.join().unwrap();
+        assert_eq!(leaked.page_count(), if locks > 0 { 2 } else { 0 });
+    });
+}
+
+/// D29: unload sleeps until the last of two lockers, one of which waits for the other, has left.
+#[test]
+fn unload_waits_for_a_waiter() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let (shared, image) = machine(false);
+        let lockers = [shared.clone(), shared.clone()];
+        let lockers = lockers.map(|shared| thread::spawn(move || shared.lock_by_address(PAGEA).is_ok()));
+        let leaked = shared.unload(image).unwrap();
+        let locked = lockers.map(|locker| locker.join().unwrap());
+        assert_eq!(leaked.page_count(), if locked.contains(&true) { 2 } else { 0 });
+    });
+}
+
+/// D13: a lock that meets the discard is counted or fails; the unlocks that balance it succeed.
 #[test]
 fn discard_against_locks() {
     loom::model(|| {

@@ -14,7 +14,7 @@ impl<M: Mmu> Context<'_, M> {
         let top = self.registers.get(RSP).wrapping_sub(W::BYTES);
         let flow = match W::store(self.mmu, top, value) {
             Ok(()) => self.after_store(op),
-            Err(fault) => self.push_slowly(op, fault, &value.to_le_bytes()[..W::BYTES as usize])?,
+            Err(fault) => self.push_refused(op, fault, value, W::BYTES as u8)?,
         };
         self.registers.set(RSP, top);
         Ok(flow)
@@ -26,8 +26,7 @@ impl<M: Mmu> Context<'_, M> {
         let address = self.registers.get(RSP).wrapping_add(offset);
         match W::load(self.mmu, address) {
             Ok(value) => Ok(value),
-            Err(Fault::Device(place)) => self.read_device(op, place, W::BYTES as u8),
-            Err(fault) => Err(self.fault(op, fault, 12)),
+            Err(fault) => self.peek_refused(op, fault, W::BYTES as u8),
         }
     }
 
@@ -37,10 +36,30 @@ impl<M: Mmu> Context<'_, M> {
         self.registers.set(RSP, self.registers.get(RSP).wrapping_add(bytes));
     }
 
+    /// The exit that pushing a value would end in, where it would.
     #[cold]
-    fn push_slowly(&mut self, op: &Op<M>, fault: Fault, bytes: &[u8]) -> Outcome {
+    pub(crate) fn try_push(&mut self, op: &Op<M>, width: u64) -> Result<(), Stop> {
+        let top = self.registers.get(RSP).wrapping_sub(width);
+        match self.mmu.probe_store(top, width as usize) {
+            Ok(()) | Err(Fault::Device(_)) => Ok(()),
+            Err(fault) => Err(self.fault(op, fault, 12)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_refused(&mut self, op: &Op<M>, fault: Fault, value: u64, width: u8) -> Outcome {
         match fault {
-            Fault::Device(place) => self.write_device(op, place, bytes),
+            Fault::Device(place) => self.write_device(op, place, &value.to_le_bytes()[..width.into()]),
+            fault => Err(self.fault(op, fault, 12)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn peek_refused(&mut self, op: &Op<M>, fault: Fault, width: u8) -> Result<u64, Stop> {
+        match fault {
+            Fault::Device(place) => self.read_device(op, place, width),
             fault => Err(self.fault(op, fault, 12)),
         }
     }

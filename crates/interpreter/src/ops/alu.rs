@@ -2,13 +2,13 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome};
 use crate::operand::{Place, Source, by_operands, by_place, by_width};
 use crate::width::Width;
 use engine::Mmu;
 use iced_x86::{Instruction, Mnemonic};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.mnemonic() {
         Mnemonic::Add => by_operands!(instruction, binary::<M, _, _, _, Add>),
         Mnemonic::Adc => by_operands!(instruction, binary::<M, _, _, _, Adc>),
@@ -47,28 +47,28 @@ struct Not;
 impl Operation for Add {
     #[inline(always)]
     fn apply<W: Width>(a: u64, b: u64, _: Flags) -> (u64, Flags) {
-        Flags::add::<W>(a, b, 0)
+        Flags::add::<W>(a, b)
     }
 }
 
 impl Operation for Adc {
     #[inline(always)]
     fn apply<W: Width>(a: u64, b: u64, flags: Flags) -> (u64, Flags) {
-        Flags::add::<W>(a, b, flags.carry().into())
+        Flags::add_with_carry::<W>(a, b, flags.carry())
     }
 }
 
 impl Operation for Sub {
     #[inline(always)]
     fn apply<W: Width>(a: u64, b: u64, _: Flags) -> (u64, Flags) {
-        Flags::subtract::<W>(a, b, 0)
+        Flags::subtract::<W>(a, b)
     }
 }
 
 impl Operation for Sbb {
     #[inline(always)]
     fn apply<W: Width>(a: u64, b: u64, flags: Flags) -> (u64, Flags) {
-        Flags::subtract::<W>(a, b, flags.carry().into())
+        Flags::subtract_with_borrow::<W>(a, b, flags.carry())
     }
 }
 
@@ -96,23 +96,25 @@ impl Operation for Xor {
 impl Operation for Inc {
     #[inline(always)]
     fn apply<W: Width>(a: u64, _: u64, before: Flags) -> (u64, Flags) {
-        let (result, flags) = Flags::add::<W>(a, 1, 0);
-        (result, flags.with_carry_of(before))
+        let result = a.wrapping_add(1);
+        let overflow = result & W::MASK == W::SIGN;
+        (result, Flags::result::<W>(result, before.carry(), overflow).with_adjust(a ^ result))
     }
 }
 
 impl Operation for Dec {
     #[inline(always)]
     fn apply<W: Width>(a: u64, _: u64, before: Flags) -> (u64, Flags) {
-        let (result, flags) = Flags::subtract::<W>(a, 1, 0);
-        (result, flags.with_carry_of(before))
+        let result = a.wrapping_sub(1);
+        let overflow = a == W::SIGN;
+        (result, Flags::result::<W>(result, before.carry(), overflow).with_adjust(a ^ result))
     }
 }
 
 impl Operation for Neg {
     #[inline(always)]
     fn apply<W: Width>(a: u64, _: u64, _: Flags) -> (u64, Flags) {
-        Flags::subtract::<W>(0, a, 0)
+        Flags::subtract::<W>(0, a)
     }
 }
 

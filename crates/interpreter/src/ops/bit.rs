@@ -2,13 +2,13 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome};
 use crate::operand::{Immediate, InMemory, InRegister, Kind, Place, Source, bits, by_width, kind};
 use crate::width::Width;
-use engine::Mmu;
+use engine::{Mmu, Rflags};
 use iced_x86::{Instruction, Mnemonic};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.mnemonic() {
         Mnemonic::Bt => test::<M, Keep>(instruction),
         Mnemonic::Bts => test::<M, Set>(instruction),
@@ -60,7 +60,7 @@ impl Change for Complement {
     }
 }
 
-fn test<M: Mmu, C: Change>(instruction: &Instruction) -> Handler<M> {
+fn test<M: Mmu, C: Change>(instruction: &Instruction) -> Chain<M> {
     let size = bits(instruction, 0);
     match (kind(instruction, 0), kind(instruction, 1)) {
         (Kind::Memory, Kind::Register) => by_width!(size, test_string::<M, _, C>),
@@ -124,7 +124,7 @@ impl Direction for Reverse {
     }
 }
 
-fn scan<M: Mmu, D: Direction>(instruction: &Instruction) -> Handler<M> {
+fn scan<M: Mmu, D: Direction>(instruction: &Instruction) -> Chain<M> {
     match kind(instruction, 1) {
         Kind::Memory => by_width!(bits(instruction, 0), scan_bits::<M, _, InMemory, D>),
         _ => by_width!(bits(instruction, 0), scan_bits::<M, _, InRegister<1>, D>),
@@ -175,7 +175,7 @@ impl Count for Ones {
     }
 }
 
-fn count<M: Mmu, C: Count>(instruction: &Instruction) -> Handler<M> {
+fn count<M: Mmu, C: Count>(instruction: &Instruction) -> Chain<M> {
     match kind(instruction, 1) {
         Kind::Memory => by_width!(bits(instruction, 0), count_bits::<M, _, InMemory, C>),
         _ => by_width!(bits(instruction, 0), count_bits::<M, _, InRegister<1>, C>),
@@ -187,7 +187,7 @@ fn count_bits<M: Mmu, W: Width, S: Source, C: Count>(context: &mut Context<'_, M
     let value = S::read::<M, W>(context, op)?;
     let count = C::count::<W>(value);
     W::set_register(&mut context.registers, op.registers[0], count.into());
-    let flags = Flags::from_bits(0).with_zero(count == 0);
-    context.flags = flags.with_carry_overflow(C::CARRY && value == 0, false);
+    let (zero, carry) = (count == 0, C::CARRY && value == 0);
+    context.flags = Flags::from_bits(if zero { Rflags::ZF } else { 0 } | if carry { Rflags::CF } else { 0 });
     Ok(Flow::Next)
 }

@@ -2,14 +2,14 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome, Stop};
+use crate::op::{Chain, Flow, Op, Outcome, Stop};
 use crate::operand::{InMemory, InRegister, Kind, Source, bits, by_width, kind};
 use crate::width::Width;
 use engine::{Gpr, Mmu};
 use iced_x86::{Instruction, Mnemonic};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
-    /// Handlers by the operand that may lie in memory.
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
+    /// Chains by the operand that may lie in memory.
     macro_rules! with_memory {
         ($operand:literal, $handler:ident $(, $argument:ty)*) => {
             match kind(instruction, $operand) {
@@ -69,7 +69,7 @@ fn zero_high<M: Mmu, W: Width, S: Source>(context: &mut Context<'_, M>, op: &Op<
     let count = context.registers.get(op.registers[2]) as u8;
     let result = low_bits(value, count);
     set::<M, W>(context, op, result);
-    context.flags = Flags::logic::<W>(result).with_carry_overflow(u32::from(count) >= W::BITS, false);
+    context.flags = Flags::result::<W>(result, u32::from(count) >= W::BITS, false);
     Ok(Flow::Next)
 }
 
@@ -107,7 +107,7 @@ impl Lowest for Mask {
 fn lowest<M: Mmu, W: Width, S: Source, L: Lowest>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let (result, carry) = L::apply(S::read::<M, W>(context, op)?);
     set::<M, W>(context, op, result);
-    context.flags = Flags::logic::<W>(result).with_carry_overflow(carry, false);
+    context.flags = Flags::result::<W>(result, carry, false);
     Ok(Flow::Next)
 }
 
@@ -203,7 +203,7 @@ fn add<M: Mmu, W: Width, S: Source>(
     carry: bool,
 ) -> Result<(u64, bool), Stop> {
     let source = S::read::<M, W>(context, op)?;
-    let (sum, flags) = Flags::add::<W>(W::register(&context.registers, op.registers[0]), source, carry.into());
+    let (sum, flags) = Flags::add_with_carry::<W>(W::register(&context.registers, op.registers[0]), source, carry);
     Ok((sum, flags.carry()))
 }
 

@@ -1,19 +1,19 @@
 //! CMOVcc and SETcc.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome, chained};
 use crate::operand::{InMemory, InRegister, Kind, Place, Source, bits, by_width, kind};
 use crate::width::Width;
 use engine::Mmu;
 use iced_x86::{ConditionCode, FlowControl, Instruction};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     if instruction.condition_code() == ConditionCode::None || instruction.flow_control() != FlowControl::Next {
         return None;
     }
     Some(match (instruction.op_count(), kind(instruction, 0), kind(instruction, 1)) {
-        (1, Kind::Memory, _) => set_if::<M, InMemory>,
-        (1, _, _) => set_if::<M, InRegister<0>>,
+        (1, Kind::Memory, _) => chained!(set_if::<M, InMemory>),
+        (1, _, _) => chained!(set_if::<M, InRegister<0>>),
         (2, _, Kind::Memory) => by_width!(bits(instruction, 0), move_if::<M, _, InMemory>),
         (2, _, _) => by_width!(bits(instruction, 0), move_if::<M, _, InRegister<1>>),
         _ => return None,

@@ -1,7 +1,7 @@
 //! Sign extensions within the accumulator, XLAT, and instructions that do nothing here.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome, chained};
 use crate::width::Width;
 use engine::{Gpr, Mmu};
 use iced_x86::{Instruction, Mnemonic};
@@ -9,17 +9,17 @@ use iced_x86::{Instruction, Mnemonic};
 const RAX: u8 = Gpr::Rax as u8;
 const RDX: u8 = Gpr::Rdx as u8;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.mnemonic() {
-        Mnemonic::Cbw => widen::<M, u8, u16>,
-        Mnemonic::Cwde => widen::<M, u16, u32>,
-        Mnemonic::Cdqe => widen::<M, u32, u64>,
-        Mnemonic::Cwd => spread::<M, u16>,
-        Mnemonic::Cdq => spread::<M, u32>,
-        Mnemonic::Cqo => spread::<M, u64>,
-        Mnemonic::Xlatb => translate,
-        _ if does_nothing(instruction.mnemonic()) => nothing,
-        Mnemonic::Clflush | Mnemonic::Clflushopt | Mnemonic::Clwb => flush_line,
+        Mnemonic::Cbw => chained!(widen::<M, u8, u16>),
+        Mnemonic::Cwde => chained!(widen::<M, u16, u32>),
+        Mnemonic::Cdqe => chained!(widen::<M, u32, u64>),
+        Mnemonic::Cwd => chained!(spread::<M, u16>),
+        Mnemonic::Cdq => chained!(spread::<M, u32>),
+        Mnemonic::Cqo => chained!(spread::<M, u64>),
+        Mnemonic::Xlatb => chained!(translate),
+        _ if does_nothing(instruction.mnemonic()) => chained!(nothing),
+        Mnemonic::Clflush | Mnemonic::Clflushopt | Mnemonic::Clwb => chained!(flush_line),
         _ => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome, chained};
 use crate::width::Width;
 use engine::{Mmu, Rflags};
 use iced_x86::{Code, Instruction};
@@ -13,23 +13,23 @@ const AH: u8 = 16;
 /// Flags that LAHF and SAHF move.
 const LOW: u64 = Rflags::CF | Rflags::PF | Rflags::AF | Rflags::ZF | Rflags::SF;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.code() {
-        Code::Clc => clear_carry,
-        Code::Stc => set_carry,
-        Code::Cmc => complement_carry,
-        Code::Cld => clear_direction,
-        Code::Std => set_direction,
-        Code::Cli => disable_interrupts,
-        Code::Sti => enable_interrupts,
+        Code::Clc => chained!(clear_carry),
+        Code::Stc => chained!(set_carry),
+        Code::Cmc => chained!(complement_carry),
+        Code::Cld => chained!(clear_direction),
+        Code::Std => chained!(set_direction),
+        Code::Cli => chained!(disable_interrupts),
+        Code::Sti => chained!(enable_interrupts),
         // CPUID offers no supervisor-mode access prevention.
-        Code::Clac | Code::Stac => super::interrupt::invalid,
-        Code::Lahf => load_ah,
-        Code::Sahf => store_ah,
-        Code::Pushfq => push_flags::<M, u64>,
-        Code::Pushfw => push_flags::<M, u16>,
-        Code::Popfq => pop_flags::<M, u64>,
-        Code::Popfw => pop_flags::<M, u16>,
+        Code::Clac | Code::Stac => chained!(super::interrupt::invalid),
+        Code::Lahf => chained!(load_ah),
+        Code::Sahf => chained!(store_ah),
+        Code::Pushfq => chained!(push_flags::<M, u64>),
+        Code::Pushfw => chained!(push_flags::<M, u16>),
+        Code::Popfq => chained!(pop_flags::<M, u64>),
+        Code::Popfw => chained!(pop_flags::<M, u16>),
         _ => return None,
     })
 }

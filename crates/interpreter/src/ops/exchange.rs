@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome};
-use crate::operand::{InMemory, Kind, Place, Source, bits, by_place, by_width, kind};
+use crate::op::{Chain, Flow, Op, Outcome, chained};
+use crate::operand::{InMemory, InRegister, Kind, Place, Source, bits, by_place, by_width, kind};
 use crate::width::Width;
 use engine::{Gpr, Mmu};
 use iced_x86::{Instruction, Mnemonic};
@@ -13,19 +13,16 @@ const RBX: u8 = Gpr::Rbx as u8;
 const RCX: u8 = Gpr::Rcx as u8;
 const RDX: u8 = Gpr::Rdx as u8;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.mnemonic() {
         Mnemonic::Xchg => by_place!(instruction, exchange::<M, _, _>),
         Mnemonic::Xadd if kind(instruction, 0) == Kind::Memory => {
             by_width!(bits(instruction, 0), add_to_memory::<M, _>)
         }
         Mnemonic::Xadd => by_width!(bits(instruction, 0), add_registers::<M, _>),
-        Mnemonic::Cmpxchg if kind(instruction, 0) == Kind::Memory => {
-            by_width!(bits(instruction, 0), compare_and_exchange_memory::<M, _>)
-        }
-        Mnemonic::Cmpxchg => by_width!(bits(instruction, 0), compare_and_exchange_register::<M, _>),
-        Mnemonic::Cmpxchg8b => compare_and_exchange_8_bytes,
-        Mnemonic::Cmpxchg16b => compare_and_exchange_16_bytes,
+        Mnemonic::Cmpxchg => by_place!(instruction, compare_and_exchange::<M, _, _>),
+        Mnemonic::Cmpxchg8b => chained!(compare_and_exchange_8_bytes),
+        Mnemonic::Cmpxchg16b => chained!(compare_and_exchange_16_bytes),
         Mnemonic::Bswap => by_width!(bits(instruction, 0), swap_bytes::<M, _>),
         Mnemonic::Movbe if kind(instruction, 0) == Kind::Memory => {
             by_width!(bits(instruction, 0), store_swapped::<M, _>)
@@ -47,7 +44,7 @@ fn exchange<M: Mmu, W: Width, P: Place>(context: &mut Context<'_, M>, op: &Op<M>
 fn add_to_memory<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let address = context.address(op);
     let old = context.load_to_modify::<W>(op, address)?;
-    let (sum, flags) = Flags::add::<W>(old, W::register(&context.registers, op.registers[1]), 0);
+    let (sum, flags) = Flags::add::<W>(old, W::register(&context.registers, op.registers[1]));
     let flow = context.store::<W>(op, address, sum)?;
     W::set_register(&mut context.registers, op.registers[1], old);
     context.flags = flags;
@@ -58,35 +55,25 @@ fn add_to_memory<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> 
 fn add_registers<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let [first, second, _] = op.registers;
     let old = W::register(&context.registers, first);
-    let (sum, flags) = Flags::add::<W>(old, W::register(&context.registers, second), 0);
+    let (sum, flags) = Flags::add::<W>(old, W::register(&context.registers, second));
     W::set_register(&mut context.registers, second, old);
     W::set_register(&mut context.registers, first, sum);
     context.flags = flags;
     Ok(Flow::Next)
 }
 
-/// A register that is not equal to the accumulator is not written: its upper half stays.
-fn compare_and_exchange_register<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let old = W::register(&context.registers, op.registers[0]);
-    let flags = Flags::subtract::<W>(W::register(&context.registers, RAX), old, 0).1;
-    if flags.zero() {
-        let new = W::register(&context.registers, op.registers[1]);
-        W::set_register(&mut context.registers, op.registers[0], new);
-    } else {
-        W::set_register(&mut context.registers, RAX, old);
-    }
-    context.flags = flags;
-    Ok(Flow::Next)
-}
-
-/// Memory is written in either case; the accumulator is left alone where they are equal.
-fn compare_and_exchange_memory<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-    let address = context.address(op);
-    let old = context.load_to_modify::<W>(op, address)?;
+/// Memory is written in either case, a register only where they are equal; else the accumulator is.
+fn compare_and_exchange<M: Mmu, W: Width, P: Place>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
+    let place = P::locate(context, op);
+    let old = P::read_to_modify::<M, W>(context, op, place)?;
     let expected = W::register(&context.registers, RAX);
-    let flags = Flags::subtract::<W>(expected, old, 0).1;
-    let new = W::register(&context.registers, op.registers[1]);
-    let flow = context.store::<W>(op, address, if flags.zero() { new } else { old })?;
+    let flags = Flags::subtract::<W>(expected, old).1;
+    let new = InRegister::<1>::read::<M, W>(context, op)?;
+    let written = if flags.zero() { new } else { old };
+    let mut flow = Flow::Next;
+    if flags.zero() || P::IN_MEMORY {
+        flow = P::write::<M, W>(context, op, place, written)?;
+    }
     if !flags.zero() {
         W::set_register(&mut context.registers, RAX, old);
     }

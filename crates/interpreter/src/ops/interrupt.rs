@@ -1,7 +1,7 @@
 //! Software interrupts, invalid opcodes, HLT, VMCALL, and returns through a far pointer.
 
 use crate::context::{Context, is_canonical};
-use crate::op::{Handler, Op, Outcome};
+use crate::op::{Chain, Op, Outcome, chained};
 use crate::width::Width;
 use engine::{Exception, Exit, Gpr, Mmu};
 use iced_x86::{Code, Instruction, Mnemonic};
@@ -9,20 +9,20 @@ use iced_x86::{Code, Instruction, Mnemonic};
 /// Longest instruction, in bytes; a longer one raises #GP.
 const LONGEST: u8 = 15;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.code() {
         _ if matches!(instruction.mnemonic(), Mnemonic::INVALID | Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2) => {
-            invalid
+            chained!(invalid)
         }
-        Code::Int_imm8 => interrupt,
-        Code::Int3 => breakpoint,
-        Code::Int1 => debug_trap,
-        Code::Hlt => halt,
-        Code::Vmcall => hypercall,
-        Code::Retfq | Code::Retfq_imm16 => far_return::<M, u64>,
-        Code::Retfd | Code::Retfd_imm16 => far_return::<M, u32>,
-        Code::Iretq => interrupt_return::<M, u64>,
-        Code::Iretd => interrupt_return::<M, u32>,
+        Code::Int_imm8 => chained!(interrupt),
+        Code::Int3 => chained!(breakpoint),
+        Code::Int1 => chained!(debug_trap),
+        Code::Hlt => chained!(halt),
+        Code::Vmcall => chained!(hypercall),
+        Code::Retfq | Code::Retfq_imm16 => chained!(far_return::<M, u64>),
+        Code::Retfd | Code::Retfd_imm16 => chained!(far_return::<M, u32>),
+        Code::Iretq => chained!(interrupt_return::<M, u64>),
+        Code::Iretd => chained!(interrupt_return::<M, u32>),
         _ => return None,
     })
 }

@@ -1,7 +1,8 @@
 //! What each instruction does, one file a family.
 //!
 //! To add a family: a module with `pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>>`, which
-//! returns the handler of each instruction of the family and `None` for all others, and a line in [`select`] here.
+//! returns the handler of each instruction of the family and `None` for all others, and a line in `select_handler` here.
+//! Where speed matters it returns `Option<Chain<M>>`, by `chained!(handler)`, and has its line in `select_chain`.
 //! A handler gets its operands from the [`Op`]: `op.registers[n]` is the number of the n-th operand where it is a
 //! register (of any file), `context.address(op)` the linear address of the memory operand, `op.immediate` the immediate.
 //!
@@ -31,37 +32,40 @@ mod system;
 mod x87;
 
 use crate::context::Context;
-use crate::op::{Handler, Op, Outcome};
+use crate::op::{Chain, Handler, Op, Outcome, chained};
 use engine::Mmu;
 use iced_x86::Instruction;
 
-/// The handler of an instruction, where there is one.
-pub(crate) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
-    const {
-        [
-            mov::select::<M>,
-            alu::select::<M>,
-            control::select,
-            stack::select,
-            conditional::select,
-            shift::select,
-            convert::select,
-            muldiv::select,
-            bit::select,
-            exchange::select,
-            string::select,
-            sse::select,
-            eflags::select,
-            port::select,
-            system::select,
-            segment::select,
-            interrupt::select,
-            bmi::select,
-            x87::select,
-        ]
+/// How an instruction is executed: the two function pointers of its [`Op`].
+pub(crate) fn select<M: Mmu>(instruction: &Instruction) -> (Chain<M>, Handler<M>) {
+    match select_chain(instruction) {
+        Some(run) => (run, unsupported),
+        None => (chained!(|context, op| (op.handler)(context, op)), select_handler(instruction)),
     }
-    .iter()
-    .find_map(|family| family(instruction))
+}
+
+fn select_chain<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
+    mov::select(instruction)
+        .or_else(|| alu::select(instruction))
+        .or_else(|| control::select(instruction))
+        .or_else(|| stack::select(instruction))
+        .or_else(|| conditional::select(instruction))
+        .or_else(|| shift::select(instruction))
+        .or_else(|| convert::select(instruction))
+        .or_else(|| muldiv::select(instruction))
+        .or_else(|| bit::select(instruction))
+        .or_else(|| exchange::select(instruction))
+        .or_else(|| string::select(instruction))
+        .or_else(|| eflags::select(instruction))
+        .or_else(|| port::select(instruction))
+        .or_else(|| system::select(instruction))
+        .or_else(|| segment::select(instruction))
+        .or_else(|| interrupt::select(instruction))
+        .or_else(|| bmi::select(instruction))
+}
+
+fn select_handler<M: Mmu>(instruction: &Instruction) -> Handler<M> {
+    sse::select(instruction).or_else(|| x87::select(instruction)).unwrap_or(unsupported)
 }
 
 /// Refuses an instruction that has no handler.

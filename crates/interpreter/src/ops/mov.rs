@@ -1,13 +1,13 @@
 //! Moves, extensions, conditional moves, exchanges of registers and addresses.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome};
 use crate::operand::{InMemory, InRegister, Kind, Place, Source, bits, by_operands, by_width, kind};
 use crate::width::Width;
 use engine::Mmu;
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.mnemonic() {
         Mnemonic::Mov | Mnemonic::Movnti if is_general(instruction) => by_operands!(instruction, mov::<M, _, _, _>),
         Mnemonic::Lea => by_width!(bits(instruction, 0), lea::<M, _>),
@@ -34,7 +34,7 @@ fn lea<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
 }
 
 /// The handler of MOVZX, MOVSX and MOVSXD, by the sizes of source and destination.
-fn extension<M: Mmu>(instruction: &Instruction) -> Handler<M> {
+fn extension<M: Mmu>(instruction: &Instruction) -> Chain<M> {
     macro_rules! by_source {
         ($handler:ident) => {
             match (bits(instruction, 1), kind(instruction, 1)) {

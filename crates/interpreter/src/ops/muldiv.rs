@@ -5,7 +5,7 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome};
 use crate::operand::{Immediate, InMemory, InRegister, Kind, Source, bits, by_width, kind};
 use crate::width::Width;
 use engine::{Gpr, Mmu};
@@ -17,7 +17,7 @@ const RDX: u8 = Gpr::Rdx as u8;
 /// Register number of AH.
 const AH: u8 = 16;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     macro_rules! by_source {
         ($operand:literal, $handler:ident $(, $argument:ty)*) => {
             match kind(instruction, $operand) {
@@ -116,7 +116,7 @@ fn multiply_into<M: Mmu, W: Width, A: Source, B: Source>(context: &mut Context<'
 
 fn product_flags<W: Width, A: Arithmetic>(product: u128) -> Flags {
     let cut = !A::fits::<W>(product);
-    Flags::logic::<W>(product as u64).with_carry_overflow(cut, cut)
+    Flags::result::<W>(product as u64, cut, cut)
 }
 
 fn divide<M: Mmu, W: Width, S: Source, A: Arithmetic>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {

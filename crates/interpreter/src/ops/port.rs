@@ -1,7 +1,7 @@
 //! IN and OUT.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome};
 use crate::operand::by_width;
 use crate::width::Width;
 use engine::{Device, Gpr, Mmu};
@@ -10,7 +10,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 const RAX: u8 = Gpr::Rax as u8;
 const RDX: u8 = Gpr::Rdx as u8;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     let bits = |operand| instruction.op_register(operand).size() * 8;
     Some(match (instruction.mnemonic(), instruction.op_kinds().any(|kind| kind == OpKind::Immediate8)) {
         (Mnemonic::In, true) => by_width!(bits(0), input::<M, _, Named>),

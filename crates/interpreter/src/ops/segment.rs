@@ -1,32 +1,32 @@
 //! Segment registers, descriptor tables and far jumps.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome, Stop};
+use crate::op::{Chain, Flow, Op, Outcome, Stop, chained};
 use crate::operand::{InMemory, InRegister, Kind, Place, Source, bits, by_place, by_width, kind};
 use crate::width::Width;
 use engine::{DescriptorTable, Mmu};
 use iced_x86::{Code, Instruction, Mnemonic};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     let in_memory = kind(instruction, 1) == Kind::Memory;
     Some(match instruction.mnemonic() {
         Mnemonic::Mov if instruction.op1_register().is_segment_register() => {
             by_place!(instruction, store::<M, _, _, SegmentRegister>)
         }
         Mnemonic::Mov if !instruction.op0_register().is_segment_register() => return None,
-        Mnemonic::Mov if in_memory => load_segment::<M, InMemory>,
-        Mnemonic::Mov => load_segment::<M, InRegister<1>>,
+        Mnemonic::Mov if in_memory => chained!(load_segment::<M, InMemory>),
+        Mnemonic::Mov => chained!(load_segment::<M, InRegister<1>>),
         Mnemonic::Sldt => by_place!(instruction, store::<M, _, _, LocalTable>),
         Mnemonic::Str => by_place!(instruction, store::<M, _, _, Task>),
         Mnemonic::Smsw => by_place!(instruction, store::<M, _, _, MachineStatus>),
-        Mnemonic::Sgdt => store_table::<M, Global>,
-        Mnemonic::Sidt => store_table::<M, Interrupts>,
-        Mnemonic::Lgdt => load_table::<M, Global>,
-        Mnemonic::Lidt => load_table::<M, Interrupts>,
+        Mnemonic::Sgdt => chained!(store_table::<M, Global>),
+        Mnemonic::Sidt => chained!(store_table::<M, Interrupts>),
+        Mnemonic::Lgdt => chained!(load_table::<M, Global>),
+        Mnemonic::Lidt => chained!(load_table::<M, Interrupts>),
         Mnemonic::Lar if in_memory => by_width!(bits(instruction, 0), access_rights::<M, _, InMemory>),
         Mnemonic::Lar => by_width!(bits(instruction, 0), access_rights::<M, _, InRegister<1>>),
-        Mnemonic::Jmp if instruction.code() == Code::Jmp_m1632 => far_jump,
-        Mnemonic::Call if instruction.code() == Code::Call_m1632 => far_call,
+        Mnemonic::Jmp if instruction.code() == Code::Jmp_m1632 => chained!(far_jump),
+        Mnemonic::Call if instruction.code() == Code::Call_m1632 => chained!(far_call),
         _ => return None,
     })
 }

@@ -1,17 +1,16 @@
 //! Shifts and rotates.
 //!
-//! The processor leaves OF undefined for counts other than 1, and AF always. Here OF is what the last of that many shifts
-//! by one would give, and AF is clear (rotates leave it).
+//! OF is undefined for counts other than 1; here it is what the last of that many shifts by one gives.
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Handler, Op, Outcome};
+use crate::op::{Chain, Op, Outcome};
 use crate::operand::{Immediate, InRegister, Kind, Place, Source, by_operands, by_place, by_width, kind};
 use crate::width::Width;
 use engine::Mmu;
 use iced_x86::{Instruction, Mnemonic};
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     type Cl = InRegister<2>;
     Some(match (instruction.mnemonic(), kind(instruction, 2)) {
         (Mnemonic::Shl | Mnemonic::Sal, _) => by_operands!(instruction, shift::<M, _, _, _, Shl>),
@@ -38,7 +37,10 @@ fn shift<M: Mmu, W: Width, P: Place, S: Source, O: Shift>(context: &mut Context<
     let count = masked::<W>(S::read::<M, W>(context, op)?);
     let place = P::locate(context, op);
     let value = P::read_to_modify::<M, W>(context, op, place)?;
-    let (result, flags) = if count == 0 { (value, context.flags) } else { O::apply::<W>(value, count, context.flags) };
+    if count == 0 {
+        return P::write::<M, W>(context, op, place, value);
+    }
+    let (result, flags) = O::apply::<W>(value, count, context.flags);
     let flow = P::write::<M, W>(context, op, place, result)?;
     context.flags = flags;
     Ok(flow)
@@ -63,7 +65,7 @@ fn double<M: Mmu, W: Width, P: Place, S: Source, O: Double>(context: &mut Contex
 fn double_result<W: Width, O: Double>(value: u64, fill: u64, count: u32) -> (u64, Flags) {
     let (result, carry) = O::apply::<W>(value.into(), fill.into(), count);
     let overflow = (result ^ value) & W::SIGN != 0;
-    (result, Flags::logic::<W>(result).with_carry_overflow(carry, overflow))
+    (result, Flags::result::<W>(result, carry, overflow))
 }
 
 /// A shift by 1 to 63 bits (31 where the operand is not 64 bits wide).
@@ -82,28 +84,21 @@ struct Rcr;
 impl Shift for Shl {
     #[inline(always)]
     fn apply<W: Width>(value: u64, count: u32, _: Flags) -> (u64, Flags) {
-        let last = value << (count - 1);
-        let (result, carry) = (last << 1, last & W::SIGN != 0);
-        let overflow = (result & W::SIGN != 0) != carry;
-        (result, Flags::logic::<W>(result).with_carry_overflow(carry, overflow))
+        Flags::shift_left::<W>(value, count)
     }
 }
 
 impl Shift for Shr {
     #[inline(always)]
     fn apply<W: Width>(value: u64, count: u32, _: Flags) -> (u64, Flags) {
-        let last = value >> (count - 1);
-        let flags = Flags::logic::<W>(last >> 1);
-        (last >> 1, flags.with_carry_overflow(last & 1 != 0, last & W::SIGN != 0))
+        Flags::shift_right::<W>(value, count)
     }
 }
 
 impl Shift for Sar {
     #[inline(always)]
     fn apply<W: Width>(value: u64, count: u32, _: Flags) -> (u64, Flags) {
-        let last = W::sign(value) as i64 >> (count - 1);
-        let result = (last >> 1) as u64;
-        (result, Flags::logic::<W>(result).with_carry_overflow(last & 1 != 0, false))
+        Flags::shift_right_signed::<W>(value, count)
     }
 }
 
@@ -124,14 +119,10 @@ impl Shift for Ror {
     }
 }
 
-/// A rotation by all bits and the carry, or a multiple of that, changes nothing, the flags included.
-fn is_whole_turn<W: Width>(count: u32) -> bool {
-    count.is_multiple_of(W::BITS + 1)
-}
-
 impl Shift for Rcl {
     fn apply<W: Width>(value: u64, count: u32, flags: Flags) -> (u64, Flags) {
-        if is_whole_turn::<W>(count) {
+        let count = count % (W::BITS + 1);
+        if count == 0 {
             return (value, flags);
         }
         let (result, carry) = rotate_with_carry::<W>(value, count, flags.carry());
@@ -141,11 +132,11 @@ impl Shift for Rcl {
 
 impl Shift for Rcr {
     fn apply<W: Width>(value: u64, count: u32, flags: Flags) -> (u64, Flags) {
-        if is_whole_turn::<W>(count) {
+        let count = count % (W::BITS + 1);
+        if count == 0 {
             return (value, flags);
         }
-        let length = W::BITS + 1;
-        let (result, carry) = rotate_with_carry::<W>(value, length - count % length, flags.carry());
+        let (result, carry) = rotate_with_carry::<W>(value, W::BITS + 1 - count, flags.carry());
         (result, flags.with_carry_overflow(carry, top_bits_differ::<W>(result)))
     }
 }
@@ -157,12 +148,10 @@ fn rotate_left<W: Width>(value: u64, count: u32) -> u64 {
     (value << count | wrapped) & W::MASK
 }
 
-/// Rotates the number that has the carry above its top bit.
+/// Rotates the number that has the carry above its top bit, by 1 to `W::BITS` bits to the left.
 fn rotate_with_carry<W: Width>(value: u64, count: u32, carry: bool) -> (u64, bool) {
-    let length = W::BITS + 1;
-    let count = count % length;
     let wide = u128::from(carry) << W::BITS | u128::from(value);
-    let rotated = wide << count | wide >> (length - count);
+    let rotated = wide << count | wide >> (W::BITS + 1 - count);
     (rotated as u64 & W::MASK, rotated >> W::BITS & 1 != 0)
 }
 

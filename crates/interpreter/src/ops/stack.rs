@@ -1,7 +1,7 @@
 //! Pushes, pops and stack frames.
 
 use crate::context::Context;
-use crate::op::{Flow, Handler, Op, Outcome, Stop};
+use crate::op::{Chain, Flow, Op, Outcome, Stop, chained};
 use crate::operand::{Immediate, InMemory, InRegister, Kind, Place, Source, kind};
 use crate::width::Width;
 use engine::{Gpr, Mmu};
@@ -10,11 +10,11 @@ use iced_x86::{Instruction, Mnemonic};
 const RSP: u8 = Gpr::Rsp as u8;
 const RBP: u8 = Gpr::Rbp as u8;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     let narrow = instruction.stack_pointer_increment().unsigned_abs() == 2;
     macro_rules! by_size {
         ($handler:ident $(, $argument:ty)*) => {
-            if narrow { $handler::<M, u16 $(, $argument)*> } else { $handler::<M, u64 $(, $argument)*> }
+            if narrow { chained!($handler::<M, u16 $(, $argument)*>) } else { chained!($handler::<M, u64 $(, $argument)*>) }
         };
     }
     Some(match (instruction.mnemonic(), kind(instruction, 0)) {
@@ -24,8 +24,8 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         (Mnemonic::Push, Kind::Immediate) => by_size!(push, Immediate),
         (Mnemonic::Pop, Kind::Register) if !is_segment(instruction) => by_size!(pop, InRegister<0>),
         (Mnemonic::Pop, Kind::Memory) => by_size!(pop, InMemory),
-        (Mnemonic::Enter, _) if !narrow => enter,
-        (Mnemonic::Leave, _) => leave,
+        (Mnemonic::Enter, _) if !narrow => chained!(enter),
+        (Mnemonic::Leave, _) => chained!(leave),
         _ => return None,
     })
 }

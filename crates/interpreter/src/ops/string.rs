@@ -5,7 +5,7 @@
 
 use crate::context::Context;
 use crate::flags::Flags;
-use crate::op::{Flow, Handler, MemoryKind, Op, Outcome, Repeat, Stop};
+use crate::op::{Chain, Flow, MemoryKind, Op, Outcome, Repeat, Stop};
 use crate::operand::by_width;
 use crate::width::Width;
 use engine::{Device, Gpr, Mmu, Rflags};
@@ -19,7 +19,7 @@ const RDI: u8 = Gpr::Rdi as u8;
 
 const PAGE: u64 = 0x1000;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     if !instruction.is_string_instruction() {
         return None;
     }
@@ -58,13 +58,19 @@ fn string<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>
 
 /// Iterates until the counter or the comparison ends it, the budget is used up or code has changed.
 ///
-/// The dispatcher counts one instruction for a handler that returns; the others are counted here.
+/// The dispatcher counts one instruction for a handler that returns; the others are counted here. Where an iteration
+/// faults, the flags are those before the instruction, as the processor manuals say; the registers are not.
 fn repeat<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     if counter(context, op) == 0 {
         return Ok(Flow::Next);
     }
+    let before = context.flags;
     loop {
-        let flow = E::once::<M, W>(context, op)?;
+        let outcome = E::once::<M, W>(context, op);
+        if outcome.is_err() {
+            context.flags = before;
+        }
+        let flow = outcome?;
         count_down(context, op, 1);
         if counter(context, op) == 0 || (E::COMPARES && ends(context, op)) {
             return Ok(flow);
@@ -206,7 +212,7 @@ impl Element for Scan {
 
     fn once<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
         let value = context.load::<W>(op, get(context, op, RDI))?;
-        context.flags = Flags::subtract::<W>(context.registers.get(RAX), value, 0).1;
+        context.flags = Flags::subtract::<W>(context.registers.get(RAX), value).1;
         advance::<M, W>(context, op, RDI, 1);
         Ok(Flow::Next)
     }
@@ -215,11 +221,11 @@ impl Element for Scan {
 impl Element for Compare {
     const COMPARES: bool = true;
 
+    /// Processors read the second operand first.
     fn once<M: Mmu, W: Width>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
-        // Where both refuse, processors report the second operand.
         let target = context.load::<W>(op, get(context, op, RDI))?;
         let source = load_source::<M, W>(context, op)?;
-        context.flags = Flags::subtract::<W>(source, target, 0).1;
+        context.flags = Flags::subtract::<W>(source, target).1;
         advance::<M, W>(context, op, RSI, 1);
         advance::<M, W>(context, op, RDI, 1);
         Ok(Flow::Next)

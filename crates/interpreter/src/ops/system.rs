@@ -2,7 +2,7 @@
 
 use super::cpuid;
 use crate::context::{Context, is_canonical};
-use crate::op::{Flow, Handler, Op, Outcome};
+use crate::op::{Chain, Flow, Op, Outcome, chained};
 use engine::{Exit, Gpr, Mmu, Privileged};
 use iced_x86::{Code, Instruction};
 
@@ -32,24 +32,24 @@ const XCR0: u64 = 3;
 /// DR7: the enable bits of the four hardware breakpoints.
 const DR7_ENABLES: u64 = 0xff;
 
-pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
     Some(match instruction.code() {
-        Code::Mov_r64_cr => read_control,
-        Code::Mov_cr_r64 => write_control,
-        Code::Clts => clear_task_switched,
-        Code::Mov_r64_dr => read_debug,
-        Code::Mov_dr_r64 => write_debug,
-        Code::Rdmsr => read_msr,
-        Code::Wrmsr => write_msr,
-        Code::Swapgs => swap_gs,
-        Code::Rdtsc => read_time,
-        Code::Rdtscp => read_time_and_processor,
+        Code::Mov_r64_cr => chained!(read_control),
+        Code::Mov_cr_r64 => chained!(write_control),
+        Code::Clts => chained!(clear_task_switched),
+        Code::Mov_r64_dr => chained!(read_debug),
+        Code::Mov_dr_r64 => chained!(write_debug),
+        Code::Rdmsr => chained!(read_msr),
+        Code::Wrmsr => chained!(write_msr),
+        Code::Swapgs => chained!(swap_gs),
+        Code::Rdtsc => chained!(read_time),
+        Code::Rdtscp => chained!(read_time_and_processor),
         // CPUID offers no performance counters, so each counter number is invalid.
-        Code::Rdpmc => refuse,
-        Code::Cpuid => identify,
-        Code::Xgetbv => read_extended_control,
-        Code::Wbinvd | Code::Invd => flush_caches,
-        Code::Invlpg_m => invalidate_page,
+        Code::Rdpmc => chained!(refuse),
+        Code::Cpuid => chained!(identify),
+        Code::Xgetbv => chained!(read_extended_control),
+        Code::Wbinvd | Code::Invd => chained!(flush_caches),
+        Code::Invlpg_m => chained!(invalidate_page),
         _ => return None,
     })
 }

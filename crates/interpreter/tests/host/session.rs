@@ -1,8 +1,10 @@
 //! The comparison over all forms.
 
+mod allowance;
 mod arena;
 mod case;
 mod compare;
+mod describe;
 mod features;
 mod forms;
 mod generate;
@@ -20,7 +22,8 @@ use iced_x86::Code;
 
 use arena::READ_ONLY;
 use case::{BREAKPOINT, Stop};
-use compare::{compare, describe};
+use compare::compare;
+use describe::describe;
 use forms::Plan;
 use generate::Generator;
 use guest::Guest;
@@ -99,7 +102,6 @@ fn variable(name: &str) -> Option<u64> {
 
 /// The 600 most frequent forms and those that belong to them behave as on the host's processor.
 #[test]
-#[ignore = "handlers are still being written"]
 fn every_unprivileged_form_behaves_as_on_the_host() {
     let _turn = take_turn();
     let filter = env::var("NONPAGED_HOST_FORM").unwrap_or_default();

@@ -13,7 +13,7 @@ fn load_map_is_eligible_from_the_start() {
     assert_eq!(world.eligible(image), [3, 4, 5, 6, 7]);
     let mut paging = Paging::default();
     let load_map = runs_at(BASE, &[(3, 2), (6, 1)]);
-    let image = NewImage { load_map: &load_map, ..valid() };
+    let image = NewImage { load_map: &[load_map[0], PageRun::default(), load_map[1]], ..valid() };
     assert_eq!(paging.load(&image).unwrap().newly_eligible.iter().collect::<Vec<_>>(), load_map);
 }
 
@@ -43,12 +43,14 @@ fn refused_layouts() {
         (NewImage { base: Va(u64::MAX - 0xFFF), ..valid() }, LoadError::Wraps),
         (NewImage { base: Va(Handle::RANGE.start - 0x1000), ..valid() }, LoadError::InHandleRange),
         (NewImage { base: Va(Handle::RANGE.end - 0x1000), ..valid() }, LoadError::InHandleRange),
-        (NewImage { base: BASE + 0x8000, ..valid() }, LoadError::Overlaps(image)),
+        (NewImage { base: BASE + 0x8000, size_bytes: 0x800, ..valid() }, LoadError::Overlaps(image)),
         (NewImage { base: Va(BASE.0 - 0x8000), ..valid() }, LoadError::Overlaps(image)),
         (NewImage { base: BASE + 0x1000, size_bytes: 1, ..valid() }, LoadError::Overlaps(image)),
+        (NewImage { base: BASE + 0x1000, size_bytes: 0x8000, ..valid() }, LoadError::Overlaps(image)),
         (NewImage { sections: &sections, ..other }, LoadError::TooManySections(0x1_0000)),
         (NewImage { load_map: &outside, ..other }, LoadError::LoadMapOutsideImage(outside[0])),
     ];
+    world.load(&aligned(), BASE + 0x9000);
     let before = world.paging.clone();
     for (new, error) in rows {
         assert_eq!(world.paging.load(&new), Err(error));

@@ -35,7 +35,7 @@ fn locked_pages_survive_a_trim_pass() {
     assert_eq!(world.resident(), [0, 1, 2, 3, 4, 5, 8]);
 }
 
-/// R13, R14, D19: a handle survives count zero; locking with it then sets the count to one and brings the section in.
+/// R13, R14, R93, D19: a handle survives count zero; locking with it then sets the count to one and brings the section in.
 #[test]
 fn handle_survives_count_zero() {
     let (mut world, image) = World::new(&aligned(), Trim::AtOnce);
@@ -157,7 +157,7 @@ fn stale_handles() {
     assert_eq!(reason(world.lock(never_issued)), Reason::UnknownHandle);
 }
 
-/// R100, D23: unlock at count zero, and of a section that is locked for the first time just now.
+/// R94, R100, D23: unlock at count zero, and of a section that is locked for the first time just now.
 #[test]
 fn unlock_at_count_zero() {
     let (mut world, _) = World::new(&aligned(), Trim::AtOnce);

@@ -1,7 +1,8 @@
-//! SSE and its successors: the XMM registers.
+//! SSE and its successors: the XMM and YMM registers.
 
 mod access;
 mod arithmetic;
+mod avx;
 mod comparison;
 mod control;
 mod conversion;
@@ -25,4 +26,5 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         .or_else(|| conversion::select(instruction))
         .or_else(|| control::select(instruction))
         .or_else(|| sha::select(instruction))
+        .or_else(|| avx::select(instruction))
 }

@@ -77,6 +77,7 @@ fn random_cpu(random: &mut Random, flavour: Flavour) -> Cpu {
     cpu.rflags |= random.bits() & FLAGS;
     cpu.segments = Segments { cs: 0x33, ss: 0x2b, ds: 0, es: 0, ..cpu.segments };
     cpu.xmm = std::array::from_fn(|_| flavour.vector(random));
+    cpu.ymm_high = std::array::from_fn(|_| flavour.vector(random));
     cpu.mxcsr = random_mxcsr(random);
     cpu
 }
@@ -127,7 +128,8 @@ impl Draft<'_> {
             {
                 self.memory(index);
             }
-            K::mem | K::mem_offs | K::mem_vsib32y => self.memory(index),
+            K::mem | K::mem_offs => self.memory(index),
+            K::mem_vsib32y => self.gather(index),
             K::seg_rSI => self.implied(index, OpKind::MemorySegRSI, Gpr::Rsi),
             K::es_rDI => self.implied(index, OpKind::MemoryESRDI, Gpr::Rdi),
             K::seg_rDI => self.implied(index, OpKind::MemorySegRDI, Gpr::Rdi),
@@ -271,6 +273,21 @@ impl Draft<'_> {
             _ => 8,
         });
         self.cpu.gpr[base] = if narrow { (rest & 0xffff_ffff) | (self.random.bits() << 32) } else { rest };
+    }
+
+    /// `[base + vector * scale]` with eight doublewords as the vector, most of them small.
+    fn gather(&mut self, index: u32) {
+        let target = self.place();
+        self.target = Some(target);
+        self.scatter(target);
+        let (base, vector) = (self.random.below(16) as u32, self.random.below(16) as u32);
+        self.instruction.set_op_kind(index, OpKind::Memory);
+        self.instruction.set_memory_base(Register::RAX + base);
+        self.instruction.set_memory_index(Register::YMM0 + vector);
+        self.instruction.set_memory_index_scale(1 << self.random.below(4));
+        self.cpu.gpr[base as usize] = target;
+        let mut near = || (0..4).fold(0, |all, _| all << 32 | u128::from(self.random.below(32) as u32));
+        (self.cpu.xmm[vector as usize], self.cpu.ymm_high[vector as usize]) = (near(), near());
     }
 
     fn displacement(&mut self) -> i32 {

@@ -33,6 +33,8 @@ const EXTENDED: usize = LEGACY + 64 + 256;
 const XSAVE_MARK: (usize, u32) = (464, 0x4650_5853);
 /// x87, SSE and AVX state: the bits of the XSAVE header that say what is not in its initial state.
 const COMPONENTS: u8 = 0b111;
+/// Where the upper halves lie.
+const YMM_HIGH: usize = LEGACY + 64;
 
 /// The last address of the lower canonical half, which belongs to programs.
 const LAST_USER: u64 = (1 << 47) - 1;
@@ -89,6 +91,9 @@ impl Context {
         for (index, value) in cpu.xmm.iter().enumerate() {
             self.write(160 + 16 * index, value.to_le_bytes());
         }
+        for (index, value) in cpu.ymm_high.iter().enumerate() {
+            self.write(YMM_HIGH + 16 * index, value.to_le_bytes());
+        }
     }
 
     fn load_x87(&mut self, x87: &X87) {
@@ -114,6 +119,9 @@ impl Context {
         cpu.mxcsr = u32::from_le_bytes(self.read(24));
         for (index, value) in cpu.xmm.iter_mut().enumerate() {
             *value = u128::from_le_bytes(self.read(160 + 16 * index));
+        }
+        for (index, value) in cpu.ymm_high.iter_mut().enumerate() {
+            *value = u128::from_le_bytes(self.read(YMM_HIGH + 16 * index));
         }
     }
 
@@ -193,7 +201,7 @@ impl Frame<'_> {
         self.floats[..28].copy_from_slice(&context.floats[..28]);
         self.floats[32..416].copy_from_slice(&context.floats[32..416]);
         if self.floats.len() == EXTENDED {
-            self.floats[LEGACY + 64..].copy_from_slice(&context.floats[LEGACY + 64..]);
+            self.floats[YMM_HIGH..].copy_from_slice(&context.floats[YMM_HIGH..]);
             self.floats[LEGACY] |= COMPONENTS;
         }
     }

@@ -1,0 +1,101 @@
+//! Running operations, and going somewhere else.
+
+use super::{Context, is_canonical};
+use crate::op::{Flow, Op, Outcome, Stop};
+use engine::{Exception, Exit, Mmu, Rflags};
+
+impl<M: Mmu> Context<'_, M> {
+    /// Executes operations until one jumps, one stops, the budget is used up or they are all done.
+    pub(crate) fn execute(&mut self, ops: &[Op<M>]) -> Result<(), Stop> {
+        self.execute_until(ops, self.budget)
+    }
+
+    fn execute_until(&mut self, ops: &[Op<M>], limit: u64) -> Result<(), Stop> {
+        self.limit = limit;
+        let room = usize::try_from(limit - self.retired).unwrap_or(usize::MAX);
+        let ops = &ops[..room.min(ops.len())];
+        let Some((op, rest)) = ops.split_first() else {
+            return Ok(());
+        };
+        let outcome = (op.run)(self, op, rest);
+        match outcome {
+            Ok(Flow::Next) => {
+                self.retired += ops.len() as u64;
+                self.rip = ops.last().map_or(self.rip, Op::next);
+            }
+            Ok(Flow::Jump) => self.retired += u64::from(self.ended) + 1,
+            Err(_) => {
+                self.retired += u64::from(self.ended);
+                self.stopped(&ops[usize::from(self.ended)]);
+            }
+        }
+        outcome.map(drop)
+    }
+
+    #[cold]
+    fn stopped(&mut self, op: &Op<M>) {
+        self.stop.instruction = op.address;
+        if self.stop.committed {
+            self.retired += 1;
+        } else {
+            self.rip = op.address;
+        }
+    }
+
+    /// Executes the first operation alone: for the one that has answers, that lies in the shadow of STI or that TF traps.
+    pub(crate) fn step(&mut self, ops: &[Op<M>]) -> Result<(), Stop> {
+        let trap = self.cpu.rflags & Rflags::TF != 0;
+        let shadow = self.cpu.interrupt_shadow;
+        let (start, address) = (self.retired, self.rip);
+        let result = self.execute_until(&ops[..1], start + 1);
+        if self.retired == start {
+            return result;
+        }
+        self.cpu.answers.clear();
+        self.cpu.interrupt_shadow &= !shadow;
+        self.review_stepping();
+        result?;
+        self.stop.instruction = address;
+        if trap {
+            return Err(self.exit_after(Exit::Exception(Exception { vector: 1, error: None, software: false })));
+        }
+        if shadow && self.cpu.rflags & Rflags::IF != 0 {
+            return Err(self.exit_after(Exit::InterruptsEnabled));
+        }
+        Ok(())
+    }
+
+    /// Instructions that may still be committed before execution must pause, the current one included. Only exact for an
+    /// operation that has a block of its own.
+    pub(crate) fn room(&self) -> u64 {
+        self.limit - self.retired
+    }
+
+    /// Goes on at `target`; #GP where it is not canonical.
+    #[inline(always)]
+    pub(crate) fn jump(&mut self, target: u64) -> Outcome {
+        if !is_canonical(target) {
+            return Err(self.general_protection());
+        }
+        self.rip = target;
+        Ok(Flow::Jump)
+    }
+
+    /// Pushes the address of the following instruction and goes on at `target`.
+    #[inline(always)]
+    pub(crate) fn call(&mut self, op: &Op<M>, target: u64) -> Outcome {
+        if !is_canonical(target) {
+            return Err(self.refuse_call(op));
+        }
+        let _ = self.push::<u64>(op, op.next())?;
+        self.rip = target;
+        Ok(Flow::Jump)
+    }
+
+    /// #GP(0), but a push that fails comes first.
+    #[cold]
+    #[inline(never)]
+    fn refuse_call(&mut self, op: &Op<M>) -> Stop {
+        self.try_push(op, 8).err().unwrap_or_else(|| self.general_protection())
+    }
+}
