@@ -1,6 +1,6 @@
 //! A memory without page tables, for the tests of engines: small, and obviously right.
 
-use crate::{Access, CodeSpan, Fault, Mmu, PageFault};
+use crate::{Access, CodeSpan, Fault, Mmu, PageFault, new_code_epoch};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes in a page.
@@ -41,7 +41,6 @@ struct Page {
 }
 
 /// A window of consecutive pages at any canonical address; nothing is mapped outside.
-#[derive(Clone)]
 pub struct FlatMmu {
     base: u64,
     bytes: Vec<u8>,
@@ -52,12 +51,19 @@ pub struct FlatMmu {
 /// Stamps are unique in the process, so that clones never give the same one to different contents.
 static NEXT_STAMP: AtomicU64 = AtomicU64::new(1);
 
+impl Clone for FlatMmu {
+    fn clone(&self) -> FlatMmu {
+        let (base, bytes, pages) = (self.base, self.bytes.clone(), self.pages.clone());
+        FlatMmu { base, bytes, pages, epoch: new_code_epoch() }
+    }
+}
+
 impl FlatMmu {
     /// A window of zeroed pages at a page-aligned address.
     pub fn new(base: u64, pages: usize, protection: Protection) -> FlatMmu {
         assert!(base.is_multiple_of(PAGE_SIZE));
         let bytes = vec![0; pages * PAGE_SIZE as usize];
-        FlatMmu { base, bytes, pages: vec![Page { protection, stamp: 0 }; pages], epoch: 0 }
+        FlatMmu { base, bytes, pages: vec![Page { protection, stamp: 0 }; pages], epoch: new_code_epoch() }
     }
 
     /// First address of the window.
@@ -69,7 +75,7 @@ impl FlatMmu {
     pub fn protect(&mut self, address: u64, protection: Protection) {
         let page = self.page_index(address).expect("in the window");
         self.pages[page].protection = protection;
-        self.epoch += 1;
+        self.epoch = new_code_epoch();
     }
 
     /// The bytes at an address, whatever their protection.
@@ -124,7 +130,7 @@ impl FlatMmu {
         let size = PAGE_SIZE as usize;
         for page in &mut self.pages[start / size..(start + length).div_ceil(size)] {
             if std::mem::take(&mut page.stamp) != 0 {
-                self.epoch += 1;
+                self.epoch = new_code_epoch();
             }
         }
     }

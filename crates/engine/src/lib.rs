@@ -21,7 +21,7 @@ mod mmu;
 
 pub use cpu::{Answers, Cpu, DescriptorTable, Gpr, Rflags, Segments, X87};
 pub use exit::{Device, DeviceAccess, Exception, Exit, Privileged, Run, Unsupported};
-pub use mmu::{Access, CodeSpan, Fault, Mmu, PageFault};
+pub use mmu::{Access, CodeSpan, Fault, Mmu, PageFault, new_code_epoch};
 
 /// Something that executes x86-64 instructions.
 pub trait Engine<M: Mmu> {

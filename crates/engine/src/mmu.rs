@@ -1,5 +1,7 @@
 //! What an engine asks of memory.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 /// How an address is accessed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Access {
@@ -69,5 +71,14 @@ pub trait Mmu {
 
     /// Changes whenever anything that an earlier [`fetch`](Mmu::fetch) returned may no longer hold: a write to a fetched
     /// page, or a change of the mapping or protection of one. While it stays, decoded code may run without asking again.
+    ///
+    /// Epochs come from [`new_code_epoch`], also for a fork: equal epochs mean the same memory, so that an engine need not
+    /// know which memory it ran on last.
     fn code_epoch(&self) -> u64;
+}
+
+/// A value for [`Mmu::code_epoch`] that no memory of this process has had. It must not influence results.
+pub fn new_code_epoch() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

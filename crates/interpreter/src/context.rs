@@ -86,6 +86,11 @@ impl<'a, M: Mmu> Context<'a, M> {
         std::mem::replace(&mut self.epoch, epoch) != epoch
     }
 
+    /// The epoch that was last looked at.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// True where the next instruction needs care, see [`Context::step`].
     pub(crate) fn must_step(&self) -> bool {
         self.stepping

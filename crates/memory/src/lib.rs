@@ -61,6 +61,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use engine::new_code_epoch;
 use section_paging::Paging;
 
 pub use config::{InitialResidency, MemoryConfig, PagingFileConfig, TrimPolicy};
@@ -134,7 +135,7 @@ impl Memory {
             pfns,
             root,
             tlb: Tlb::new(),
-            epoch: 0,
+            epoch: new_code_epoch(),
             regions: Regions::new(),
             paging: Paging::new(section_paging::Config { paging: config.paging_enabled, ..Default::default() }),
             eligible: Eligible::default(),
@@ -162,7 +163,7 @@ impl Memory {
             pfns: self.pfns.fork(),
             root: self.root,
             tlb: Tlb::new(),
-            epoch: self.epoch,
+            epoch: new_code_epoch(),
             regions: self.regions.clone(),
             paging: self.paging.clone(),
             eligible: self.eligible.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{Access, CodeSpan, Fault, Mmu, PageFault};
+use engine::{Access, CodeSpan, Fault, Mmu, PageFault, new_code_epoch};
 use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 
 use crate::Memory;
@@ -95,7 +95,7 @@ impl Memory {
         }
         if self.pfn(frame).stamp != 0 {
             self.pfns.get_mut(frame).stamp = 0;
-            self.epoch += 1;
+            self.epoch = new_code_epoch();
             self.tlb.flush_execute();
         }
         self.frames.place(frame)

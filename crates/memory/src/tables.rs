@@ -1,5 +1,6 @@
 //! The page tables: four levels of 512 entries, in frames.
 
+use engine::new_code_epoch;
 use nt_types::{PAGE_SHIFT, Va};
 
 use crate::Memory;
@@ -103,7 +104,7 @@ impl Memory {
         if let State::Valid(frame) = self.read_entry(at).state()
             && self.pfn(frame).stamp != 0
         {
-            self.epoch += 1;
+            self.epoch = new_code_epoch();
         }
         self.write_entry(at, pte);
         self.tlb.shoot(va.page());

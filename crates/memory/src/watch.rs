@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use engine::new_code_epoch;
 use nt_types::Va;
 
 use crate::Memory;
@@ -48,6 +49,6 @@ impl Memory {
 
     fn forget_accesses(&mut self) {
         self.tlb.flush();
-        self.epoch += 1;
+        self.epoch = new_code_epoch();
     }
 }
