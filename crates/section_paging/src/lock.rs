@@ -72,7 +72,8 @@ impl Paging {
         let image = self.inside(call.section.image);
         image.end_transition(call.section.index);
         if image.section_mut(call.section.index).discarded {
-            let _unpinned = image.unpin(image.section_run(call.section.index));
+            // NT stops here; elsewhere the pages kept on the edges may be evicted again.
+            let _newly_eligible = image.unpin(image.section_run(call.section.index));
             return Err(call.failure(Reason::Discarded));
         }
         Ok(image.count_up(call, &config))
