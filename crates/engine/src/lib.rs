@@ -13,6 +13,8 @@
 //! 4. CR8 is the IRQL. There is no other copy.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cpu;
 mod exit;
 #[cfg(feature = "conformance")]
