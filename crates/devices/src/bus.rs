@@ -110,6 +110,9 @@ impl Bus {
     pub fn connect(&mut self, id: DeviceId, line: u32, trigger: Trigger) -> Result<(), BusError> {
         self.check(id)?;
         let wire = self.lines.entry(line).or_insert_with(|| InterruptLine::new(trigger));
+        if wire.devices.is_empty() {
+            wire.trigger = trigger;
+        }
         if wire.trigger != trigger {
             return Err(BusError::TriggerMismatch(line));
         }
@@ -205,10 +208,9 @@ impl Bus {
         }
     }
 
-    /// One interrupt on this line that no device asked for; false where no device is on it.
-    pub fn inject_spurious(&mut self, line: u32) -> bool {
-        let line = self.lines.get_mut(&line).filter(|line| !line.devices.is_empty());
-        line.map(InterruptLine::inject).is_some()
+    /// One interrupt on this line that no device asked for.
+    pub fn inject_spurious(&mut self, line: u32) {
+        self.lines.entry(line).or_insert_with(|| InterruptLine::new(Trigger::Edge)).inject();
     }
 
     fn check(&self, id: DeviceId) -> Result<(), BusError> {

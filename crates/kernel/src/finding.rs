@@ -20,6 +20,7 @@ pub struct Finding {
 #[expect(missing_docs, reason = "each variant is the row of its K number in BEHAVIOUR.md section 10")]
 pub enum FindingKind {
     Paging(section_paging::Finding),
+    K01LockNonpageable { section: section_paging::SectionId, address: Va },
     K02MmIrql { routine: &'static str, irql: Irql },
     K07HandleDereferenced { handle: u64, access_address: Va },
     K08UnlockWithQueuedIrps { section: String, count: u32, majors: Vec<u8> },
@@ -57,6 +58,7 @@ impl FindingKind {
         use FindingKind as K;
         match self {
             K::Paging(finding) => PAGING_CODES.get(usize::from(finding.number())).copied().unwrap_or("K00"),
+            K::K01LockNonpageable { .. } => "K01",
             K::K02MmIrql { .. } => "K02",
             K::K07HandleDereferenced { .. } => "K07",
             K::K08UnlockWithQueuedIrps { .. } => "K08",
@@ -84,7 +86,7 @@ impl FindingKind {
         match self {
             K::Paging(finding) => paging_severity(finding),
             K::K08UnlockWithQueuedIrps { count: 1.., .. } => Severity::Information,
-            K::K10DpcPageable { locked: true, .. } => Severity::Warning,
+            K::K01LockNonpageable { .. } | K::K10DpcPageable { locked: true, .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -1,6 +1,6 @@
 //! Every change of IRQL, and what the memory manager and the checker do at it.
 
-use memory::{TrimReason, TrimReport};
+use memory::{TrimPolicy, TrimReason, TrimReport};
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
@@ -11,11 +11,12 @@ use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
 
 impl Machine {
-    /// Raises or lowers the IRQL of the active processor on behalf of the driver; `place` is where it asked for it.
+    /// Raises or lowers the IRQL of the active processor on behalf of the driver; `place` is where it asked for it. Where
+    /// the driver's code goes on at a raised IRQL, see also [`Machine::check_raise`].
     pub(crate) fn set_irql(&mut self, new: Irql, place: Va) {
         let old = self.irql();
         if new > old {
-            self.before_raise(old, new, place);
+            self.before_raise(old, new);
         }
         self.cpu().cr8 = new.level();
         self.irql_is_now(old, new, place);
@@ -27,7 +28,8 @@ impl Machine {
         if new > old {
             // The trim comes before the raise takes effect (D48, D49); the write itself touches no memory.
             self.cpu().cr8 = old.level();
-            self.before_raise(old, new, instruction);
+            self.check_raise(new, instruction);
+            self.before_raise(old, new);
             self.cpu().cr8 = new.level();
         }
         self.irql_is_now(old, new, instruction);
@@ -75,22 +77,42 @@ impl Machine {
         self.memory.watch_eligible(raised);
     }
 
-    fn before_raise(&mut self, old: Irql, new: Irql, place: Va) {
-        if new >= Irql::DISPATCH {
-            if let Some(section) = self.eligible_section_at(place) {
-                self.find(FindingKind::K26RaiseInPageable { section, to: new }, place);
-            }
-            if old < Irql::DISPATCH {
-                self.trim(TrimReason::Raise);
-            }
+    /// K26: the code at `place` goes on at this IRQL, so that it must not be able to leave memory (R5).
+    pub(crate) fn check_raise(&mut self, to: Irql, place: Va) {
+        if to >= Irql::DISPATCH
+            && let Some(section) = self.eligible_section_at(place)
+        {
+            self.find(FindingKind::K26RaiseInPageable { section, to }, place);
         }
     }
 
-    /// Evicts what the policy evicts for this reason, and records it.
+    fn before_raise(&mut self, old: Irql, new: Irql) {
+        if old < Irql::DISPATCH && new >= Irql::DISPATCH {
+            self.trim(TrimReason::Raise);
+        }
+    }
+
+    /// The trim before a raise, a spin lock or a synchronised execution takes effect (D48), where the policy has it.
     pub(crate) fn trim(&mut self, reason: TrimReason) {
+        let policy = self.memory.config().trim;
+        if self.options.verifier || matches!(policy, TrimPolicy::OnRaise | TrimPolicy::AtOnce) {
+            self.memory.set_step(self.steps);
+            let report = self.memory.trim(reason);
+            self.trimmed(report, reason);
+        }
+    }
+
+    /// Evicts those of these pages that may leave.
+    pub fn evict(&mut self, pages: &[Va], reason: TrimReason) {
         self.memory.set_step(self.steps);
-        let report = self.memory.trim(reason);
+        let report = self.memory.evict(pages, reason);
         self.trimmed(report, reason);
+    }
+
+    /// Records what left memory because frames were short.
+    pub(crate) fn note_pressure(&mut self) {
+        let report = self.memory.take_pressure_report();
+        self.trimmed(report, TrimReason::Pressure);
     }
 
     /// Lets the policy act on pages that may leave since the last change of locks, pins or overrides.

@@ -112,6 +112,11 @@ impl Machine {
         self.processors[self.active].current
     }
 
+    /// All threads, those that have ended included, in order of creation.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> {
+        self.threads.iter()
+    }
+
     /// The thread with this number.
     pub fn thread_of(&self, id: ThreadId) -> Option<&Thread> {
         self.threads.get(id.0 as usize)

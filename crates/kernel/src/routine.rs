@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use nt_types::layout;
+
 /// A kind of routine that the kernel calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are those of the documentation")]
@@ -54,4 +56,23 @@ pub enum ObjectKind {
     Resource,
     RemoveLock,
     WorkItem,
+}
+
+impl ObjectKind {
+    /// Size of its structure.
+    pub fn size_bytes(self) -> u64 {
+        match self {
+            ObjectKind::Timer => layout::ktimer::SIZEOF,
+            ObjectKind::Dpc => layout::kdpc::SIZEOF,
+            ObjectKind::Apc => layout::kapc::SIZEOF,
+            ObjectKind::Event => layout::kevent::SIZEOF,
+            ObjectKind::Mutex => layout::kmutant::SIZEOF,
+            ObjectKind::FastMutex => layout::fast_mutex::SIZEOF,
+            ObjectKind::Semaphore => layout::ksemaphore::SIZEOF,
+            ObjectKind::SpinLock => 8,
+            ObjectKind::Resource => layout::eresource::SIZEOF,
+            ObjectKind::RemoveLock => layout::io_remove_lock::SIZEOF,
+            ObjectKind::WorkItem => layout::work_queue_item::SIZEOF,
+        }
+    }
 }

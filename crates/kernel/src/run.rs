@@ -101,6 +101,7 @@ impl Machine {
             let run = engine.run(&mut processor.cpu, &mut self.memory, end - self.steps);
             self.steps += run.retired;
             self.handle_exit(run);
+            self.note_pressure();
         }
     }
 

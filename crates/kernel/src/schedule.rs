@@ -52,6 +52,7 @@ impl Machine {
             object,
             stack: (stack, high),
             priority: if new.idle { 0 } else { 8 },
+            processor: None,
             idle: new.idle,
             critical_regions: 0,
             wait_next: None,
@@ -177,7 +178,8 @@ impl Machine {
         let count = self.threads.len();
         let first = self.processors[self.active].current.0 as usize + 1;
         let order = (first..first + count).map(|index| &self.threads[index % count]);
-        let ready = order.filter(|thread| !thread.idle && matches!(thread.state, ThreadState::Ready));
+        let may_run = |thread: &&Thread| thread.processor.is_none_or(|processor| processor == self.active);
+        let ready = order.filter(|thread| !thread.idle && matches!(thread.state, ThreadState::Ready)).filter(may_run);
         ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
     }
 

@@ -50,6 +50,8 @@ pub struct Thread {
     pub stack: (Va, Va),
     /// Scheduling priority, 0 to 31.
     pub priority: u8,
+    /// The only processor that it runs on.
+    pub processor: Option<usize>,
     /// The processor's idle thread: runs only what interrupts it.
     pub idle: bool,
     /// Nesting of critical regions (`KeEnterCriticalRegion`).

@@ -94,6 +94,7 @@ impl Memory {
             pages_written: self.slots.pages_written,
             reads: self.slots.reads,
             writes: self.slots.writes,
+            slots_peak: self.slots.used_peak,
             frames_used: self.frames.used(),
             frames_peak: self.frames.peak(),
             ..self.counters

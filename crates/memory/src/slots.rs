@@ -47,6 +47,9 @@ pub(crate) struct Slots {
     slots: CowVec<Slot>,
     free: Extents,
     limit: u32,
+    used: u32,
+    /// The most slots ever in use.
+    pub(crate) used_peak: u32,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) pages_read: u64,
@@ -63,6 +66,8 @@ impl Slots {
             slots: CowVec::default(),
             free: Extents::new(0, limit.into()),
             limit,
+            used: 0,
+            used_peak: 0,
             reads: 0,
             writes: 0,
             pages_read: 0,
@@ -86,13 +91,17 @@ impl Slots {
 
     /// The lowest run of `count` slots.
     pub(crate) fn take(&mut self, count: u64) -> Result<u32, WriteError> {
-        self.free.take(count).map(|first| first as u32).ok_or(WriteError::Full { pages: self.limit })
+        let first = self.free.take(count).ok_or(WriteError::Full { pages: self.limit })?;
+        self.used += count as u32;
+        self.used_peak = self.used_peak.max(self.used);
+        Ok(first as u32)
     }
 
     /// Frees a slot and its content.
     pub(crate) fn give(&mut self, slot: u32) {
         *self.slots.get_mut(slot) = Slot::default();
         self.free.give(slot.into(), 1);
+        self.used -= 1;
     }
 
     pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Slot {

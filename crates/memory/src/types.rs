@@ -214,6 +214,8 @@ pub struct Counters {
     pub writes: u64,
     /// Pages that left memory.
     pub pages_evicted: u64,
+    /// The most pages that had a place in the paging file at one time.
+    pub slots_peak: u32,
     /// Frames in use, page tables included.
     pub frames_used: u32,
     /// The most frames ever in use.

@@ -1,9 +1,11 @@
 //! Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 #![forbid(unsafe_code)]
 
+pub mod chronicle;
 pub mod layout;
 pub mod locate;
 pub mod scenario;
 pub mod session;
+pub mod story;
 
 pub use report::ExitCode;

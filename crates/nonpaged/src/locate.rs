@@ -1,20 +1,30 @@
 //! From offsets in an image to places for people: names, source lines, code.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use driver_image::symbols::{PdbError, Symbols};
 use driver_image::{Image, ImageError};
+use iced_x86::{Decoder, DecoderOptions};
 use nt_types::Rva;
 use report::{Place, Source, Span, Symbol, Window};
 
 /// Knows names and lines of one image.
+#[derive(Clone)]
 pub struct Locator {
     name: String,
     image: Image,
+    /// The image as it is loaded at its preferred base.
+    mapped: Vec<u8>,
     symbols: Symbols,
+    /// Where functions and detached parts of functions begin and end, ascending.
+    functions: Vec<Range<u32>>,
     /// Names of imports by the slot that holds their address.
     slots: BTreeMap<Rva, String>,
 }
+
+/// Bytes of the longest call that compilers make: a prefix, the opcode and an operand with a displacement.
+const CALL_BYTES_MAX: u32 = 8;
 
 /// Why the names of an image cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +46,51 @@ impl Locator {
         };
         let imports = image.imports().iter().flat_map(|module| &module.imports);
         let slots = imports.map(|import| (import.slot, import.symbol.to_string())).collect();
-        Ok(Locator { name: name.to_owned(), image: image.clone(), symbols, slots })
+        let mapped = image.map_at(image.headers().preferred_base)?;
+        let mut functions: Vec<_> = image.functions()?.iter().map(|part| part.begin.0..part.end.0).collect();
+        functions.sort_unstable_by_key(|part| part.start);
+        Ok(Locator { name: name.to_owned(), image: image.clone(), mapped, symbols, functions, slots })
+    }
+
+    /// The image.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Bytes of the image as it is loaded, up to `count` of them.
+    pub fn bytes(&self, rva: Rva, count: usize) -> Vec<u8> {
+        self.mapped.get(rva.0 as usize..).unwrap_or_default().iter().take(count).copied().collect()
+    }
+
+    /// True where a function begins, as far as the exception table or the symbols tell.
+    pub fn is_function_start(&self, rva: Rva) -> bool {
+        let listed = self.functions.binary_search_by_key(&rva.0, |part| part.start).is_ok();
+        listed || self.symbols.symbolize(rva).is_some_and(|symbol| symbol.offset == 0)
+    }
+
+    /// Where the call instruction begins that returns to `after`.
+    pub fn call_before(&self, after: Rva) -> Option<Rva> {
+        let part = self.functions.iter().rev().find(|part| part.start < after.0 && after.0 <= part.end);
+        let swept = part.and_then(|part| self.call_between(part.start, after));
+        swept.or_else(|| {
+            (2..=CALL_BYTES_MAX).rev().find_map(|back| self.call_between(after.0.checked_sub(back)?, after))
+        })
+    }
+
+    /// Where the jump leads that stands here.
+    pub fn jump_target(&self, rva: Rva) -> Option<Rva> {
+        let code = self.bytes(rva, 16);
+        let jump = Decoder::with_ip(64, &code, u64::from(rva.0), DecoderOptions::NONE).decode();
+        jump.is_jmp_short_or_near().then_some(Rva(jump.near_branch_target() as u32))
+    }
+
+    /// The instruction that ends at `after`, if it is a call, where decoding starts at `start`.
+    fn call_between(&self, start: u32, after: Rva) -> Option<Rva> {
+        let code = self.bytes(Rva(start), (after.0 - start) as usize);
+        let decoder = Decoder::with_ip(64, &code, u64::from(start), DecoderOptions::NONE);
+        let last = decoder.into_iter().last().filter(|last| last.next_ip() == u64::from(after.0))?;
+        let calls = last.is_call_near() || last.is_call_near_indirect();
+        calls.then_some(Rva(last.ip() as u32))
     }
 
     /// The place at an offset.
@@ -101,6 +155,19 @@ mod tests {
         let rva = start_of("SerialRead");
         assert_eq!(locator.place(rva).to_string(), format!("serial.sys+{rva}"));
         assert_eq!(locator.place(Rva(u32::MAX)).section, None);
+    }
+
+    #[test]
+    fn a_return_address_leads_to_its_call() {
+        let locator = Locator::new("serial.sys", &image(), Some(PDB)).expect("the PDB belongs to the sample");
+        let start = start_of("DriverEntry");
+        let code = bytes_at(start);
+        let decoder = Decoder::with_ip(64, &code, u64::from(start.0), DecoderOptions::NONE);
+        let call = decoder.into_iter().find(iced_x86::Instruction::is_call_near_indirect).expect("it calls an import");
+        assert_eq!(locator.call_before(Rva(call.next_ip() as u32)), Some(Rva(call.ip() as u32)));
+        assert_eq!(locator.call_before(Rva(call.next_ip() as u32 - 1)), None);
+        assert_eq!(locator.call_before(Rva(0)), None);
+        assert!(locator.is_function_start(start) && !locator.is_function_start(Rva(start.0 + 1)));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Code {
     Input,
     /// A bug in this program.
     Internal,
+    /// Nothing wrong, but worth knowing.
+    Note,
 }
 
 impl fmt::Display for Code {
@@ -35,6 +37,7 @@ impl fmt::Display for Code {
             Code::Limit => f.write_str("limit"),
             Code::Input => f.write_str("input"),
             Code::Internal => f.write_str("internal"),
+            Code::Note => f.write_str("note"),
         }
     }
 }
@@ -74,6 +77,8 @@ pub enum Class {
     OwnBug,
     /// The command line, a file or an image.
     Input,
+    /// Nobody's.
+    Remark,
 }
 
 impl Class {
@@ -85,6 +90,7 @@ impl Class {
             Class::Limit => "limit",
             Class::OwnBug => "own_bug",
             Class::Input => "input",
+            Class::Remark => "remark",
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::code::{Class, Code, Level};
 use crate::context::{Context, Departure, DepartureReason, Replay};
 use crate::event::{Event, Step};
+use crate::finding::Finding;
 use crate::span::Span;
 use crate::words::Words;
 
@@ -14,6 +15,8 @@ use crate::words::Words;
 pub struct Diagnostic {
     /// What went wrong.
     pub cause: Cause,
+    /// A finding about the same fault, which has no report of its own.
+    pub finding: Option<Finding>,
     /// Where: the instruction at fault.
     pub at: Option<Span>,
     /// When.
@@ -34,6 +37,7 @@ impl From<Cause> for Diagnostic {
     fn from(cause: Cause) -> Diagnostic {
         Diagnostic {
             cause,
+            finding: None,
             at: None,
             step: None,
             because: Vec::new(),
@@ -73,9 +77,11 @@ impl Diagnostic {
     /// Notes in the order they are drawn: whose fault, what Windows does, why the page was out, the rest.
     pub(crate) fn notes_of(&self, words: &Words) -> Vec<String> {
         let blame = words.blame();
+        let finding =
+            self.finding.map(|finding| format!("the checker calls this {} `{}`", finding.id(), finding.name()));
         let bug_check = self.bug_check.map(|bug_check| windows_stops(bug_check, words.code));
         let departure = self.departure.map(left_memory);
-        [blame, bug_check, departure].into_iter().flatten().chain(words.notes.iter().cloned()).collect()
+        [blame, finding, bug_check, departure].into_iter().flatten().chain(words.notes.iter().cloned()).collect()
     }
 }
 

@@ -87,6 +87,7 @@ impl From<&Diagnostic> for ExitCode {
             Class::OwnBug => ExitCode::Internal,
             Class::Input if report.cause.is_image() => ExitCode::NotLoadable,
             Class::Input => ExitCode::Usage,
+            Class::Remark => ExitCode::Clean,
         }
     }
 }

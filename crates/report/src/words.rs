@@ -80,7 +80,7 @@ impl Words {
             (Class::OwnBug, _) => {
                 Some("this is a bug in the tool; it does not indicate a bug in the driver".to_owned())
             }
-            (Class::Input, _) => None,
+            (Class::Input | Class::Remark, _) => None,
         }
     }
 }

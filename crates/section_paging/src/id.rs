@@ -80,8 +80,8 @@ impl Handle {
         Handle(HANDLE_BASE + (name << SPACING_BITS))
     }
 
-    /// The section that this value would name.
-    pub(crate) fn names(self) -> Option<SectionId> {
+    /// The section that this value names if it was ever issued, which must be checked.
+    pub fn names(self) -> Option<SectionId> {
         let offset = self.0.checked_sub(HANDLE_BASE)?;
         let name = offset >> SPACING_BITS;
         let serial = u32::try_from(name >> INDEX_BITS).ok()?;

@@ -3,10 +3,14 @@
 mod args;
 mod explain;
 mod input;
+mod log_file;
+mod machine;
 mod map;
 mod output;
 mod progress;
+mod replay;
 mod run;
+mod serial;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

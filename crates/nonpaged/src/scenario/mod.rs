@@ -23,7 +23,9 @@
 //! ```
 
 mod error;
+mod expect;
 mod file;
+mod play;
 mod values;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use std::collections::BTreeMap;
 use nt_types::NtStatus;
 
 pub use error::ScenarioError;
+pub use play::{PlayError, play};
 
 /// The handle that `open` makes, and that requests go to, where the step names none.
 pub const DEFAULT_HANDLE: &str = "file";
@@ -187,6 +190,31 @@ pub struct Expect {
     pub resident: BTreeMap<String, u32>,
     /// Lock counts by section.
     pub locks: BTreeMap<String, u32>,
+}
+
+impl Action {
+    /// The verb of the step.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Action::Start => "start",
+            Action::Stop => "stop",
+            Action::Remove => "remove",
+            Action::Unload => "unload",
+            Action::Open { .. } => "open",
+            Action::Close { .. } => "close",
+            Action::Read { .. } => "read",
+            Action::Write { .. } => "write",
+            Action::Ioctl { .. } => "ioctl",
+            Action::Cancel { .. } => "cancel",
+            Action::Wait { .. } => "wait",
+            Action::WaitMs(_) => "wait_ms",
+            Action::Interrupt { .. } => "interrupt",
+            Action::Receive { .. } => "receive",
+            Action::Trim { .. } => "trim",
+            Action::FailPageIn { .. } => "fail_page_in",
+            Action::Check => "check",
+        }
+    }
 }
 
 impl Scenario {

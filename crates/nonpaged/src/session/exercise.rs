@@ -41,7 +41,10 @@ impl Session {
         if !status.is_success() {
             return Ok(());
         }
-        let device = self.start_device(base, &mut after)?;
+        let (status, device) = self.start_device(base)?;
+        if device.is_some() {
+            after(self, &plain("start device", status));
+        }
         for name in self.machine.openable_names(base) {
             self.use_device(&name, image, &mut after)?;
         }
@@ -54,32 +57,28 @@ impl Session {
         Ok(())
     }
 
-    fn start_device(
-        &mut self,
-        base: Va,
-        after: &mut impl FnMut(&mut Session, &StepResult),
-    ) -> Result<Option<Va>, SessionError> {
+    /// Offers the serial port to a driver that wants devices, and starts it: the last status, and the physical device
+    /// object where the driver took it.
+    pub(crate) fn start_device(&mut self, base: Va) -> Result<(NtStatus, Option<Va>), SessionError> {
         let has_add_device = self.machine.add_device_routine(base).map_err(|trap| self.stopped(trap))?.is_some();
         if !has_add_device {
-            return Ok(None);
+            return Ok((NtStatus::SUCCESS, None));
         }
         let serial = self.serial_port();
         let (status, device) = self.add_device(base, serial)?;
-        after(self, &plain("AddDevice", status));
         if !status.is_success() {
-            return Ok(None);
+            return Ok((status, None));
         }
         let resources = self.machine.resource_list(serial).map_err(|trap| self.stopped(trap))?;
         let minor = c::IRP_MN_START_DEVICE as u8;
         let reply = self.act("start device", Action::Pnp { device, minor, resources }, Some(PATIENCE_NS))?;
-        after(self, &result("start device", &reply));
-        Ok(Some(device))
+        Ok((result("start device", &reply).status.unwrap_or(NtStatus::PENDING), Some(device)))
     }
 
-    fn remove_device(
+    pub(crate) fn remove_device(
         &mut self,
         device: Va,
-        after: &mut impl FnMut(&mut Session, &StepResult),
+        after: &mut dyn FnMut(&mut Session, &StepResult),
     ) -> Result<(), SessionError> {
         for (name, minor) in
             [("query remove", c::IRP_MN_QUERY_REMOVE_DEVICE), ("remove device", c::IRP_MN_REMOVE_DEVICE)]
@@ -119,8 +118,8 @@ impl Session {
 
     /// Writes, and reads as many bytes back.
     fn transfer(&mut self, file: Va, after: &mut impl FnMut(&mut Session, &StepResult)) -> Result<(), SessionError> {
-        self.patient("write", Action::Write { file, data: GREETING.to_vec() }, after)?;
-        self.patient("read", Action::Read { file, length: GREETING.len() as u32 }, after)
+        self.patient("write", Action::Write { file, data: GREETING.to_vec(), offset: 0 }, after)?;
+        self.patient("read", Action::Read { file, length: GREETING.len() as u32, offset: 0 }, after)
     }
 
     /// A read that nothing answers, cancelled.
@@ -129,7 +128,7 @@ impl Session {
         file: Va,
         after: &mut impl FnMut(&mut Session, &StepResult),
     ) -> Result<(), SessionError> {
-        let request = self.start("read to be cancelled", Action::Read { file, length: 1 })?;
+        let request = self.start("read to be cancelled", Action::Read { file, length: 1, offset: 0 })?;
         if self.machine.answer_of(request).is_none() {
             self.act("cancel", Action::Cancel { request }, Some(PATIENCE_NS))?;
         }
@@ -157,10 +156,9 @@ impl Session {
     fn spurious_interrupts(&mut self, after: &mut impl FnMut(&mut Session, &StepResult)) -> Result<(), SessionError> {
         let vectors: Vec<u32> = self.machine.connected_interrupts().iter().map(|connected| connected.vector).collect();
         for vector in vectors {
-            if self.machine.spurious_interrupt(vector) {
-                self.settle()?;
-                after(self, &plain("spurious interrupt", NtStatus::SUCCESS));
-            }
+            self.machine.spurious_interrupt(vector);
+            self.settle()?;
+            after(self, &plain("spurious interrupt", NtStatus::SUCCESS));
         }
         Ok(())
     }

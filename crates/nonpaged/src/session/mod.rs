@@ -7,9 +7,12 @@ mod residency;
 use devices::{Bus, DeviceId, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
-use kernel::{Action, Answer, Machine, Options, RequestId, RunEnd, Stop, Trap, Until};
+use kernel::{Action, Answer, Limit, Machine, Options, RequestId, RunEnd, Stop, StopKind, Trap, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{NtStatus, Va};
+
+use crate::chronicle::Chronicle;
+use crate::locate::LocateError;
 
 pub use ioctl_codes::ioctl_codes;
 pub use residency::{Residency, SectionResidency};
@@ -26,6 +29,9 @@ pub enum SessionError {
     /// A driver was not loaded.
     #[error(transparent)]
     Load(#[from] kernel::LoadError),
+    /// The names of a driver cannot be read.
+    #[error(transparent)]
+    Names(#[from] LocateError),
     /// A device could not be put on the bus.
     #[error("cannot put the serial port on the bus: {0}")]
     Bus(#[from] devices::BusError),
@@ -47,6 +53,8 @@ pub enum Reply {
 pub struct Session {
     /// The machine.
     pub machine: Machine,
+    /// What is remembered of the run.
+    pub chronicle: Chronicle,
     engine: Interpreter<Memory>,
     serial: DeviceId,
 }
@@ -57,7 +65,7 @@ impl Session {
         let mut bus = Bus::new();
         let serial = Uart16550::install(&mut bus, cable, COM1.0, COM1.1)?;
         let machine = Machine::boot(options, memory, bus)?;
-        Ok(Session { machine, engine: Interpreter::default(), serial })
+        Ok(Session { machine, chronicle: Chronicle::default(), engine: Interpreter::default(), serial })
     }
 
     /// The serial port.
@@ -65,9 +73,25 @@ impl Session {
         self.serial
     }
 
-    /// Maps a driver.
+    /// Maps a driver. The first one is the one that the sums of the run are about.
     pub fn load(&mut self, name: &str, image: Image) -> Result<Va, SessionError> {
-        Ok(self.machine.load_driver(name, image)?)
+        self.chronicle.story.images.add(name, &image, None)?;
+        self.map(name, image)
+    }
+
+    /// Maps a driver; `pdb` are the bytes of the PDB that belongs to it.
+    pub fn load_with_pdb(&mut self, name: &str, image: Image, pdb: &[u8]) -> Result<Va, SessionError> {
+        self.chronicle.story.images.add(name, &image, Some(pdb))?;
+        self.map(name, image)
+    }
+
+    fn map(&mut self, name: &str, image: Image) -> Result<Va, SessionError> {
+        let base = self.machine.load_driver(name, image)?;
+        if let Some(driver) = self.machine.modules().driver_at(base) {
+            self.chronicle.about(name, driver.id);
+        }
+        self.observe();
+        Ok(base)
     }
 
     /// Calls DriverEntry and what follows it.
@@ -96,8 +120,27 @@ impl Session {
     /// Starts an action and lets everything happen that can happen now.
     pub fn start(&mut self, name: &str, action: Action) -> Result<RequestId, SessionError> {
         let request = self.machine.act(name, action).map_err(|trap| self.stopped(trap))?;
-        self.pass(SHORT_NS)?;
+        self.settle()?;
         Ok(request)
+    }
+
+    /// Starts an action on a thread of this name, which runs on this processor only. Nothing happens yet.
+    pub fn send(
+        &mut self,
+        name: &str,
+        thread: &str,
+        processor: Option<usize>,
+        action: Action,
+    ) -> Result<RequestId, SessionError> {
+        self.machine.act_as(name, thread, processor, action).map_err(|trap| self.stopped(trap))
+    }
+
+    /// What has become of a request so far.
+    pub fn reply(&self, request: RequestId) -> Reply {
+        match self.machine.answer_of(request) {
+            Some(answer) => Reply::Answered(answer.clone()),
+            None => Reply::Outstanding(request),
+        }
     }
 
     /// Waits for an answer, at most `limit_ns` of virtual time.
@@ -107,10 +150,7 @@ impl Session {
             None => Until::Answered(request),
         };
         self.run(until)?;
-        Ok(match self.machine.answer_of(request) {
-            Some(answer) => Reply::Answered(answer.clone()),
-            None => Reply::Outstanding(request),
-        })
+        Ok(self.reply(request))
     }
 
     /// Lets virtual time pass.
@@ -119,7 +159,7 @@ impl Session {
     }
 
     /// Lets everything happen that is already under way.
-    fn settle(&mut self) -> Result<(), SessionError> {
+    pub fn settle(&mut self) -> Result<(), SessionError> {
         self.pass(SHORT_NS)
     }
 
@@ -136,11 +176,31 @@ impl Session {
         })
     }
 
+    /// Runs in parts short enough to take note of everything that happens.
     fn run(&mut self, until: Until) -> Result<(), SessionError> {
-        match self.machine.run(&mut self.engine, until) {
-            RunEnd::Stopped(stop) => Err(SessionError::Stopped(stop)),
-            RunEnd::Reached | RunEnd::Quiescent => Ok(()),
+        let limit = self.machine.options.step_limit;
+        loop {
+            self.machine.options.step_limit = limit.min(self.machine.steps().saturating_add(PART_STEPS));
+            let end = self.machine.run(&mut self.engine, until);
+            self.machine.options.step_limit = limit;
+            self.observe();
+            match end {
+                RunEnd::Stopped(stop) if is_end_of_part(&stop, limit) => {}
+                RunEnd::Stopped(stop) => return Err(SessionError::Stopped(stop)),
+                RunEnd::Reached | RunEnd::Quiescent => return Ok(()),
+            }
         }
+    }
+
+    fn observe(&mut self) {
+        let residency = self.driver_base().map(|base| self.residency(base));
+        self.chronicle.observe(&self.machine, residency.as_ref());
+    }
+
+    /// Where the driver lies that the run is about.
+    fn driver_base(&self) -> Option<Va> {
+        let image = self.chronicle.driver()?;
+        self.machine.modules().drivers().find(|driver| driver.id == image).map(|driver| driver.base)
     }
 
     fn stopped(&mut self, trap: Trap) -> SessionError {
@@ -148,5 +208,12 @@ impl Session {
     }
 }
 
+/// True for the end of a part of a run, false for a limit of the user.
+fn is_end_of_part(stop: &Stop, limit: u64) -> bool {
+    matches!(stop.kind, StopKind::Limit(Limit::Steps(steps)) if steps < limit)
+}
+
+/// Steps of a part of a run: far fewer than the events that a log holds.
+const PART_STEPS: u64 = 100_000;
 /// Virtual time in which everything under way comes to rest, unless it waits for a device or a timer.
 const SHORT_NS: u64 = 1_000_000;

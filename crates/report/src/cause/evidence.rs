@@ -113,35 +113,60 @@ pub struct Requests {
     pub kind: Option<RequestKind>,
 }
 
-/// Major functions as words.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names are those of the major functions")]
-pub enum RequestKind {
-    Create,
-    Close,
-    Cleanup,
-    Read,
-    Write,
-    DeviceControl,
-    InternalDeviceControl,
-    Pnp,
-    Power,
+macro_rules! request_kinds {
+    ($($variant:ident $name:literal,)*) => {
+        /// Major functions as words.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[expect(missing_docs, reason = "the names are those of the major functions")]
+        pub enum RequestKind { $($variant,)* }
+
+        impl RequestKind {
+            /// All of them, by number.
+            const ALL: &[RequestKind] = &[$(RequestKind::$variant,)*];
+
+            /// The IRP_MJ_ constant.
+            pub fn major(self) -> &'static str {
+                match self { $(RequestKind::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+request_kinds! {
+    Create "IRP_MJ_CREATE",
+    CreateNamedPipe "IRP_MJ_CREATE_NAMED_PIPE",
+    Close "IRP_MJ_CLOSE",
+    Read "IRP_MJ_READ",
+    Write "IRP_MJ_WRITE",
+    QueryInformation "IRP_MJ_QUERY_INFORMATION",
+    SetInformation "IRP_MJ_SET_INFORMATION",
+    QueryEa "IRP_MJ_QUERY_EA",
+    SetEa "IRP_MJ_SET_EA",
+    FlushBuffers "IRP_MJ_FLUSH_BUFFERS",
+    QueryVolumeInformation "IRP_MJ_QUERY_VOLUME_INFORMATION",
+    SetVolumeInformation "IRP_MJ_SET_VOLUME_INFORMATION",
+    DirectoryControl "IRP_MJ_DIRECTORY_CONTROL",
+    FileSystemControl "IRP_MJ_FILE_SYSTEM_CONTROL",
+    DeviceControl "IRP_MJ_DEVICE_CONTROL",
+    InternalDeviceControl "IRP_MJ_INTERNAL_DEVICE_CONTROL",
+    Shutdown "IRP_MJ_SHUTDOWN",
+    LockControl "IRP_MJ_LOCK_CONTROL",
+    Cleanup "IRP_MJ_CLEANUP",
+    CreateMailslot "IRP_MJ_CREATE_MAILSLOT",
+    QuerySecurity "IRP_MJ_QUERY_SECURITY",
+    SetSecurity "IRP_MJ_SET_SECURITY",
+    Power "IRP_MJ_POWER",
+    SystemControl "IRP_MJ_SYSTEM_CONTROL",
+    DeviceChange "IRP_MJ_DEVICE_CHANGE",
+    QueryQuota "IRP_MJ_QUERY_QUOTA",
+    SetQuota "IRP_MJ_SET_QUOTA",
+    Pnp "IRP_MJ_PNP",
 }
 
 impl RequestKind {
-    /// The IRP_MJ_ constant.
-    pub fn major(self) -> &'static str {
-        match self {
-            RequestKind::Create => "IRP_MJ_CREATE",
-            RequestKind::Close => "IRP_MJ_CLOSE",
-            RequestKind::Cleanup => "IRP_MJ_CLEANUP",
-            RequestKind::Read => "IRP_MJ_READ",
-            RequestKind::Write => "IRP_MJ_WRITE",
-            RequestKind::DeviceControl => "IRP_MJ_DEVICE_CONTROL",
-            RequestKind::InternalDeviceControl => "IRP_MJ_INTERNAL_DEVICE_CONTROL",
-            RequestKind::Pnp => "IRP_MJ_PNP",
-            RequestKind::Power => "IRP_MJ_POWER",
-        }
+    /// The kind with this number; `None` beyond IRP_MJ_MAXIMUM_FUNCTION.
+    pub fn from_major(major: u8) -> Option<RequestKind> {
+        RequestKind::ALL.get(usize::from(major)).copied()
     }
 
     fn noun(self) -> &'static str {

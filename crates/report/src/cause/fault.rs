@@ -2,7 +2,7 @@
 
 use nt_types::{Irql, Va};
 
-use super::evidence::{Access, Tag};
+use super::evidence::{Access, Home, Tag};
 use crate::code::{Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, RaisedBy};
@@ -23,6 +23,10 @@ pub(super) const INIT_IS_DISCARDED: Rule = Rule {
 const PROTECTED: Rule = Rule {
     text: "the attributes of the section do not allow this access",
     source: "/SECTION (Specify Section Attributes)",
+};
+const NOT_ALLOWED: Rule = Rule {
+    text: "pool and stacks hold data, which is not executed",
+    source: "Bug Check 0xFC ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY",
 };
 const INVALID: Rule =
     Rule { text: "it accesses memory that is not valid", source: "Bug Check 0x50 PAGE_FAULT_IN_NONPAGED_AREA" };
@@ -69,6 +73,8 @@ pub enum Target {
         /// State of the page.
         state: PageState,
     },
+    /// Memory that is there, but does not allow this access.
+    Protected(Home),
     /// Paged pool.
     PagedPool(Tag),
     /// Pool that was freed.
@@ -137,6 +143,7 @@ impl Fault {
             Target::Section { overridden: true, .. } => format!("{what} of a driver paged as a whole"),
             Target::Section { .. } => format!("pageable {what}"),
             Target::Image { image, .. } => format!("headers of `{image}`"),
+            Target::Protected(home) => home.to_string(),
             Target::PagedPool(tag) => format!("paged pool with tag `{tag}`"),
             Target::FreedPool(tag) => format!("freed pool with tag `{tag}`"),
             Target::Unloaded { image } => format!("{what} of `{image}`, which was unloaded,"),
@@ -175,6 +182,7 @@ impl Fault {
                 PageState::Discarded => "needs a page that was freed for good",
             },
             Target::PagedPool(_) => "needs a page that is not resident",
+            Target::Protected(_) => "is not allowed by the protection of its page",
             _ => "needs a page that does not exist",
         };
         format!("{access} {outcome}")
@@ -184,6 +192,7 @@ impl Fault {
         match &self.target {
             Target::Section { state: PageState::Discarded, .. } => INIT_IS_DISCARDED,
             Target::Section { state: PageState::Resident, .. } if !self.latent => PROTECTED,
+            Target::Protected(_) => NOT_ALLOWED,
             Target::Unloaded { .. } => UNLOADED,
             Target::Section { .. } | Target::Image { .. } | Target::PagedPool(_) if !self.irql.may_fault() => {
                 NO_FAULT_ABOVE_APC

@@ -14,6 +14,7 @@ mod objects;
 mod paging;
 mod pool;
 mod refusal;
+mod remark;
 mod requests;
 mod unload;
 mod unsupported;
@@ -35,6 +36,7 @@ pub use objects::ObjectMisuse;
 pub use paging::Paging;
 pub use pool::PoolMisuse;
 pub use refusal::{Operation, Refusal};
+pub use remark::Remark;
 pub use requests::RequestMisuse;
 pub use unload::{LeftBehind, UnloadMisuse};
 pub use unsupported::{Hardware, Unsupported};
@@ -75,6 +77,8 @@ pub enum Cause {
     Limit(Limit),
     /// Input that cannot be used.
     Input(Input),
+    /// Something to know.
+    Remark(Remark),
     /// A bug in this program: an invariant that did not hold.
     OwnBug {
         /// The invariant.
@@ -107,6 +111,7 @@ impl Cause {
             Cause::Unsupported(cause) => cause.words(),
             Cause::Limit(cause) => cause.words(),
             Cause::Input(cause) => cause.words(),
+            Cause::Remark(cause) => cause.words(),
             Cause::OwnBug { invariant } => Words::plain(Code::Internal, Level::Error, Class::OwnBug, invariant.clone())
                 .help("please report it, with the command that shows it"),
         }

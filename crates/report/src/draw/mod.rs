@@ -57,6 +57,7 @@ fn headline(canvas: &mut Canvas, words: &Words) {
         Code::Limit => "limit".to_owned(),
         Code::Input => Level::Error.word().to_owned(),
         Code::Internal => "bug in nonpaged".to_owned(),
+        Code::Note => "note".to_owned(),
     };
     canvas.headline(Ink::of(words.level), &kind, &words.title);
 }

@@ -15,11 +15,14 @@ use crate::span;
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct Report {
     /// A bug check such as `0xD1`, a finding such as `K08`, or `expectation`, `unsupported`, `limit`, `input`,
-    /// `internal`.
+    /// `internal`, `note`.
     code: String,
+    /// The finding that is about the same fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<&'static str>,
     /// `error`, `warning` or `info`.
     level: &'static str,
-    /// Whose fault it is: `driver_bug`, `unsupported`, `limit`, `own_bug` or `input`.
+    /// Whose fault it is: `driver_bug`, `unsupported`, `limit`, `own_bug`, `input` or `remark`.
     class: &'static str,
     /// What happened, in one line.
     title: String,
@@ -141,6 +144,7 @@ impl From<&Diagnostic> for Report {
         let replay = report.replay.as_ref();
         Report {
             code: words.code.to_string(),
+            finding: report.finding.map(crate::Finding::id),
             level: words.level.word(),
             class: words.class.word(),
             at: report.at.as_ref().map(|span| Place { step: report.step, ..Place::from(&span.place) }),

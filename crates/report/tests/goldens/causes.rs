@@ -5,7 +5,7 @@ use report::Diagnostic;
 use report::cause::{
     Access, Callback, Cause, Exception, Expectation, Expected, Fault, Hardware, Holder, Home, InPageReason, Input,
     IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging, PoolMisuse,
-    Refusal, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
+    Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
 };
 
 use crate::fixture::place;
@@ -29,6 +29,7 @@ pub(crate) fn causes() -> Vec<Diagnostic> {
         pool(),
         expectations(),
         rest(),
+        remarks(),
     ]
     .concat()
 }
@@ -368,4 +369,12 @@ fn rest() -> Vec<Diagnostic> {
         Cause::OwnBug { invariant: "a page is both resident and out".into() },
     ];
     causes.map(Diagnostic::from).to_vec()
+}
+
+fn remarks() -> Vec<Diagnostic> {
+    let names = ["ntoskrnl.exe!FsRtlGetFileSize", "fltmgr.sys!FltRegisterFilter"].map(str::to_owned).to_vec();
+    let symbols = Remark::SymbolsUnusable { path: "serial.pdb".into(), problem: "it belongs to another image".into() };
+    [Remark::UnresolvedImports { names }, symbols, Remark::StoppedHere]
+        .map(|remark| Diagnostic::from(Cause::Remark(remark)))
+        .to_vec()
 }

@@ -28,6 +28,8 @@ pub enum Action {
         file: Va,
         /// Bytes.
         length: u32,
+        /// Offset in the file.
+        offset: u64,
     },
     /// Write.
     Write {
@@ -35,6 +37,8 @@ pub enum Action {
         file: Va,
         /// Bytes to write.
         data: Vec<u8>,
+        /// Offset in the file.
+        offset: u64,
     },
     /// Device control; METHOD_NEITHER gets user-mode addresses.
     Ioctl {
@@ -148,10 +152,25 @@ fn then(step: Step) -> Then {
 }
 
 impl Machine {
-    /// Starts an action on a thread of its own.
+    /// Starts an action on a thread of its own, which bears its name.
     pub fn act(&mut self, name: &str, action: Action) -> Result<RequestId, Trap> {
+        self.act_as(name, name, None, action)
+    }
+
+    /// Starts an action on a thread of this name, which runs on this processor only.
+    pub fn act_as(
+        &mut self,
+        name: &str,
+        thread: &str,
+        processor: Option<usize>,
+        action: Action,
+    ) -> Result<RequestId, Trap> {
         self.record(EventKind::Action { text: name.to_owned() });
-        self.submit(name, Va::NULL, |id| then(Step::Begin { id, action }))
+        let request = self.submit(thread, Va::NULL, |id| then(Step::Begin { id, action }))?;
+        if let Some(thread) = self.threads.last_mut() {
+            thread.processor = processor;
+        }
+        Ok(request)
     }
 
     /// The request that an action has outstanding.
@@ -169,8 +188,8 @@ fn refuse(m: &mut Machine, id: RequestId, status: NtStatus) -> Outcome {
 fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
     match action {
         Action::Open { name } => open(m, id, &name),
-        Action::Read { file, length } => transfer(m, id, file, c::IRP_MJ_READ, &[], length),
-        Action::Write { file, data } => transfer(m, id, file, c::IRP_MJ_WRITE, &data, 0),
+        Action::Read { file, length, offset } => transfer(m, id, file, c::IRP_MJ_READ, offset, (&[], length)),
+        Action::Write { file, data, offset } => transfer(m, id, file, c::IRP_MJ_WRITE, offset, (&data, 0)),
         Action::Ioctl { file, code, input, output_length } => ioctl(m, id, file, code, &input, output_length),
         Action::Close { file } => close(m, id, file, c::IRP_MJ_CLEANUP, Kind::Cleanup),
         Action::Cancel { request } => match m.request_of(request) {
@@ -241,7 +260,15 @@ fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Ou
     send(m, &draft, Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind })
 }
 
-fn transfer(m: &mut Machine, id: RequestId, file: Va, major: u32, data: &[u8], read_length: u32) -> Outcome {
+/// A read of `read_length` bytes, or a write of `data`.
+fn transfer(
+    m: &mut Machine,
+    id: RequestId,
+    file: Va,
+    major: u32,
+    offset: u64,
+    (data, read_length): (&[u8], u32),
+) -> Outcome {
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
     let draft = draft(m, id, device, file, major, 0)?;
     let flags = m.read_u32(device_object::FLAGS.at(draft.device))?;
@@ -253,6 +280,7 @@ fn transfer(m: &mut Machine, id: RequestId, file: Va, major: u32, data: &[u8], r
         _ => m.write_u64(irp::USER_BUFFER.at(draft.request), buffer.0)?,
     }
     m.write_u32(io_stack_location::PARAMETERS_READ_LENGTH.at(draft.stack), length)?;
+    m.write_u64(io_stack_location::PARAMETERS_READ_BYTE_OFFSET.at(draft.stack), offset)?;
     let output = (major == c::IRP_MJ_READ).then_some((buffer, length));
     send(m, &draft, Sent { id, request: draft.request, output, blocks: vec![buffer], file, kind: Kind::Transfer })
 }

@@ -44,25 +44,8 @@ pub enum Owner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Live {
     pub(crate) owner: Owner,
-    /// Dispatch routines that have it now.
-    in_dispatch: u32,
     /// It has been sent and is not complete.
     pub(crate) sent: bool,
-}
-
-/// A dispatch routine returned.
-#[derive(Clone, Copy, Debug)]
-pub struct Dispatched {
-    request: Va,
-}
-
-impl Dispatched {
-    pub(super) fn run(self, m: &mut Machine, status: u64) -> Outcome {
-        if let Some(live) = m.io.requests.get_mut(&self.request) {
-            live.in_dispatch = live.in_dispatch.saturating_sub(1);
-        }
-        Ok(Next::Return(status))
-    }
 }
 
 fn IoAllocateIrp(m: &mut Machine, stack_size: u8, _quota: bool) -> Outcome {
@@ -95,6 +78,7 @@ fn PoStartNextPowerIrp(_m: &mut Machine, _request: Va) -> Outcome {
 fn IoAcquireCancelSpinLock(m: &mut Machine, call: &Call, old: Va) -> Outcome {
     let irql = m.irql();
     m.write_u8(old, irql.level())?;
+    m.check_raise(Irql::DISPATCH, call.return_address);
     m.set_irql(Irql::DISPATCH.max(irql), call.return_address);
     Ok(Next::VOID)
 }
@@ -114,7 +98,7 @@ impl Machine {
         let size = irp::SIZEOF + u64::from(stack_size) * io_stack_location::SIZEOF;
         let Some(request) = self.kernel_object(size, *b"Irp ") else { return Ok(None) };
         self.initialize_irp(request, size as u16, stack_size)?;
-        self.io.requests.insert(request, Live { owner, in_dispatch: 0, sent: false });
+        self.io.requests.insert(request, Live { owner, sent: false });
         Ok(Some(request))
     }
 
@@ -156,12 +140,10 @@ impl Machine {
         self.write_u64(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(request), stack.0)?;
         self.write_u64(io_stack_location::DEVICE_OBJECT.at(stack), device.0)?;
         self.record_at(caller, EventKind::IrpSent { irp: request, major, minor, device });
-        let live = Live { owner: Owner::Driver, in_dispatch: 0, sent: true };
+        let live = Live { owner: Owner::Driver, sent: true };
         let live = self.io.requests.entry(request).or_insert(live);
         live.sent = true;
-        live.in_dispatch += 1;
-        let then = Then::Io(io::Then::Dispatched(Dispatched { request }));
-        Ok(Next::call(routine, &[device.0, request.0], then))
+        Ok(Next::call(routine, &[device.0, request.0], Then::Return))
     }
 
     /// 0x35 NO_MORE_IRP_STACK_LOCATIONS: P1 is the request (docs: debugger/bug-check-0x35).
@@ -188,16 +170,10 @@ impl Machine {
         Ok(Next::call(routine, &[device.0, request.0], Then::Io(io::Then::Cancelled)))
     }
 
-    /// Major functions of the requests that the driver at this base marked pending and has not completed; the one that is
-    /// in a dispatch routine now does not count (K08).
+    /// Major functions of the requests that the driver at this base marked pending and has not completed (K08). The one that
+    /// is in a dispatch routine now counts only if it has been marked already, which puts it in a queue.
     pub(crate) fn pending_requests_of(&mut self, base: Va) -> Vec<u8> {
-        let waiting: Vec<Va> = self
-            .io
-            .requests
-            .iter()
-            .filter(|(_, live)| live.sent && live.in_dispatch == 0)
-            .map(|(irp, _)| *irp)
-            .collect();
+        let waiting: Vec<Va> = self.io.requests.iter().filter(|(_, live)| live.sent).map(|(irp, _)| *irp).collect();
         waiting.into_iter().filter_map(|request| self.pended_by(request, base).unwrap_or(None)).collect()
     }
 

@@ -36,8 +36,6 @@ pub struct State {
 /// Continuations of this family.
 #[derive(Clone, Debug)]
 pub enum Then {
-    /// A dispatch routine returned.
-    Dispatched(irp::Dispatched),
     /// A completion routine returned.
     Completing(complete::Completing),
     /// A cancel routine returned.
@@ -51,7 +49,6 @@ pub enum Then {
 impl Then {
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
-            Then::Dispatched(then) => then.run(m, value),
             Then::Completing(then) => then.run(m, value),
             Then::Cancelled => Ok(crate::call::Next::Return(1)),
             Then::Exercise(step) => step.run(m, value),

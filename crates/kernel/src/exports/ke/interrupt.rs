@@ -127,10 +127,10 @@ impl Machine {
         &self.ke.interrupts.connected
     }
 
-    /// An interrupt that no device asked for; false where no device is on the line.
-    pub fn spurious_interrupt(&mut self, vector: u32) -> bool {
+    /// An interrupt that no device asked for.
+    pub fn spurious_interrupt(&mut self, vector: u32) {
         self.attention = true;
-        self.bus.inject_spurious(vector)
+        self.bus.inject_spurious(vector);
     }
 
     /// Calls the next service routine that is deliverable on the active processor.

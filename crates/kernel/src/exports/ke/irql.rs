@@ -30,6 +30,7 @@ fn KeGetCurrentIrql(m: &mut Machine) -> Outcome {
 
 fn KfRaiseIrql(m: &mut Machine, call: &Call, new: Irql) -> Outcome {
     let old = m.irql();
+    m.check_raise(new, call.return_address);
     m.set_irql(new, call.return_address);
     Ok(Next::Return(u64::from(old.level())))
 }
@@ -50,6 +51,7 @@ fn KeInitializeSpinLock(m: &mut Machine, lock: Va) -> Outcome {
 
 fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
     let old = m.irql();
+    m.check_raise(Irql::DISPATCH, call.return_address);
     m.set_irql(Irql::DISPATCH.max(old), call.return_address);
     match m.acquire_spin_lock(lock) {
         Ok(()) => Ok(Next::Return(u64::from(old.level()))),
@@ -57,7 +59,8 @@ fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcom
     }
 }
 
-fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, _call: &Call, lock: Va) -> Outcome {
+fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
+    m.check_raise(Irql::DISPATCH, call.return_address);
     m.trim(TrimReason::Raise);
     m.acquire_spin_lock(lock)?;
     Ok(Next::VOID)

@@ -34,6 +34,8 @@ pub(super) const EXPORTS: &[Export] = &[
 #[derive(Clone, Copy, Debug)]
 pub struct Site {
     caller: Va,
+    /// What a lock by address was given.
+    address: Option<Va>,
 }
 
 /// Continuations of the six routines.
@@ -76,7 +78,7 @@ impl PagingThen {
 }
 
 fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
-    let site = begin(m, call, "MmLockPagableDataSection")?;
+    let site = Site { address: Some(address), ..begin(m, call, "MmLockPagableDataSection")? };
     let answer = m.memory.paging_mut().lock_by_address(address, site.caller);
     lock(m, site, answer)
 }
@@ -130,7 +132,7 @@ fn begin(m: &mut Machine, call: &Call, routine: &'static str) -> Result<Site, Tr
         m.find(FindingKind::K02MmIrql { routine, irql }, call.return_address);
     }
     m.memory.set_step(m.steps());
-    Ok(Site { caller: call.return_address })
+    Ok(Site { caller: call.return_address, address: None })
 }
 
 fn fail(m: &mut Machine, site: Site, failure: Failure) -> Trap {
@@ -140,7 +142,13 @@ fn fail(m: &mut Machine, site: Site, failure: Failure) -> Trap {
 
 fn found(m: &mut Machine, findings: Vec<section_paging::Finding>, site: Site) {
     for finding in findings {
-        m.find(FindingKind::Paging(finding), site.caller);
+        let kind = match (finding, site.address) {
+            (section_paging::Finding::LockNonpageable { section }, Some(address)) => {
+                FindingKind::K01LockNonpageable { section, address }
+            }
+            (finding, _) => FindingKind::Paging(finding),
+        };
+        m.find(kind, site.caller);
     }
 }
 

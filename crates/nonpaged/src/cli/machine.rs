@@ -1,0 +1,167 @@
+//! The machine that the arguments ask for, and why there may be none.
+
+use devices::SerialLine as Cable;
+use kernel::{BootError, LoadError, Options};
+use memory::{InitialResidency, MemoryConfig, PagingFileConfig, SetupError, TrimPolicy};
+use nonpaged::session::{Session, SessionError};
+use nt_types::Va;
+use report::Diagnostic;
+use report::cause::{Cause, Input, Limit, Remark};
+
+use super::args::{Initial, RunOptions, SerialLine, Trim};
+use super::input::{self, Driver, refuse};
+
+/// Frames of a machine that is never short of memory: 4 GiB, taken from the host only as they are used.
+const PLENTY: u32 = 1 << 20;
+
+/// Arguments that exclude each other.
+pub(crate) fn check(options: &RunOptions) -> Result<(), Box<Diagnostic>> {
+    if options.json && options.serial_line == SerialLine::Stdio {
+        let problem = "`--json` and `--serial-line stdio` both need standard output".to_owned();
+        return Err(refuse(Input::Arguments { problem }));
+    }
+    Ok(())
+}
+
+/// Boots the machine.
+pub(crate) fn session(options: &RunOptions, cable: Cable) -> Result<Session, Box<Diagnostic>> {
+    let (kernel, memory) = (kernel_options(options)?, memory_config(options)?);
+    Session::new(kernel, memory, cable).map_err(|error| failed(options, error))
+}
+
+fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagnostic>> {
+    Ok(Options {
+        processors: options.cpus as usize,
+        step_limit: options.stop_at.map_or(options.steps, |step| step.min(options.steps)),
+        seed: options.seed,
+        verifier: options.verifier,
+        discard: options.discard.into(),
+        registry: options.registry.as_deref().map(input::registry).transpose()?.unwrap_or_default(),
+        ..Options::default()
+    })
+}
+
+fn memory_config(options: &RunOptions) -> Result<MemoryConfig, Box<Diagnostic>> {
+    let frames = match options.frames {
+        None => PLENTY,
+        Some(frames) => u32::try_from(frames).map_err(|_| {
+            let problem = format!("`--frames={frames}` is more than a machine can have");
+            refuse(Input::Arguments { problem })
+        })?,
+    };
+    Ok(MemoryConfig {
+        frames,
+        trim: options.trim.into(),
+        initial: options.initial.into(),
+        paging_file: options.paging_file.clone().map_or(PagingFileConfig::Anonymous, PagingFileConfig::File),
+        seed: options.seed,
+        ..MemoryConfig::default()
+    })
+}
+
+impl From<Trim> for TrimPolicy {
+    fn from(trim: Trim) -> TrimPolicy {
+        match trim {
+            Trim::Never => TrimPolicy::Never,
+            Trim::Pressure => TrimPolicy::Pressure,
+            Trim::OnRaise => TrimPolicy::OnRaise,
+            Trim::AtOnce => TrimPolicy::AtOnce,
+        }
+    }
+}
+
+impl From<Initial> for InitialResidency {
+    fn from(initial: Initial) -> InitialResidency {
+        match initial {
+            Initial::Out => InitialResidency::Out,
+            Initial::Resident => InitialResidency::Resident,
+        }
+    }
+}
+
+/// Maps the driver, with its symbols where they are usable.
+pub(crate) fn load(
+    session: &mut Session,
+    options: &RunOptions,
+    driver: &Driver,
+    reports: &mut Vec<Diagnostic>,
+) -> Result<Va, Box<Diagnostic>> {
+    let (name, image) = (driver.name.as_str(), || driver.image.clone());
+    let loaded = match &driver.pdb {
+        None => session.load(name, image()),
+        Some((path, pdb)) => match session.load_with_pdb(name, image(), pdb) {
+            Err(SessionError::Names(error)) => {
+                let (path, problem) = (path.display().to_string(), error.to_string());
+                reports.push(Diagnostic::from(Cause::Remark(Remark::SymbolsUnusable { path, problem })));
+                session.load(name, image())
+            }
+            loaded => loaded,
+        },
+    };
+    loaded.map_err(|error| failed(options, error))
+}
+
+/// Why there is no machine, or no driver in it. A run that stopped has a report of its own.
+pub(crate) fn failed(options: &RunOptions, error: SessionError) -> Box<Diagnostic> {
+    match error {
+        SessionError::Boot(BootError::Setup(error)) => setup(options, error),
+        SessionError::Boot(BootError::Map(_) | BootError::Frames) | SessionError::Load(LoadError::Map(_)) => {
+            no_frames(options)
+        }
+        SessionError::Load(LoadError::NoPool) => no_frames(options),
+        SessionError::Load(LoadError::Image(error)) => not_loadable(options, &error),
+        SessionError::Boot(BootError::Place(error)) | SessionError::Load(LoadError::Place(error)) => {
+            place(options, &error)
+        }
+        SessionError::Names(error) => not_loadable(options, &error),
+        SessionError::Boot(BootError::KernelImage(error)) => own_bug(&error),
+        SessionError::Bus(error) => own_bug(&error),
+        SessionError::Stopped(stop) => own_bug(&format_args!("a stop without a report: {stop:?}")),
+    }
+}
+
+fn setup(options: &RunOptions, error: SetupError) -> Box<Diagnostic> {
+    let problem = match error {
+        SetupError::FrameBudget { min, max, .. } => {
+            let frames = options.frames.unwrap_or_default();
+            format!("`--frames={frames}` is outside {min} to {max}")
+        }
+        SetupError::PagingFile { path, source } => {
+            format!("paging file `{}` cannot be created: {source}", path.display())
+        }
+        SetupError::NotAPagingFile { path } => {
+            format!("paging file `{}` exists and is something else; it is left as it is", path.display())
+        }
+        SetupError::PagingFileInUse { path } => format!("paging file `{}` is in use", path.display()),
+    };
+    refuse(Input::Arguments { problem })
+}
+
+fn place(options: &RunOptions, error: &memory::ImageError) -> Box<Diagnostic> {
+    match error {
+        memory::ImageError::PagingFile(error) => {
+            let path = options.paging_file.clone().unwrap_or_else(std::env::temp_dir).display().to_string();
+            limit(Limit::PagingFile { path, error: error.to_string() })
+        }
+        memory::ImageError::Map(_) => no_frames(options),
+        memory::ImageError::Layout(error) => not_loadable(options, error),
+        memory::ImageError::Content { .. } => own_bug(error),
+    }
+}
+
+fn no_frames(options: &RunOptions) -> Box<Diagnostic> {
+    let frames = options.frames.unwrap_or(u64::from(PLENTY));
+    limit(Limit::Resource { what: format!("frames: `--frames={frames}` does not hold the kernel and the driver") })
+}
+
+fn limit(limit: Limit) -> Box<Diagnostic> {
+    Box::new(Diagnostic::from(Cause::Limit(limit)))
+}
+
+fn not_loadable(options: &RunOptions, reason: &dyn std::fmt::Display) -> Box<Diagnostic> {
+    refuse(Input::NotLoadable { path: options.driver.display().to_string(), reason: reason.to_string() })
+}
+
+fn own_bug(invariant: &dyn std::fmt::Display) -> Box<Diagnostic> {
+    Box::new(Diagnostic::from(Cause::OwnBug { invariant: invariant.to_string() }))
+}

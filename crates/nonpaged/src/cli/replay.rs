@@ -1,0 +1,43 @@
+//! The command that shows a report again.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use report::Replay;
+
+use super::args::{Discard, Initial, RunOptions, SerialLine, Trim};
+
+/// The arguments of a run, as far as they matter for what happens in it.
+pub(crate) fn of(options: &RunOptions) -> Replay {
+    let path = |path: &Path| path.display().to_string();
+    Replay {
+        driver: path(&options.driver),
+        scenario: options.scenario.as_deref().map(path),
+        seed: options.seed,
+        arguments: arguments(options),
+        stop_at: 0,
+    }
+}
+
+/// What differs from the defaults.
+fn arguments(options: &RunOptions) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut add = |differs: bool, argument: String| arguments.extend(differs.then_some(argument));
+    add(options.trim != Trim::OnRaise, format!("--trim={}", name(options.trim)));
+    add(options.frames.is_some(), format!("--frames={}", options.frames.unwrap_or_default()));
+    add(options.initial != Initial::Out, format!("--initial={}", name(options.initial)));
+    add(options.discard != Discard::Documented, format!("--discard={}", name(options.discard)));
+    add(options.cpus != 1, format!("--cpus={}", options.cpus));
+    add(options.verifier, "--verifier".to_owned());
+    match &options.serial_line {
+        SerialLine::Loopback => {}
+        SerialLine::Stdio => add(true, "--serial-line=stdio".to_owned()),
+        SerialLine::File(path) => add(true, format!("--serial-line=file:{}", path.display())),
+    }
+    arguments
+}
+
+/// The value as it is written on the command line.
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! What the checker found, as reports.
+
+use kernel::FindingKind;
+use report::cause::{Cause, IrqlMisuse, LeftBehind, ObjectMisuse, RequestKind, Tag, UnloadMisuse};
+use report::{Diagnostic, cause};
+
+use super::scene::Scene;
+use super::{fault, irql, objects, paging, pool};
+
+/// The reports of one finding: several where it is about several sections.
+pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> {
+    use FindingKind as K;
+    let one = |cause: Cause| vec![Diagnostic::from(cause)];
+    match kind {
+        K::Paging(finding) => paging::finding(scene, finding),
+        K::K01LockNonpageable { section, address } => vec![paging::lock_nonpageable(scene, *section, Some(*address))],
+        K::K02MmIrql { routine, irql } => vec![paging::above_apc(scene, routine, *irql)],
+        K::K07HandleDereferenced { handle, .. } => vec![paging::handle_dereferenced(scene, nt_types::Va(*handle))],
+        K::K08UnlockWithQueuedIrps { section, count, majors } => {
+            vec![paging::unlock_with_requests(scene, section, *count, majors)]
+        }
+        K::K09IsrPageable { routine, section, locked } => {
+            vec![objects::routine(scene, *routine, ObjectMisuse::Isr { section: section.clone(), locked: *locked })]
+        }
+        K::K10DpcPageable { routine, section, locked } => {
+            vec![objects::routine(scene, *routine, ObjectMisuse::Dpc { section: section.clone(), locked: *locked })]
+        }
+        K::K11ObjectPageable { object, what } => vec![objects::pageable(scene, *what, *object)],
+        K::K12InitUseAfterDiscard { address } => vec![fault::init_use(scene, *address)],
+        K::K13LatentFault { address, access, would_be, .. } => {
+            vec![fault::latent(scene, *address, *access, *would_be)]
+        }
+        K::K14WaitTruePageable { routine, section } => {
+            let routine = (*routine).to_owned();
+            one(Cause::Irql(IrqlMisuse::WaitTrue { routine, section: section.clone() }))
+        }
+        K::K19PageEntireRace { opener, .. } => vec![paging::page_entire_race(*opener)],
+        K::K21CompletionPageable { routine, section } => {
+            vec![objects::routine(scene, *routine, ObjectMisuse::Completion { section: section.clone() })]
+        }
+        K::K22WorkItemPageable { item } => vec![objects::work_item(scene, *item)],
+        K::K23PagingPathPageable { routine, major } => {
+            let function = RequestKind::from_major(*major).unwrap_or(RequestKind::Read);
+            let section = scene.spot(*routine).and_then(|spot| spot.place().section).unwrap_or_default();
+            vec![objects::routine(scene, *routine, ObjectMisuse::PagingPath { function, section })]
+        }
+        K::K26RaiseInPageable { section, to } => {
+            let routine = scene.place.service.map(str::to_owned);
+            one(Cause::Irql(IrqlMisuse::RaiseInPageable { section: section.clone(), routine, to: *to }))
+        }
+        K::PoolLeak { address, bytes, tag, .. } => vec![pool::leak(scene, *address, *bytes, Tag(*tag))],
+        K::IrqlAboveLimit { routine, irql, limit } => vec![above_limit(scene, routine, *irql, *limit)],
+        K::InterruptLeak { isr, .. } => {
+            let object = LeftBehind::Object(cause::ObjectKind::Interrupt);
+            let left = Diagnostic::from(Cause::Unload(UnloadMisuse::Left { object, name: None }));
+            vec![Diagnostic { at: scene.span(*isr), ..left }]
+        }
+        K::IrqlNotRestored { what, routine, before, after } => {
+            let callback = irql::callback(*what);
+            let misuse = IrqlMisuse::NotRestored { callback, expected: *before, found: *after };
+            vec![Diagnostic { at: scene.span(*routine), ..Diagnostic::from(Cause::Irql(misuse)) }]
+        }
+    }
+}
+
+fn above_limit(scene: &Scene<'_>, routine: &str, irql: nt_types::Irql, limit: nt_types::Irql) -> Diagnostic {
+    let routine = routine.to_owned();
+    let misuse = IrqlMisuse::OutOfRange { routine, irql, lowest: nt_types::Irql::PASSIVE, highest: limit };
+    Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+}

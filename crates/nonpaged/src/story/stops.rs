@@ -1,0 +1,160 @@
+//! Why a run ended, as a report.
+
+use kernel::{Cause as Why, EventKind, Limit as KernelLimit, RequestMisuse as Misused, StopKind};
+use kernel::{Routine, Thread, ThreadState, Unsupported as NotModelled};
+use memory::{PagingFileConfig, WriteError};
+use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+use report::Diagnostic;
+use report::cause::{
+    Cause, Exception, Hardware, IrqlMisuse, Limit, RequestKind, RequestMisuse, ThreadKind, Unsupported,
+};
+
+use super::scene::Scene;
+use super::{fault, irql, objects, paging, pool};
+
+/// The report of a stop, without what all reports have.
+pub(super) fn report(scene: &Scene<'_>, kind: &StopKind) -> Diagnostic {
+    match kind {
+        StopKind::BugCheck(check, why) => Diagnostic { bug_check: Some(*check), ..bug_check(scene, *check, why) },
+        StopKind::Unsupported(what) => Diagnostic::from(Cause::Unsupported(unsupported(what))),
+        StopKind::Limit(limit) => Diagnostic::from(Cause::Limit(self::limit(scene, *limit))),
+        StopKind::PagingFile(error) => Diagnostic::from(Cause::Limit(paging_file(scene, *error))),
+        StopKind::Internal(invariant) => Diagnostic::from(Cause::OwnBug { invariant: invariant.clone() }),
+    }
+}
+
+fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
+    match why {
+        Why::Access { address, access, why } => fault::access(scene, *address, *access, *why),
+        Why::InPage { address, error } => fault::in_page(scene, *address, error),
+        Why::Section(failure) => paging::refused(scene, *failure),
+        Why::Irql { routine, .. } if check.parameters[0] == IRQL_MM_APC_LTE => {
+            paging::above_apc(scene, routine, scene.irql())
+        }
+        Why::Irql { routine, limit } => {
+            let (lowest, routine) = (nt_types::Irql::PASSIVE, (*routine).to_owned());
+            let misuse = IrqlMisuse::OutOfRange { routine, irql: scene.irql(), lowest, highest: *limit };
+            Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+        }
+        Why::WaitAtDispatch { routine } => wait(scene, *routine),
+        Why::Exception { code, address } => exception(scene, check, *code, *address),
+        Why::StackOverflow { .. } => {
+            Diagnostic::from(Cause::Exception(Exception::Trap { vector: 8, stack_overflow: true }))
+        }
+        Why::BadStack { .. } => {
+            Diagnostic::from(Cause::Exception(Exception::Trap { vector: 8, stack_overflow: false }))
+        }
+        Why::Requested => Diagnostic::from(Cause::Exception(requested(check))),
+        Why::ObjectPageable { object, address } => objects::pageable(scene, *object, *address),
+        Why::WorkItemPageable { item } => objects::work_item(scene, *item),
+        Why::Pool(misuse) => pool::misuse(scene, *misuse),
+        Why::Request(misuse) => request(scene, *misuse),
+    }
+}
+
+/// Number of the rule IrqlMmApcLte in bug check 0xC4 (R143).
+const IRQL_MM_APC_LTE: u64 = 0x0002_0019;
+
+fn wait(scene: &Scene<'_>, routine: Va) -> Diagnostic {
+    let name = scene.machine.kernel_images().routine_name(routine).or(scene.place.service).unwrap_or_default();
+    let misuse = IrqlMisuse::Wait { routine: name.to_owned(), irql: scene.irql() };
+    Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+}
+
+fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) -> Diagnostic {
+    let exception = match code {
+        NtStatus::BREAKPOINT => Exception::Breakpoint { poison: is_discarded(scene, address) },
+        NtStatus::ASSERTION_FAILURE => Exception::Assertion,
+        _ if check.code == BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE => requested(check),
+        _ => {
+            // The second item of information of an access violation is the address of the access.
+            let accessed = (code == NtStatus::ACCESS_VIOLATION).then_some(Va(check.parameters[3]));
+            Exception::Unhandled { code, address: accessed, thread: thread_kind(scene, check) }
+        }
+    };
+    let poison = exception == Exception::Breakpoint { poison: true };
+    let finding = poison.then_some(report::Finding::InitUseAfterDiscard);
+    Diagnostic { finding, ..Diagnostic::from(Cause::Exception(exception)) }
+}
+
+fn is_discarded(scene: &Scene<'_>, address: Va) -> bool {
+    let paging = scene.machine.memory.paging();
+    paging.section_at(address).and_then(|section| paging.section(section)).is_some_and(|section| section.discarded)
+}
+
+fn thread_kind(scene: &Scene<'_>, check: BugCheck) -> ThreadKind {
+    match scene.interruption() {
+        Some(Routine::Dpc | Routine::Isr { .. }) => ThreadKind::None,
+        _ if check.code == BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => ThreadKind::System,
+        _ => ThreadKind::Service,
+    }
+}
+
+/// Stops that the driver asked for; its compiler may have asked in its name.
+fn requested(check: BugCheck) -> Exception {
+    let [first, second, ..] = check.parameters;
+    match check.code {
+        BugCheckCode::DRIVER_OVERRAN_STACK_BUFFER => Exception::StackCookie { found: first, expected: second },
+        BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE => Exception::FastFail { code: first as u32 },
+        _ => Exception::Requested,
+    }
+}
+
+fn request(scene: &Scene<'_>, misuse: Misused) -> Diagnostic {
+    let (irp, misuse): (Va, fn(Va, RequestKind) -> RequestMisuse) = match misuse {
+        Misused::CompletedTwice { irp } => (irp, |irp, function| RequestMisuse::CompletedTwice { irp, function }),
+        Misused::NoStackLocation { irp } => (irp, |irp, function| RequestMisuse::NoStackLocation { irp, function }),
+    };
+    let function = scene.last(|event| match event.kind {
+        EventKind::IrpSent { irp: sent, major, .. } if sent == irp => RequestKind::from_major(major),
+        _ => None,
+    });
+    let completed = scene.last(|event| match event.kind {
+        EventKind::IrpCompleted { irp: completed, status, .. } if completed == irp => {
+            Some(scene.told(event, report::EventKind::Completed { irp, status }))
+        }
+        _ => None,
+    });
+    let cause = Cause::Request(misuse(irp, function.unwrap_or(RequestKind::Create)));
+    Diagnostic { because: completed.into_iter().collect(), ..Diagnostic::from(cause) }
+}
+
+fn unsupported(what: &NotModelled) -> Unsupported {
+    match what {
+        NotModelled::Import { module, name } => Unsupported::Export { module: module.clone(), export: name.clone() },
+        NotModelled::DataImport { module, name } => {
+            Unsupported::Variable { module: module.clone(), name: name.clone() }
+        }
+        NotModelled::Parameter { routine, what } => {
+            Unsupported::Feature { feature: format!("`{routine}` with {what}") }
+        }
+        NotModelled::Instruction(bytes) => Unsupported::Instruction { bytes: bytes.clone() },
+        NotModelled::Msr(register) => Unsupported::Hardware { place: Hardware::Msr(*register), write: None },
+        NotModelled::Feature(feature) => Unsupported::Feature { feature: feature.clone() },
+    }
+}
+
+fn limit(scene: &Scene<'_>, limit: KernelLimit) -> Limit {
+    match limit {
+        KernelLimit::Steps(steps) => Limit::Steps { steps },
+        KernelLimit::Deadlock => Limit::Deadlock { threads: waiting(scene) },
+        KernelLimit::Resource(what) => Limit::Resource { what: what.to_owned() },
+    }
+}
+
+fn waiting(scene: &Scene<'_>) -> u32 {
+    let waits = |thread: &&Thread| !thread.idle && matches!(thread.state, ThreadState::Waiting { .. });
+    scene.machine.threads().filter(waits).count() as u32
+}
+
+fn paging_file(scene: &Scene<'_>, error: WriteError) -> Limit {
+    let path = match &scene.machine.memory.config().paging_file {
+        PagingFileConfig::File(path) | PagingFileConfig::Directory(path) => path.display().to_string(),
+        PagingFileConfig::Anonymous => std::env::temp_dir().display().to_string(),
+    };
+    let error = match error {
+        WriteError::Io(kind) => kind.to_string(),
+        WriteError::Full { pages } => format!("it has its largest size, {pages} pages"),
+    };
+    Limit::PagingFile { path, error }
+}

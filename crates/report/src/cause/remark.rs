@@ -1,0 +1,40 @@
+//! What a person should know about a run, and nobody's fault.
+
+use crate::code::{Class, Code, Level};
+use crate::plural;
+use crate::words::Words;
+
+/// Something to know about a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Remark {
+    /// Imports that nobody answers: the run stops only if one of them is used.
+    UnresolvedImports {
+        /// Each as `module!name`.
+        names: Vec<String>,
+    },
+    /// The PDB beside the image cannot be used, so that reports have no names.
+    SymbolsUnusable {
+        /// Its path.
+        path: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The run stopped at the step that was asked for.
+    StoppedHere,
+}
+
+impl Remark {
+    pub(super) fn words(&self) -> Words {
+        let words = |title: String| Words::plain(Code::Note, Level::Info, Class::Remark, title);
+        match self {
+            Remark::UnresolvedImports { names } => {
+                let title = format!("{} that the tool does not model", plural(names.len() as u64, "import"));
+                words(title)
+                    .note(names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+                    .note("the run stops only if one of them is used")
+            }
+            Remark::SymbolsUnusable { path, problem } => words(format!("symbols in `{path}` are not used: {problem}")),
+            Remark::StoppedHere => words("this is where the run stands".to_owned()).label("next instruction"),
+        }
+    }
+}
