@@ -17,6 +17,9 @@ const FRAMES: u32 = 4096;
 /// Instructions that no test needs more of.
 const STEP_LIMIT: u64 = 1_000_000;
 
+/// Instructions before another thread gets its turn.
+const QUANTUM_STEPS: u64 = 1_000;
+
 /// A machine with one driver.
 pub(crate) struct Guest {
     pub(crate) machine: Machine,
@@ -27,7 +30,7 @@ pub(crate) struct Guest {
 impl Guest {
     /// Boots a machine and maps the file as `test.sys`. DriverEntry is not called.
     pub(crate) fn load(file: Vec<u8>) -> Guest {
-        Guest::load_with(file, Options { step_limit: STEP_LIMIT, ..Options::default() })
+        Guest::load_with(file, Options { step_limit: STEP_LIMIT, quantum_steps: QUANTUM_STEPS, ..Options::default() })
     }
 
     /// The same with options of the test's own.
@@ -48,6 +51,13 @@ impl Guest {
     /// Address of a place in the driver.
     pub(crate) fn at(&self, rva: Rva) -> Va {
         self.base + rva
+    }
+
+    /// A pointer in guest memory.
+    pub(crate) fn peek_va(&self, address: Va) -> Va {
+        let mut bytes = [0; 8];
+        self.machine.memory.peek(address, &mut bytes).expect("something is there");
+        Va(u64::from_le_bytes(bytes))
     }
 
     /// Calls a routine of the driver on a thread of its own.

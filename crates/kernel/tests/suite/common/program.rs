@@ -2,7 +2,7 @@
 
 use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::{Directory, ImportedSymbol};
-use iced_x86::code_asm::{CodeAssembler, CodeLabel};
+use iced_x86::code_asm::{AsmRegister64, CodeAssembler, CodeLabel};
 use iced_x86::{BlockEncoderOptions, Code, Instruction, MemoryOperand, Register};
 use nt_types::Rva;
 
@@ -17,6 +17,7 @@ pub(crate) struct Program {
     imports: Vec<(&'static str, Rva)>,
     parts: Vec<Part>,
     data: Rva,
+    tables: &'static str,
 }
 
 /// A function, or a part of one, that has unwind information.
@@ -43,8 +44,10 @@ pub(crate) enum Tail {
     None,
     /// `__C_specific_handler` (through a thunk at this label) and its scopes.
     Scopes { handler: CodeLabel, scopes: Vec<Scope> },
-    /// A handler of the program's own, for exceptions and unwinding.
-    Handler(CodeLabel),
+    /// The same with this number of rows, and none there.
+    Rows { handler: CodeLabel, rows: u32 },
+    /// A handler of the program's own, for exceptions and unwinding. Its data: the offset of a label.
+    Handler { handler: CodeLabel, data: CodeLabel },
     /// Continues the part with this index.
     Chained(usize),
 }
@@ -68,7 +71,7 @@ impl Program {
             imports.iter().map(|name| ImportedSymbol::Name { name: (*name).to_owned(), hint: 0 }).collect();
         let slots = builder.imports(&[("ntoskrnl.exe", &symbols)]);
         let imports = imports.iter().copied().zip(slots).collect();
-        Program { code: CodeAssembler::new(64).unwrap(), builder, imports, parts: Vec::new(), data }
+        Program { code: CodeAssembler::new(64).unwrap(), builder, imports, parts: Vec::new(), data, tables: ".pdata" }
     }
 
     /// Offset of a byte of `.data`, which is zero at start.
@@ -88,6 +91,14 @@ impl Program {
         label
     }
 
+    /// `lea register, [rip + target]`.
+    pub(crate) fn lea(&mut self, register: AsmRegister64, target: Rva) {
+        let memory = MemoryOperand::with_base_displ(Register::RIP, i64::from(target.0));
+        self.code
+            .add_instruction(Instruction::with2(Code::Lea_r64_m, Register::from(register), memory).unwrap())
+            .unwrap();
+    }
+
     /// `inc dword ptr [data + offset]`.
     pub(crate) fn count(&mut self, offset: u32) {
         self.memory_instruction(Code::Inc_rm32, self.data(offset));
@@ -97,6 +108,17 @@ impl Program {
     pub(crate) fn load_eax(&mut self, offset: u32) {
         let memory = MemoryOperand::with_base_displ(Register::RIP, i64::from(self.data(offset).0));
         self.code.add_instruction(Instruction::with2(Code::Mov_r32_rm32, Register::EAX, memory).unwrap()).unwrap();
+    }
+
+    /// `mov [data + offset], eax`.
+    pub(crate) fn store_eax(&mut self, offset: u32) {
+        let memory = MemoryOperand::with_base_displ(Register::RIP, i64::from(self.data(offset).0));
+        self.code.add_instruction(Instruction::with2(Code::Mov_rm32_r32, memory, Register::EAX).unwrap()).unwrap();
+    }
+
+    /// Puts the function table and the unwind information into a section of this name.
+    pub(crate) fn tables_in(&mut self, section: &'static str) {
+        self.tables = section;
     }
 
     /// A label that is not placed yet.
@@ -143,7 +165,7 @@ impl Program {
         let code = result.inner.code_buffer.clone();
         self.builder.section(".text", CODE, &code);
         let (pdata, xdata) = tables(&self.parts, self.builder.next_rva(), &rva);
-        let table = self.builder.section(".pdata", CONSTANTS, &[pdata.as_slice(), &xdata].concat());
+        let table = self.builder.section(self.tables, CONSTANTS, &[pdata.as_slice(), &xdata].concat());
         self.builder.directory(Directory::Exception, table, pdata.len() as u32);
         (self.builder.build(), labels.map(|label| rva(&label)))
     }
@@ -163,10 +185,15 @@ fn tables(parts: &[Part], start: Rva, rva: &impl Fn(&CodeLabel) -> Rva) -> (Vec<
 }
 
 impl Unwind {
+    /// `sub rsp, 28h`, what a function needs that calls others.
+    pub(crate) fn of_28h(tail: Tail) -> Unwind {
+        Unwind { prolog_size: 4, frame: 0, codes: vec![[4, 0x42]], tail }
+    }
+
     fn encode(&self, entries: &[[u32; 3]], rva: &impl Fn(&CodeLabel) -> Rva) -> Vec<u8> {
         let flags = match self.tail {
             Tail::None => 0,
-            Tail::Scopes { .. } | Tail::Handler(_) => 3,
+            Tail::Scopes { .. } | Tail::Rows { .. } | Tail::Handler { .. } => 3,
             Tail::Chained(_) => 4,
         };
         let mut bytes = vec![1 | flags << 3, self.prolog_size, self.codes.len() as u8, self.frame];
@@ -183,7 +210,8 @@ impl Unwind {
                     words.extend([rva(&scope.begin).0, rva(&scope.end).0, routine, target]);
                 }
             }
-            Tail::Handler(handler) => words.push(rva(handler).0),
+            Tail::Rows { handler, rows } => words.extend([rva(handler).0, *rows]),
+            Tail::Handler { handler, data } => words.extend([rva(handler).0, rva(data).0]),
             Tail::Chained(part) => words.extend(entries[*part]),
         }
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));

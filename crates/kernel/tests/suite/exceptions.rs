@@ -1,0 +1,246 @@
+//! Exceptions that nobody handles, that nothing may handle, and what is left of the machine when dispatching fails.
+
+use iced_x86::code_asm::{CodeLabel, dword_ptr, eax, ecx, edx, ptr, qword_ptr, rax, rcx, rdx, rsp};
+use kernel::{Cause, Stop, StopKind};
+use nt_types::layout::{context, exception_record};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
+
+use crate::common::{Guest, Program, Scope, Tail, Unwind};
+
+fn bug_check(stop: &Stop) -> (BugCheck, &Cause) {
+    match &stop.kind {
+        StopKind::BugCheck(check, cause) => (*check, cause),
+        other => panic!("no bug check: {other:#x?}"),
+    }
+}
+
+/// A function without a handler whose body `body` makes; where its last instruction is.
+fn faulty(body: impl FnOnce(&mut Program) -> CodeLabel) -> (Guest, Rva, Rva) {
+    let mut p = Program::new(&["KeBugCheckEx"]);
+    let begin = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    let at = body(&mut p);
+    p.code.int3().unwrap();
+    let end = p.here();
+    p.unwind(begin, end, Unwind::of_28h(Tail::None));
+    let (file, [begin, at]) = p.link([begin, at]);
+    (Guest::load(file), begin, at)
+}
+
+#[test]
+fn an_exception_that_nobody_handles_is_0x1e() {
+    let (mut guest, begin, at) = faulty(|p| {
+        let at = p.here();
+        p.code.ud2().unwrap();
+        at
+    });
+    let stop = guest.call(begin, &[]).unwrap_err();
+    let (check, cause) = bug_check(&stop);
+    let address = guest.at(at);
+    assert_eq!(check.code, BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED);
+    assert_eq!(check.parameters, [u64::from(NtStatus::ILLEGAL_INSTRUCTION.0), address.0, 0, 0]);
+    assert!(matches!(*cause, Cause::Exception { code: NtStatus::ILLEGAL_INSTRUCTION, address: at } if at == address));
+    assert_eq!(stop.place.stack, [address]);
+}
+
+#[test]
+fn a_user_mode_address_is_0x1e_with_the_access() {
+    let (mut guest, begin, at) = faulty(|p| {
+        p.code.mov(ecx, 0x7000).unwrap();
+        let at = p.here();
+        p.code.mov(dword_ptr(rcx + 8), eax).unwrap();
+        at
+    });
+    let stop = guest.call(begin, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    assert_eq!(check.code, BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED);
+    assert_eq!(check.parameters, [u64::from(NtStatus::ACCESS_VIOLATION.0), guest.at(at).0, 1, 0x7008]);
+}
+
+#[test]
+fn an_address_that_is_not_canonical_is_an_access_violation_of_unknown_address() {
+    let (mut guest, begin, at) = faulty(|p| {
+        p.code.mov(rcx, 0x1234_5678_9ABC_DEF0_u64).unwrap();
+        let at = p.here();
+        p.code.mov(eax, dword_ptr(rcx)).unwrap();
+        at
+    });
+    let stop = guest.call(begin, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    assert_eq!(check.parameters, [u64::from(NtStatus::ACCESS_VIOLATION.0), guest.at(at).0, 0, u64::MAX]);
+}
+
+/// A work item whose routine executes an undefined instruction, inside a `__try` of nobody.
+#[test]
+fn in_a_system_thread_it_is_0x7e_with_record_and_context() {
+    let mut p = Program::new(&["ExQueueWorkItem", "KeDelayExecutionThread"]);
+    let routine = p.here();
+    p.code.ud2().unwrap();
+    let start = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    p.lea(rax, p.data(0x100));
+    let mut target = p.label();
+    p.code.lea(rcx, ptr(routine)).unwrap();
+    p.code.mov(qword_ptr(rax + 0x10), rcx).unwrap(); // WorkerRoutine
+    p.code.mov(rcx, rax).unwrap();
+    p.code.mov(edx, 1).unwrap();
+    p.call_import("ExQueueWorkItem");
+    p.place(&mut target);
+    p.code.pause().unwrap();
+    p.code.jmp(target).unwrap();
+    let end = p.here();
+    p.unwind(start, end, Unwind::of_28h(Tail::None));
+    let (file, [start, routine]) = p.link([start, routine]);
+    let mut guest = Guest::load(file);
+    let stop = guest.call(start, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    let address = guest.at(routine);
+    assert_eq!(check.code, BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED);
+    let [code, at, record, registers] = check.parameters;
+    assert_eq!((code, at), (u64::from(NtStatus::ILLEGAL_INSTRUCTION.0), address.0));
+    let mut found = [0; 4];
+    guest.machine.memory.peek(exception_record::EXCEPTION_CODE.at(Va(record)), &mut found).unwrap();
+    assert_eq!(found, NtStatus::ILLEGAL_INSTRUCTION.0.to_le_bytes());
+    let mut found = [0; 8];
+    guest.machine.memory.peek(context::RIP.at(Va(registers)), &mut found).unwrap();
+    assert_eq!(found, address.0.to_le_bytes());
+}
+
+/// A function that executes `body` inside a `__try` whose filter accepts everything, and then returns 7.
+fn guarded(imports: &[&'static str], body: impl FnOnce(&mut Program)) -> (Guest, Rva) {
+    guarded_beside(imports, |p| p.here(), |p, _| body(p))
+}
+
+/// The same, with code outside of the function at the label that `beside` gives.
+fn guarded_beside(
+    imports: &[&'static str],
+    beside: impl FnOnce(&mut Program) -> CodeLabel,
+    body: impl FnOnce(&mut Program, CodeLabel),
+) -> (Guest, Rva) {
+    let mut p = Program::new(&[imports, &["__C_specific_handler"]].concat());
+    let other = beside(&mut p);
+    let function = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    let begin = p.here();
+    body(&mut p, other);
+    p.code.nop().unwrap();
+    let end = p.here();
+    p.code.xor(eax, eax).unwrap();
+    p.code.add(rsp, 0x28).unwrap();
+    p.code.ret().unwrap();
+    let block = p.here();
+    p.code.mov(eax, 7).unwrap();
+    p.code.add(rsp, 0x28).unwrap();
+    p.code.ret().unwrap();
+    let function_end = p.here();
+    let handler = p.thunk("__C_specific_handler");
+    let scopes = vec![Scope { begin, end, routine: None, target: Some(block) }];
+    p.unwind(function, function_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
+    let (file, [function]) = p.link([function]);
+    (Guest::load(file), function)
+}
+
+#[test]
+fn a_handler_takes_what_is_raised_inside_its_scope() {
+    let (mut guest, function) = guarded(&[], |p| p.code.ud2().unwrap());
+    assert_eq!(guest.call(function, &[]).unwrap(), 7);
+}
+
+#[test]
+fn fast_fail_cannot_be_handled() {
+    let (mut guest, function) = guarded(&[], |p| {
+        p.code.mov(ecx, 3).unwrap();
+        p.code.int(0x29).unwrap();
+    });
+    let stop = guest.call(function, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    assert_eq!(check.code, BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE);
+    assert_eq!([check.parameters[0], check.parameters[3]], [3, 0]);
+    let mut code = [0; 4];
+    guest.machine.memory.peek(Va(check.parameters[2]), &mut code).unwrap();
+    assert_eq!(code, NtStatus::STACK_BUFFER_OVERRUN.0.to_le_bytes());
+}
+
+#[test]
+fn a_stop_that_the_driver_asks_for_is_no_exception() {
+    let (mut guest, function) = guarded(&["KeBugCheckEx"], |p| {
+        p.code.mov(ecx, 0xE2).unwrap();
+        p.code.mov(edx, 0x11).unwrap();
+        p.call_import("KeBugCheckEx");
+    });
+    let stop = guest.call(function, &[]).unwrap_err();
+    let (check, cause) = bug_check(&stop);
+    assert_eq!((check.code, check.parameters[0]), (BugCheckCode(0xE2), 0x11));
+    assert!(matches!(cause, Cause::Requested));
+    assert_eq!(guest.names(&stop.place.stack).len(), 1);
+}
+
+#[test]
+fn without_a_stack_it_is_a_double_fault() {
+    for bad in [0x1000_u64, 0xFFFF_D000_1234_0000, 0x1234_5678_9ABC_DEF0, 8] {
+        let (mut guest, function) = guarded(&[], |p| {
+            p.code.mov(rsp, bad).unwrap();
+            p.code.ud2().unwrap();
+        });
+        let stop = guest.call(function, &[]).unwrap_err();
+        let (check, cause) = bug_check(&stop);
+        assert_eq!((check.code, check.parameters[0]), (BugCheckCode::UNEXPECTED_KERNEL_MODE_TRAP, 8));
+        assert!(matches!(cause, Cause::BadStack { .. }), "{cause:?}");
+    }
+}
+
+/// A filter that raises an exception of its own is asked about it, and so on.
+#[test]
+fn endless_nesting_ends_with_the_stack() {
+    let mut p = Program::new(&["__C_specific_handler"]);
+    let function = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    let begin = p.here();
+    p.code.ud2().unwrap();
+    let end = p.here();
+    let filter = p.here();
+    p.code.ud2().unwrap();
+    let filter_end = p.here();
+    let handler = p.thunk("__C_specific_handler");
+    let scopes = vec![Scope { begin, end, routine: Some(filter), target: Some(begin) }];
+    p.unwind(function, end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
+    p.unwind(filter, filter_end, Unwind::default());
+    let (file, [function]) = p.link([function]);
+    let mut guest = Guest::load(file);
+    let stop = guest.call(function, &[]).unwrap_err();
+    let (check, cause) = bug_check(&stop);
+    assert_eq!((check.code, check.parameters[0]), (BugCheckCode::UNEXPECTED_KERNEL_MODE_TRAP, 8));
+    assert!(matches!(cause, Cause::StackOverflow { .. }), "{cause:?}");
+}
+
+/// A DPC interrupts a function inside a `__try`. Its exception is not that function's business.
+#[test]
+fn an_exception_in_a_dpc_does_not_reach_what_it_interrupted() {
+    let routine = |p: &mut Program| {
+        let routine = p.here();
+        p.code.ud2().unwrap();
+        routine
+    };
+    let (mut guest, function) = guarded_beside(&["KeInitializeDpc", "KeInsertQueueDpc"], routine, |p, routine| {
+        p.lea(rcx, p.data(0x200));
+        p.code.lea(rdx, ptr(routine)).unwrap();
+        p.call_import("KeInitializeDpc");
+        p.lea(rcx, p.data(0x200));
+        p.code.xor(edx, edx).unwrap();
+        p.call_import("KeInsertQueueDpc");
+        let spin = p.here();
+        p.code.jmp(spin).unwrap();
+    });
+    let stop = guest.call(function, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    assert_eq!(
+        check.code,
+        BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED,
+        "{check:x?} {:?}",
+        guest.names(&stop.place.stack)
+    );
+    assert_eq!(stop.place.irql, Irql::DISPATCH);
+    let names = guest.names(&stop.place.stack);
+    assert_eq!(names[1], "KiInterruptDispatch", "{names:?}");
+    assert!(names[2].starts_with('+'), "{names:?}");
+}
