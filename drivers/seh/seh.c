@@ -1,6 +1,6 @@
 // Structured exception handling as drivers use it: __try, __except, __finally, filters, and exceptions inside of them.
 //
-//   ioctl 0x222000  RUN: input: the number of a case, 1 to 18; output: the marks that it left, last one in the low digit.
+//   ioctl 0x222000  RUN: input: the number of a case, 1 to 19; output: the marks that it left, last one in the low digit.
 //                   Input 0 runs every case; output: the number of the first whose marks are not as expected, or 0.
 //
 // Each case leaves a digit at each place that execution must come to, so that its marks are the order of events.
@@ -393,6 +393,25 @@ static VOID SehCallsNowhere(VOID)
     }
 }
 
+// 19: a second exception does not ask the filters of scopes that the first one has left.
+static VOID SehCollidedSearch(VOID)
+{
+    __try {
+        __try {
+            __try {
+                *BAD_ADDRESS = 1;
+            } __except (SehFilter(1, EXCEPTION_CONTINUE_SEARCH)) {
+                SehMark(0xF);
+            }
+        } __finally {
+            SehMark(3);
+            SehDivide(0);
+        }
+    } __except (SehFilter(GetExceptionCode() == (ULONG)STATUS_ACCESS_VIOLATION ? 2 : 4, EXCEPTION_EXECUTE_HANDLER)) {
+        SehMark(5);
+    }
+}
+
 static const struct {
     SEH_CASE *Run;
     ULONG Marks;
@@ -415,6 +434,7 @@ static const struct {
     {SehAtDispatch, 0x12},
     {SehNoncontinuable, 0x1123},
     {SehCallsNowhere, 0x1},
+    {SehCollidedSearch, 0x12345},
 };
 
 static ULONG SehRun(ULONG Case)

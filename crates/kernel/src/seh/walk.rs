@@ -76,8 +76,9 @@ impl Walk {
         }
         let mut outside = self.registers.clone();
         let level = leave_code(m, &mut outside, reading)?;
-        // Stacks grow down, so the caller's frame lies above; this also ends every walk.
-        if outside.rsp() <= self.registers.rsp() {
+        // A caller's frame lies above, on the same stack. This also ends every walk.
+        let (low, high) = m.thread().stack;
+        if !(low.0..outside.rsp()).contains(&self.registers.rsp()) || outside.rsp() > high.0 {
             return Err(Failure::Stack(Va(outside.rsp())));
         }
         self.registers = outside;

@@ -244,3 +244,50 @@ fn an_exception_in_a_dpc_does_not_reach_what_it_interrupted() {
     assert_eq!(names[1], "KiInterruptDispatch", "{names:?}");
     assert!(names[2].starts_with('+'), "{names:?}");
 }
+
+/// A scope with a filter or a termination handler that stops the run; the stack that the stop shows.
+fn stack_inside(target: bool) -> (Vec<String>, [String; 3]) {
+    let mut p = Program::new(&["__C_specific_handler", "KeBugCheckEx"]);
+    let routine = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    p.call_import("KeBugCheckEx");
+    let inside = p.here();
+    p.code.int3().unwrap();
+    let routine_end = p.here();
+    let callee = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    let begin = p.here();
+    p.code.ud2().unwrap();
+    let end = p.here();
+    let callee_end = p.here();
+    let caller = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    p.code.call(callee).unwrap();
+    let called = p.here();
+    p.code.nop().unwrap();
+    let caller_end = p.here();
+    let block = p.here();
+    let handler = p.thunk("__C_specific_handler");
+    p.unwind(routine, routine_end, Unwind::of_28h(Tail::None));
+    let scopes = vec![Scope { begin, end, routine: Some(routine), target: target.then_some(block) }];
+    p.unwind(callee, callee_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
+    let scopes = vec![Scope { begin: called, end: caller_end, routine: None, target: Some(block) }];
+    p.unwind(caller, caller_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
+    let (file, [caller, inside, begin, called]) = p.link([caller, inside, begin, called]);
+    let mut guest = Guest::load(file);
+    let stop = guest.call(caller, &[]).unwrap_err();
+    (guest.names(&stop.place.stack), [inside, begin, called].map(|rva| format!("+{:#x}", rva.0)))
+}
+
+#[test]
+fn the_stack_of_a_filter_leads_to_what_raised_the_exception() {
+    let (stack, [inside, raised, called]) = stack_inside(true);
+    assert_eq!(stack, [inside.as_str(), "__C_specific_handler", "KiExceptionDispatch", &raised, &called]);
+}
+
+/// The inner `__C_specific_handler` called it; the outer one began the unwind that tells the inner.
+#[test]
+fn the_stack_of_a_termination_handler_leads_to_what_is_left() {
+    let (stack, [inside, raised, called]) = stack_inside(false);
+    assert_eq!(stack, [inside.as_str(), "__C_specific_handler", "__C_specific_handler", &raised, &called]);
+}
