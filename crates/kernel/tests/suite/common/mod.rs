@@ -2,7 +2,7 @@
 
 mod program;
 
-pub(crate) use program::{Part, Program, Scope, Tail, Unwind};
+pub(crate) use program::{Program, Scope, Tail, Unwind};
 
 use devices::Bus;
 use driver_image::Image;

@@ -21,7 +21,7 @@ pub(crate) struct Program {
 }
 
 /// A function, or a part of one, that has unwind information.
-pub(crate) struct Part {
+struct Part {
     begin: CodeLabel,
     end: CodeLabel,
     unwind: Unwind,
