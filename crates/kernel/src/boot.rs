@@ -80,6 +80,7 @@ impl Machine {
             mm: Default::default(),
             rtl: Default::default(),
             findings_seen: Default::default(),
+            counters: Default::default(),
             options,
         };
         machine.map_shared_data()?;

@@ -45,6 +45,32 @@ impl Machine {
         Ok(())
     }
 
+    /// A completion routine is about to be called. It must not be pageable: K21, and with the verifier 0xC9/0x227 (docs:
+    /// debugger/bug-check-0xc9).
+    pub(crate) fn check_completion_routine(&mut self, routine: Va, irp: Va) -> Result<(), Trap> {
+        let Some((section, _)) = self.pageable_section(routine) else { return Ok(()) };
+        self.find(FindingKind::K21CompletionPageable { routine, section: section.clone() }, routine);
+        if self.options.verifier {
+            let code = BugCheckCode::DRIVER_VERIFIER_IOMANAGER_VIOLATION;
+            let check = BugCheck { code, parameters: [0x227, routine.0, irp.0, 0] };
+            let here = self.here();
+            return Err(self
+                .stop_at(here, StopKind::BugCheck(check, Cause::CompletionPageable { routine, section }))
+                .into());
+        }
+        Ok(())
+    }
+
+    /// An exception at `instruction`: a breakpoint in discarded bytes that share a kept page is the poison (D11, K12).
+    pub(crate) fn check_poison(&mut self, vector: u8, instruction: Va) {
+        const BREAKPOINT: u8 = 3;
+        let sections = self.memory.paging();
+        let section = sections.section_at(instruction).and_then(|section| sections.section(section));
+        if vector == BREAKPOINT && section.is_some_and(|section| section.discarded) {
+            self.find_at(instruction, FindingKind::K12InitUseAfterDiscard { address: instruction }, instruction);
+        }
+    }
+
     /// 0xC4 with the object as second parameter (docs: debugger/bug-check-0xc4).
     fn pageable_with_verifier(&mut self, subcode: u64, object: Va, cause: Cause) -> Trap {
         let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;

@@ -19,7 +19,10 @@ impl Machine {
             Exit::IrqlChanged { old } => self.irql_written(Irql::new(old), instruction),
             Exit::InterruptsEnabled | Exit::Halt => self.attention = true,
             Exit::Privileged(what) => self.privileged(what, instruction),
-            Exit::Exception(exception) => self.processor_exception(exception, instruction),
+            Exit::Exception(exception) => {
+                self.check_poison(exception.vector, instruction);
+                self.processor_exception(exception, instruction);
+            }
             Exit::Unsupported(what) => {
                 let bytes = what.bytes[..usize::from(what.length).min(15)].to_vec();
                 let stop = self.stop_at(instruction, StopKind::Unsupported(Unsupported::Instruction(bytes)));

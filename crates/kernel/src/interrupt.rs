@@ -82,6 +82,7 @@ impl Machine {
 
     /// Calls `routine` at `irql` on top of whatever the active processor runs.
     pub(crate) fn interrupt(&mut self, what: Routine, routine: Va, arguments: &[u64], irql: Irql, after: After) {
+        self.before_delivery(irql);
         let context = Box::new(self.cpu().clone());
         let rsp = context.get(Gpr::Rsp);
         // The interrupted code may use the 128 bytes below its stack pointer only if it is not Windows code; skipping

@@ -9,15 +9,34 @@ use crate::exports::Export;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
+use crate::verifier::Trigger;
 
 impl Machine {
     /// Raises or lowers the IRQL of the active processor on behalf of the driver; `place` is where it asked for it. Where
     /// the driver's code goes on at a raised IRQL, see also [`Machine::check_raise`].
     pub(crate) fn set_irql(&mut self, new: Irql, place: Va) {
-        let old = self.irql();
-        if new > old {
-            self.before_raise(old, new);
+        if new > self.irql() {
+            self.triggered(Trigger::Raise, new);
         }
+        self.irql_becomes(new, place);
+    }
+
+    /// Raises for a spin lock that the driver asks for at `place`; at or above `DISPATCH_LEVEL` that is a trigger too.
+    pub(crate) fn raise_for_spin_lock(&mut self, place: Va) {
+        let new = self.irql().max(Irql::DISPATCH);
+        self.check_raise(new, place);
+        self.triggered(Trigger::SpinLock, new);
+        self.irql_becomes(new, place);
+    }
+
+    /// Raises for a synchronised execution. The caller of that service does not run raised: no K26.
+    pub(crate) fn raise_to_synchronize(&mut self, new: Irql, place: Va) {
+        self.triggered(Trigger::Synchronize, new.max(Irql::DISPATCH));
+        self.irql_becomes(new, place);
+    }
+
+    fn irql_becomes(&mut self, new: Irql, place: Va) {
+        let old = self.irql();
         self.cpu().cr8 = new.level();
         self.irql_is_now(old, new, place);
     }
@@ -29,7 +48,7 @@ impl Machine {
             // The trim comes before the raise takes effect (D48, D49); the write itself touches no memory.
             self.cpu().cr8 = old.level();
             self.check_raise(new, instruction);
-            self.before_raise(old, new);
+            self.triggered(Trigger::Raise, new);
             self.cpu().cr8 = new.level();
         }
         self.irql_is_now(old, new, instruction);
@@ -53,22 +72,35 @@ impl Machine {
         self.modules.section_name(place)
     }
 
-    /// Lets the kernel itself work at `irql` on guest memory. What traps is judged at that level; the work is then to be
-    /// tried again, unless the machine stopped.
-    pub(crate) fn work_at<T>(&mut self, irql: Irql, work: impl FnOnce(&mut Machine) -> Result<T, Trap>) -> Option<T> {
+    /// Lets the kernel itself work at `irql` on guest memory. What traps is judged at that level: a latent fault is
+    /// reported and the work starts over; else it is to be tried again later, unless the machine stopped.
+    pub(crate) fn work_at<T>(&mut self, irql: Irql, work: impl Fn(&mut Machine) -> Result<T, Trap>) -> Option<T> {
+        self.before_delivery(irql);
         let before = std::mem::replace(&mut self.cpu().cr8, irql.level());
         self.watch_by_irql();
-        let done = match work(self) {
-            Ok(done) => Some(done),
-            Err(trap) => {
-                let service = self.kernel_images.interrupt_entry;
-                self.trap(trap, service);
-                None
-            }
-        };
+        let service = self.kernel_images.interrupt_entry;
+        let done = self.past_latent_faults(service, work).map_err(|trap| self.trap(trap, service)).ok();
         self.cpu().cr8 = before;
         self.watch_by_irql();
         done
+    }
+
+    /// Works on guest memory for `service`; above `APC_LEVEL` what is found to be a latent fault is reported, and the work
+    /// starts over. For work between changes of the IRQL: each change forgets which pages were reported.
+    pub(crate) fn past_latent_faults<T>(
+        &mut self,
+        service: Va,
+        work: impl Fn(&mut Machine) -> Result<T, Trap>,
+    ) -> Result<T, Trap> {
+        loop {
+            match work(self) {
+                Err(Trap::Fault(fault)) if !self.irql().may_fault() => self.access_refused(fault, service),
+                other => return other,
+            }
+            if let Some(stop) = self.stop.take() {
+                return Err(Trap::Stop(stop));
+            }
+        }
     }
 
     /// Above `APC_LEVEL` every access to a page that may leave is to be seen, also where the page happens to be there (D47).
@@ -83,12 +115,6 @@ impl Machine {
             && let Some(section) = self.eligible_section_at(place)
         {
             self.find(FindingKind::K26RaiseInPageable { section, to }, place);
-        }
-    }
-
-    fn before_raise(&mut self, old: Irql, new: Irql) {
-        if old < Irql::DISPATCH && new >= Irql::DISPATCH {
-            self.trim(TrimReason::Raise);
         }
     }
 

@@ -32,6 +32,7 @@ mod stack;
 mod stop;
 mod thread;
 mod time;
+mod verifier;
 mod wait;
 
 pub use boot::{BootError, KUSER_SHARED_DATA};
@@ -50,4 +51,5 @@ pub use routine::{ObjectKind, Routine};
 pub use run::{RunEnd, Until};
 pub use stop::{Cause, Limit, Place, PoolMisuse, Refusal, RequestMisuse, Stop, StopKind, Unsupported};
 pub use thread::{Thread, ThreadId, ThreadState};
+pub use verifier::Counters;
 pub use wait::{Wait, WaitOn};

@@ -65,6 +65,7 @@ pub struct Machine {
     pub(crate) mm: mm::State,
     pub(crate) rtl: rtl::State,
     pub(crate) findings_seen: BTreeMap<(&'static str, u64, u64), ()>,
+    pub(crate) counters: crate::verifier::Counters,
 }
 
 impl Machine {
@@ -98,6 +99,7 @@ impl Machine {
             mm: self.mm.clone(),
             rtl: self.rtl.clone(),
             findings_seen: self.findings_seen.clone(),
+            counters: self.counters,
         }
     }
 

@@ -115,6 +115,13 @@ pub enum Cause {
         /// Its address.
         item: Va,
     },
+    /// A completion routine lies in a pageable section while the verifier is on (0xC9/0x227).
+    CompletionPageable {
+        /// Its address.
+        routine: Va,
+        /// The section.
+        section: String,
+    },
     /// Pool handled wrongly.
     Pool(PoolMisuse),
     /// A request handled wrongly.

@@ -1,7 +1,9 @@
 //! Tests of the machine: small programs assembled in the test, run by the interpreter. One module a subject.
 
+mod broken;
 mod common;
 mod exceptions;
+mod sample;
 mod seh;
 mod stack_trace;
 mod unwinding;

@@ -10,6 +10,8 @@ use driver_image::Image;
 const GREETING: &[u8] = b"nonpaged";
 /// Virtual time that a request may take before the exercise cancels it: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
+/// Virtual time after unload, in which a timer or a work item that was left behind shows itself: 20 ms.
+const AFTERMATH_NS: u64 = 20_000_000;
 /// Bytes passed with each device control request, both ways.
 const IOCTL_BYTES: u32 = 64;
 /// Device control codes tried at most.
@@ -54,7 +56,7 @@ impl Session {
         }
         let reply = self.unload(base)?;
         after(self, &result("unload", &reply));
-        Ok(())
+        self.pass(AFTERMATH_NS)
     }
 
     /// Offers the serial port to a driver that wants devices, and starts it: the last status, and the physical device

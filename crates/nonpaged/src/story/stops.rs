@@ -6,7 +6,7 @@ use memory::{PagingFileConfig, WriteError};
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 use report::Diagnostic;
 use report::cause::{
-    Cause, Exception, Hardware, IrqlMisuse, Limit, RequestKind, RequestMisuse, ThreadKind, Unsupported,
+    Cause, Exception, Hardware, IrqlMisuse, Limit, ObjectMisuse, RequestKind, RequestMisuse, ThreadKind, Unsupported,
 };
 
 use super::scene::Scene;
@@ -46,6 +46,9 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::Requested => Diagnostic::from(Cause::Exception(requested(check))),
         Why::ObjectPageable { object, address } => objects::pageable(scene, *object, *address),
+        Why::CompletionPageable { routine, section } => {
+            objects::routine(scene, *routine, ObjectMisuse::Completion { section: section.clone() })
+        }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),

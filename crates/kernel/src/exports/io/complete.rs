@@ -7,7 +7,6 @@ use super::irp::{Owner, SL_PENDING_RETURNED};
 use crate::call::{Call, Next, Outcome, Then, Trap};
 use crate::export;
 use crate::exports::{Export, io};
-use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, RequestMisuse, StopKind};
 
@@ -73,9 +72,7 @@ fn climb(m: &mut Machine, how: Completing) -> Outcome {
         m.write_u8(irp::CURRENT_LOCATION.at(request), location.wrapping_add(1))?;
         m.write_u64(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(request), above.0)?;
         if invoke && !routine.is_null() {
-            if let Some((section, _)) = m.pageable_section(routine) {
-                m.find(FindingKind::K21CompletionPageable { routine, section }, routine);
-            }
+            m.check_completion_routine(routine, request)?;
             let then = Then::Io(io::Then::Completing(how));
             return Ok(Next::call(routine, &[device.0, request.0, context], then));
         }

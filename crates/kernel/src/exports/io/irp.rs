@@ -78,8 +78,7 @@ fn PoStartNextPowerIrp(_m: &mut Machine, _request: Va) -> Outcome {
 fn IoAcquireCancelSpinLock(m: &mut Machine, call: &Call, old: Va) -> Outcome {
     let irql = m.irql();
     m.write_u8(old, irql.level())?;
-    m.check_raise(Irql::DISPATCH, call.return_address);
-    m.set_irql(Irql::DISPATCH.max(irql), call.return_address);
+    m.raise_for_spin_lock(call.return_address);
     Ok(Next::VOID)
 }
 

@@ -10,7 +10,6 @@ use crate::finding::FindingKind;
 use crate::interrupt::After;
 use crate::machine::Machine;
 use crate::routine::Routine;
-use memory::TrimReason;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -89,6 +88,7 @@ fn IoConnectInterrupt(
         m.find(FindingKind::K09IsrPageable { routine, section, locked }, routine);
     }
     m.record(EventKind::InterruptConnected { vector, routine });
+    m.opening_ended(owner);
     m.ke.interrupts.connected.push(ConnectedInterrupt { object: interrupt, routine, context, vector, irql, owner });
     m.attention = true;
     Ok(Next::status(nt_types::NtStatus::SUCCESS))
@@ -108,8 +108,7 @@ fn KeSynchronizeExecution(m: &mut Machine, call: &Call, interrupt: Va, routine: 
     let old = m.irql();
     let connected = m.ke.interrupts.connected.iter().find(|connected| connected.object == interrupt);
     let new = connected.map_or(old, |connected| connected.irql);
-    m.trim(TrimReason::Raise);
-    m.set_irql(new, call.return_address);
+    m.raise_to_synchronize(new, call.return_address);
     let then = Synchronized { irql: old, caller: call.return_address };
     Ok(Next::call(routine, &[context], Then::Ke(ke::Then::Synchronized(then))))
 }

@@ -2,7 +2,6 @@
 //!
 //! A spin lock is a pointer-sized word: 0 free, 1 held. With one processor nobody can meet it held but the owner itself.
 
-use memory::TrimReason;
 use nt_types::{Irql, Va};
 
 use crate::call::{Call, Next, Outcome, Trap};
@@ -51,17 +50,13 @@ fn KeInitializeSpinLock(m: &mut Machine, lock: Va) -> Outcome {
 
 fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
     let old = m.irql();
-    m.check_raise(Irql::DISPATCH, call.return_address);
-    m.set_irql(Irql::DISPATCH.max(old), call.return_address);
-    match m.acquire_spin_lock(lock) {
-        Ok(()) => Ok(Next::Return(u64::from(old.level()))),
-        Err(trap) => Err(trap),
-    }
+    m.raise_for_spin_lock(call.return_address);
+    m.past_latent_faults(call.service, |m| m.acquire_spin_lock(lock))?;
+    Ok(Next::Return(u64::from(old.level())))
 }
 
 fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
-    m.check_raise(Irql::DISPATCH, call.return_address);
-    m.trim(TrimReason::Raise);
+    m.raise_for_spin_lock(call.return_address);
     m.acquire_spin_lock(lock)?;
     Ok(Next::VOID)
 }

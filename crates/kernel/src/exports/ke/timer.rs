@@ -135,13 +135,13 @@ impl Machine {
         let period_ms = self.read_u32(ktimer::PERIOD.at(timer))?;
         self.set_signal_state(timer, 1)?;
         self.signal(timer)?;
-        if period_ms > 0 {
-            let at = self.now_ns() + u64::from(period_ms) * 1_000_000;
-            self.deadlines.add(at, Deadline::Timer(timer));
-        }
         if !dpc.is_null() {
             let now = self.system_time();
             self.queue_dpc(dpc, now & 0xffff_ffff, now >> 32)?;
+        }
+        if period_ms > 0 {
+            let at = self.now_ns() + u64::from(period_ms) * 1_000_000;
+            self.deadlines.add(at, Deadline::Timer(timer));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod mdl;
 mod paging;
 pub mod pool;
+mod race;
 
 use super::Export;
 use crate::call::Outcome;
@@ -15,6 +16,8 @@ pub(crate) const TABLES: &[&[Export]] = &[paging::EXPORTS];
 #[derive(Clone, Default, Debug)]
 pub struct State {
     pub(crate) pool: pool::Pool,
+    /// Threads that are opening a driver which pages itself.
+    pub(crate) openings: Vec<race::Opening>,
 }
 
 /// Continuations of this family.

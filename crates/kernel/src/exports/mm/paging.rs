@@ -107,6 +107,7 @@ fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Out
 
 fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = begin(m, call, "MmPageEntireDriver")?;
+    m.check_opening(address);
     let connected = m.has_connected_interrupt(address);
     let Answer { step, findings } = m.memory.paging_mut().page_entire(address, connected);
     found(m, findings, site);
@@ -115,6 +116,7 @@ fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
 
 fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = begin(m, call, "MmResetDriverPaging")?;
+    m.opening_began(address);
     let connected = m.has_connected_interrupt(address);
     let Answer { step, findings } = m.memory.paging_mut().reset(address, connected);
     found(m, findings, site);

@@ -1,0 +1,140 @@
+//! The committed drivers in a machine: load them, send them requests, see what the machine says of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use devices::{Bus, SerialLine, Uart16550};
+use driver_image::Image;
+use interpreter::Interpreter;
+use kernel::{Action, Answer, EventKind, Finding, Machine, Options, RequestId, RunEnd, Stop, StopKind, Until};
+use memory::{InitialResidency, Memory, MemoryConfig, TrimPolicy};
+use nt_types::{BugCheck, NtStatus, Va};
+
+/// The control code that broken drivers answer to.
+pub(crate) const IOCTL: u32 = 0x22_2000;
+/// The interrupt line of the machine's one device.
+const LINE: u32 = 7;
+/// Longest virtual time that a request may take: 1 s.
+const PATIENCE_NS: u64 = 1_000_000_000;
+
+/// How a machine differs from the default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) trim: TrimPolicy,
+    pub(crate) verifier: bool,
+    pub(crate) processors: usize,
+}
+
+impl Setup {
+    /// `[S]` of the samples' table: every page leaves as soon as it may.
+    pub(crate) const TRIMMED: Setup = Setup { trim: TrimPolicy::AtOnce, verifier: false, processors: 1 };
+    /// `[N]`: the driver is in memory, and no page leaves.
+    pub(crate) const NEVER: Setup = Setup { trim: TrimPolicy::Never, ..Setup::TRIMMED };
+    /// `[V]`: the verifier with its own trim.
+    pub(crate) const VERIFIED: Setup = Setup { trim: TrimPolicy::OnRaise, verifier: true, ..Setup::TRIMMED };
+}
+
+/// A machine with sample drivers.
+pub(crate) struct Lab {
+    pub(crate) machine: Machine,
+    engine: Interpreter<Memory>,
+}
+
+impl Lab {
+    pub(crate) fn new(setup: Setup) -> Lab {
+        let mut bus = Bus::new();
+        Uart16550::install(&mut bus, SerialLine::unconnected(), 0x3F8, LINE).expect("the port is free");
+        let initial = match setup.trim {
+            TrimPolicy::Never => InitialResidency::Resident,
+            _ => InitialResidency::Out,
+        };
+        let memory = MemoryConfig { frames: 8192, trim: setup.trim, initial, ..MemoryConfig::default() };
+        let options = Options { verifier: setup.verifier, processors: setup.processors, ..Options::default() };
+        let machine = Machine::boot(options, memory, bus).expect("the machine boots");
+        Lab { machine, engine: Interpreter::default() }
+    }
+
+    /// Maps `drivers/<path>.sys` and calls DriverEntry.
+    pub(crate) fn load(&mut self, path: &str) -> Result<Va, Box<Stop>> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{path}.sys"));
+        let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let image = Image::parse(bytes).expect("the image is well formed");
+        let name = file.file_name().expect("it has a name").to_string_lossy().into_owned();
+        let base = self.machine.load_driver(&name, image).expect("the image can be loaded");
+        let request = self.machine.initialize_driver(base).expect("the driver object is made");
+        self.finish(request)?;
+        self.pass_ms(1)?;
+        Ok(base)
+    }
+
+    /// Opens the first device of the driver.
+    pub(crate) fn open(&mut self, base: Va) -> Result<Va, Box<Stop>> {
+        let name = self.machine.openable_names(base).into_iter().next().expect("the driver has a device");
+        let answer = self.act(Action::Open { name })?.expect("the open ends");
+        Ok(Va(answer.information))
+    }
+
+    pub(crate) fn ioctl(&mut self, file: Va, code: u32, input: u32) -> Result<Option<NtStatus>, Box<Stop>> {
+        let action = Action::Ioctl { file, code, input: input.to_le_bytes().to_vec(), output_length: 64 };
+        Ok(self.act(action)?.map(|answer| answer.status))
+    }
+
+    pub(crate) fn close(&mut self, file: Va) -> Result<(), Box<Stop>> {
+        self.act(Action::Close { file }).map(drop)
+    }
+
+    pub(crate) fn unload(&mut self, base: Va) -> Result<(), Box<Stop>> {
+        let request = self.machine.unload_driver(base).expect("the unload begins");
+        self.finish(request)?;
+        self.pass_ms(20)
+    }
+
+    /// Runs an action to its end; `None` where it did not end in time.
+    pub(crate) fn act(&mut self, action: Action) -> Result<Option<Answer>, Box<Stop>> {
+        let request = self.start(action);
+        self.finish(request)
+    }
+
+    /// Begins an action.
+    pub(crate) fn start(&mut self, action: Action) -> RequestId {
+        self.machine.act("test", action).unwrap_or_else(|trap| panic!("{trap:?}"))
+    }
+
+    pub(crate) fn finish(&mut self, request: RequestId) -> Result<Option<Answer>, Box<Stop>> {
+        self.run(Until::AnsweredOrTime(request, self.machine.now_ns() + PATIENCE_NS))?;
+        Ok(self.machine.answer_of(request).cloned())
+    }
+
+    pub(crate) fn pass_ms(&mut self, time_ms: u64) -> Result<(), Box<Stop>> {
+        self.run(Until::Time(self.machine.now_ns() + time_ms * 1_000_000))
+    }
+
+    fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
+        match self.machine.run(&mut self.engine, until) {
+            RunEnd::Stopped(stop) => Err(stop),
+            RunEnd::Reached | RunEnd::Quiescent => Ok(()),
+        }
+    }
+
+    /// What was found so far.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let found = |event: &kernel::Event| match &event.kind {
+            EventKind::Found(finding) => Some(finding.clone()),
+            _ => None,
+        };
+        self.machine.events.iter().filter_map(found).collect()
+    }
+
+    /// The codes of what was found so far.
+    pub(crate) fn codes(&self) -> BTreeSet<&'static str> {
+        self.findings().iter().map(|finding| finding.kind.code()).collect()
+    }
+}
+
+/// The bug check that ended a run.
+pub(crate) fn bug_check(stop: &Stop) -> BugCheck {
+    match &stop.kind {
+        StopKind::BugCheck(check, _) => *check,
+        other => panic!("no bug check: {other:?}"),
+    }
+}
