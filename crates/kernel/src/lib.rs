@@ -1,7 +1,7 @@
 //! The modelled NT executive: loads drivers, answers their exports, delivers interrupts, judges their faults.
 //!
 //! [`Machine`] is all of a guest machine as data. See ARCHITECTURE.md for its contracts; the modules by topic:
-//! [`machine`] and [`run`](RunEnd) the machine and its loop, `exports` what drivers call, `fault` page faults and bug
+//! `machine` and `run` the machine and its loop, `exports` what drivers call, `fault` page faults and bug
 //! checks, `irql` every change of IRQL, `driver` the life of a driver, `request` what the harness asks.
 #![forbid(unsafe_code)]
 
