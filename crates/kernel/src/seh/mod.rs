@@ -1,8 +1,8 @@
 //! Structured exception handling through `.pdata` (C++ documentation, "x64 exception handling").
 //!
-//! An exception puts a [`Search`] on the thread's modelled frames: it asks the handlers of the functions on the stack. One
-//! that takes the exception starts an [`Unwind`] to its function. Both walk the stack with [`Walk`], which leaves functions
-//! by their unwind information ([`leave`]) and crosses modelled frames. Handlers, filters and `__finally` blocks are guest
+//! An exception puts a `Search` on the thread's modelled frames: it asks the handlers of the functions on the stack. One
+//! that takes the exception starts an `Unwind` to its function. Both walk the stack with `Walk`, which leaves functions
+//! by their unwind information (`leave`) and crosses modelled frames. Handlers, filters and `__finally` blocks are guest
 //! code; `__C_specific_handler` is ours ([`scope`]).
 
 mod epilog;
