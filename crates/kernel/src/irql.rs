@@ -5,7 +5,7 @@ use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
 use crate::event::EventKind;
-use crate::exports::Export;
+use crate::exports::{Export, mm};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
@@ -169,10 +169,11 @@ impl Machine {
         self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, limit })).into()
     }
 
-    /// A service called above its documented IRQL is a finding; what then happens is physics.
+    /// A service called above its documented IRQL is a finding; what then happens is physics. The six routines have rules of
+    /// their own (D39, D40).
     pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) {
         let irql = self.irql();
-        if irql > export.max_irql {
+        if irql > export.max_irql && !mm::is_paging_routine(export.name) {
             let kind = FindingKind::IrqlAboveLimit { routine: export.name, irql, limit: export.max_irql };
             self.find(kind, call.return_address);
         }

@@ -59,11 +59,11 @@ fn told(scene: &Scene<'_>, raise: &Raise<'_>, entered_from: Option<Va>) -> repor
         (None, _) => RaisedBy::Raise,
     };
     let kind = report::EventKind::IrqlRaised { from: raise.from, to: raise.to, by };
-    let at = if raise.entered.is_some() { None } else { raised_at(scene, raise.event, entered_from) };
+    let at = raised_at(scene, raise.event, entered_from);
     report::Event { kind, step: raise.event.step, at }
 }
 
-/// The place of a raise, with the code up to the call that led to the fault where that is close.
+/// The place of a raise, or the routine that was entered by it, with the code up to the call that led to the fault where that is close.
 fn raised_at(scene: &Scene<'_>, event: &Event, entered_from: Option<Va>) -> Option<report::Span> {
     /// As far as one looks at code at a glance.
     const CLOSE: u32 = 96;

@@ -12,6 +12,11 @@ use crate::machine::Machine;
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[paging::EXPORTS];
 
+/// True for the routines that lock, unlock, page and reset.
+pub(crate) fn is_paging_routine(name: &str) -> bool {
+    paging::EXPORTS.iter().any(|export| export.name == name)
+}
+
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
 pub struct State {
