@@ -3,6 +3,9 @@
 mod broken;
 mod common;
 mod exceptions;
+mod faults;
+mod paging;
+mod probe;
 mod sample;
 mod seh;
 mod stack_trace;

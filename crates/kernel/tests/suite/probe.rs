@@ -1,0 +1,180 @@
+//! A driver that does what the test tells it: touch an address or call a routine, at any IRQL.
+
+use devices::Bus;
+use driver_image::builder::{CODE, PeBuilder, VARIABLES};
+use driver_image::{Image, SectionFlags};
+use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, cr8, eax, ecx, r8, r9, rax, rbx, rcx, rdx, rsp};
+use interpreter::Interpreter;
+use kernel::{EventKind, Machine, Options, RequestId, RunEnd, Stop, Until};
+use memory::{Memory, MemoryConfig};
+use nt_types::{PAGE_SIZE, Rva, Va};
+
+/// The probe in a machine of its own.
+pub(crate) struct Probe {
+    pub(crate) machine: Machine,
+    pub(crate) base: Va,
+    engine: Interpreter<Memory>,
+    layout: Layout,
+}
+
+/// Where things are in the probe's image.
+struct Layout {
+    file: Vec<u8>,
+    invoke: Rva,
+    read: Rva,
+    write: Rva,
+    spin: Rva,
+    data: Rva,
+    paged: Rva,
+    init: Rva,
+}
+
+/// `PAGEX` has this many pages, all `ret`.
+pub(crate) const PAGED_PAGES: u64 = 2;
+
+fn layout() -> Layout {
+    let mut builder = PeBuilder::new();
+    let data = builder.section_of_size(".data", VARIABLES, &[], PAGE_SIZE as u32);
+    let everything = SectionFlags(VARIABLES.0 | CODE.0);
+    let paged = builder.section("PAGEX", everything, &vec![0xC3; (PAGED_PAGES * PAGE_SIZE) as usize]);
+    let text = builder.next_rva();
+    let mut a = CodeAssembler::new(64).unwrap();
+    a.xor(eax, eax).unwrap(); // DriverEntry
+    a.ret().unwrap();
+    let [mut invoke, mut read, mut write, mut spin] = [(); 4].map(|()| a.create_label());
+    a.set_label(&mut invoke).unwrap();
+    a.push(rbx).unwrap();
+    a.sub(rsp, 0x20).unwrap();
+    a.mov(cr8, rcx).unwrap();
+    a.mov(rcx, r8).unwrap();
+    a.mov(rax, rdx).unwrap();
+    a.mov(rdx, r9).unwrap();
+    a.call(rax).unwrap();
+    a.xor(ecx, ecx).unwrap();
+    a.mov(cr8, rcx).unwrap();
+    a.add(rsp, 0x20).unwrap();
+    a.pop(rbx).unwrap();
+    a.ret().unwrap();
+    a.set_label(&mut read).unwrap();
+    a.mov(al, byte_ptr(rcx)).unwrap();
+    a.ret().unwrap();
+    a.set_label(&mut write).unwrap();
+    a.mov(byte_ptr(rcx), al).unwrap();
+    a.ret().unwrap();
+    a.set_label(&mut spin).unwrap();
+    a.sub(rsp, 0x400).unwrap();
+    a.call(spin).unwrap();
+    let options = iced_x86::BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
+    let code = a.assemble_options(u64::from(text.0), options).unwrap();
+    let [invoke, read, write, spin] =
+        [invoke, read, write, spin].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
+    builder.section(".text", CODE, &code.inner.code_buffer);
+    builder.entry_point(text);
+    let init = builder.section("INIT", SectionFlags(CODE.0 | SectionFlags::DISCARDABLE), &[0xC3; 16]);
+    Layout { file: builder.build(), invoke, read, write, spin, data, paged, init }
+}
+
+impl Probe {
+    /// A machine with the probe, initialised: its INIT section is discarded.
+    pub(crate) fn new(options: Options, config: MemoryConfig) -> Probe {
+        let layout = layout();
+        let mut machine = Machine::boot(options, config, Bus::new()).expect("the machine boots");
+        let image = Image::parse(layout.file.clone()).expect("the image is well formed");
+        let base = machine.load_driver("probe.sys", image).expect("the image can be loaded");
+        let mut probe = Probe { machine, base, engine: Interpreter::default(), layout };
+        let request = probe.machine.initialize_driver(base).expect("the driver object is made");
+        probe.finish(request).expect("DriverEntry succeeds");
+        let later = probe.machine.now_ns() + 1_000_000;
+        probe.run(Until::Time(later)).expect("INIT is discarded");
+        probe
+    }
+
+    pub(crate) fn plain() -> Probe {
+        Probe::new(Options::default(), MemoryConfig::default())
+    }
+
+    pub(crate) fn data(&self) -> Va {
+        self.base + self.layout.data
+    }
+
+    pub(crate) fn paged(&self) -> Va {
+        self.base + self.layout.paged
+    }
+
+    pub(crate) fn init(&self) -> Va {
+        self.base + self.layout.init
+    }
+
+    pub(crate) fn text(&self) -> Va {
+        self.base + self.layout.invoke
+    }
+
+    pub(crate) fn reader(&self) -> Va {
+        self.base + self.layout.read
+    }
+
+    pub(crate) fn writer(&self) -> Va {
+        self.base + self.layout.write
+    }
+
+    /// Uses up the stack.
+    pub(crate) fn spiller(&self) -> Va {
+        self.base + self.layout.spin
+    }
+
+    /// An export of `ntoskrnl.exe`.
+    pub(crate) fn export(&self, name: &str) -> Va {
+        self.machine.kernel_images().export("ntoskrnl.exe", name).expect("the routine is exported")
+    }
+
+    /// Begins a call of `routine` at this IRQL, on a thread of its own.
+    pub(crate) fn begin(&mut self, irql: u8, routine: Va, arguments: [u64; 2]) -> RequestId {
+        let [first, second] = arguments;
+        let arguments = [u64::from(irql), routine.0, first, second];
+        let invoke = self.base + self.layout.invoke;
+        self.machine.call_routine("probe", invoke, &arguments).expect("a thread is made")
+    }
+
+    /// Calls `routine` at this IRQL: what it returns.
+    pub(crate) fn call(&mut self, irql: u8, routine: Va, arguments: [u64; 2]) -> Result<u64, Box<Stop>> {
+        let request = self.begin(irql, routine, arguments);
+        self.finish(request)
+    }
+
+    /// Calls an export at `PASSIVE_LEVEL` that has to succeed.
+    pub(crate) fn service(&mut self, name: &str, arguments: [u64; 2]) -> u64 {
+        let routine = self.export(name);
+        self.call(0, routine, arguments).expect("the call succeeds")
+    }
+
+    pub(crate) fn finish(&mut self, request: RequestId) -> Result<u64, Box<Stop>> {
+        self.run(Until::Answered(request))?;
+        Ok(self.machine.answer_of(request).expect("it was answered").information)
+    }
+
+    fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
+        match self.machine.run(&mut self.engine, until) {
+            RunEnd::Stopped(stop) => Err(stop),
+            RunEnd::Reached | RunEnd::Quiescent => Ok(()),
+        }
+    }
+
+    /// Lock count of the section that holds `address`.
+    pub(crate) fn count(&self, address: Va) -> u32 {
+        let paging = self.machine.memory.paging();
+        paging.section_at(address).and_then(|section| paging.section(section)).expect("it is in a section").count
+    }
+
+    pub(crate) fn is_resident(&self, address: Va) -> bool {
+        matches!(self.machine.memory.page_state(address), memory::PageState::Resident { .. })
+    }
+
+    /// The codes of what was found, in order.
+    pub(crate) fn codes(&self) -> Vec<&'static str> {
+        let found = |event: &kernel::Event| match &event.kind {
+            EventKind::Found(finding) => Some(finding.kind.code()),
+            _ => None,
+        };
+        self.machine.events.iter().filter_map(found).collect()
+    }
+}
