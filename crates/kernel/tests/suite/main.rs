@@ -4,6 +4,7 @@ mod broken;
 mod common;
 mod exceptions;
 mod faults;
+mod objects;
 mod paging;
 mod probe;
 mod sample;

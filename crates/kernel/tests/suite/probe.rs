@@ -117,6 +117,11 @@ impl Probe {
         self.base + self.layout.write
     }
 
+    /// Does nothing.
+    pub(crate) fn nothing(&self) -> Va {
+        self.reader() + 2
+    }
+
     /// Uses up the stack.
     pub(crate) fn spiller(&self) -> Va {
         self.base + self.layout.spin
@@ -139,6 +144,35 @@ impl Probe {
     pub(crate) fn call(&mut self, irql: u8, routine: Va, arguments: [u64; 2]) -> Result<u64, Box<Stop>> {
         let request = self.begin(irql, routine, arguments);
         self.finish(request)
+    }
+
+    /// Begins a call of an export at `PASSIVE_LEVEL` with any number of arguments, on a thread of its own.
+    pub(crate) fn begin_service(&mut self, name: &str, arguments: &[u64]) -> RequestId {
+        let routine = self.export(name);
+        self.machine.call_routine("probe", routine, arguments).expect("a thread is made")
+    }
+
+    /// The same, to its end.
+    pub(crate) fn ask(&mut self, name: &str, arguments: &[u64]) -> Result<u64, Box<Stop>> {
+        let request = self.begin_service(name, arguments);
+        self.finish(request)
+    }
+
+    /// Lets virtual time pass.
+    pub(crate) fn pass_us(&mut self, time_us: u64) {
+        let end = self.machine.now_ns() + time_us * 1000;
+        self.run(Until::Time(end)).expect("nothing stops the machine");
+    }
+
+    /// Which of these have an answer.
+    pub(crate) fn answered(&self, requests: &[RequestId]) -> Vec<bool> {
+        requests.iter().map(|request| self.machine.answer_of(*request).is_some()).collect()
+    }
+
+    /// Time and processor of each DPC that was entered.
+    pub(crate) fn dpcs(&self) -> Vec<(u64, usize)> {
+        let is_dpc = |kind: &EventKind| matches!(kind, EventKind::Entered { what: kernel::Routine::Dpc, .. });
+        self.machine.events.iter().filter(|event| is_dpc(&event.kind)).map(|e| (e.time_ns, e.processor)).collect()
     }
 
     /// Calls an export at `PASSIVE_LEVEL` that has to succeed.
