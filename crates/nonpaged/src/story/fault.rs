@@ -30,9 +30,11 @@ pub(super) fn latent(scene: &Scene<'_>, address: Va, access: engine::Access, wou
     let target = section(scene, address, PageState::Resident).unwrap_or(Target::Unmapped);
     let service = service(scene);
     let fault = Fault { address, access: words(access), irql: scene.irql(), target, service, latent: true };
+    // That the page left once explains nothing: it came back.
+    let tells = |event: &report::Event| !matches!(event.kind, report::EventKind::SectionTrimmed { .. });
     Diagnostic {
         bug_check: Some(would_be),
-        because: because(scene, address, access, Refusal::Out),
+        because: because(scene, address, access, Refusal::Out).into_iter().filter(tells).collect(),
         ..Diagnostic::from(Cause::Memory(Memory::Fault(fault)))
     }
 }
@@ -150,6 +152,9 @@ fn because(scene: &Scene<'_>, address: Va, access: engine::Access, why: Refusal)
         let at = scene.call(caller);
         Some(report::Event { kind: report::EventKind::Entered, step: scene.place.step, at: Some(at?) })
     }));
+    if why == Refusal::Out && !scene.irql().may_fault() {
+        told.extend(irql::dpc_queued(scene));
+    }
     match why {
         Refusal::Out => told.extend(departure::events(scene, address)),
         Refusal::Discarded => told.extend(discarded(scene, address)),
@@ -171,7 +176,7 @@ fn entered_from(scene: &Scene<'_>, address: Va, access: engine::Access) -> Optio
     caller.filter(|_| calls && spot.loaded)
 }
 
-fn discarded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
+pub(super) fn discarded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
     let place = scene.spot(address)?.place();
     let bytes = scene.spot(address)?.section()?.span();
     let section = place.section?;

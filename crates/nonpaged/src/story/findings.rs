@@ -66,5 +66,5 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
 fn above_limit(scene: &Scene<'_>, routine: &str, irql: nt_types::Irql, limit: nt_types::Irql) -> Diagnostic {
     let routine = routine.to_owned();
     let misuse = IrqlMisuse::OutOfRange { routine, irql, lowest: nt_types::Irql::PASSIVE, highest: limit };
-    Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+    Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
 }

@@ -61,26 +61,35 @@ impl Spot<'_> {
         image.section_at(self.rva).and_then(|index| image.sections().get(index))
     }
 
-    /// The place with the code from there on, at least up to `end`.
+    /// The place with the code from there on, at least up to `end`, as it was when it ran.
     pub(super) fn span(&self, machine: &Machine, end: Option<Rva>) -> Span {
+        let sections = machine.memory.paging();
+        let section = sections.section_at(self.base + self.rva).and_then(|section| sections.section(section));
+        let discarded = section.is_none_or(|section| section.discarded);
+        self.code(machine, end, !discarded)
+    }
+
+    /// The place with what is in memory now, or in the paging file.
+    pub(super) fn span_now(&self, machine: &Machine) -> Span {
+        self.code(machine, None, true)
+    }
+
+    fn code(&self, machine: &Machine, end: Option<Rva>, from_memory: bool) -> Span {
         let wanted = end.map_or(0, |end| end.0.saturating_sub(self.rva.0) as usize);
         let count = WINDOW_BYTES.max(wanted);
         let executable = self.section().is_some_and(|section| section.flags.has(driver_image::SectionFlags::EXECUTE));
         if !executable {
             return Span::from(self.place());
         }
-        let bytes = self.memory(machine, count).unwrap_or_else(|| self.locator.bytes(self.rva, count));
+        let memory = || self.memory(machine, count).filter(|_| from_memory);
+        let bytes = memory().unwrap_or_else(|| self.locator.bytes(self.rva, count));
         self.locator.span(self.rva, bytes)
     }
 
-    /// What is in memory now, or in the paging file; `None` where that is no longer the code that was there.
     fn memory(&self, machine: &Machine, count: usize) -> Option<Vec<u8>> {
-        let address = self.base + self.rva;
-        let sections = machine.memory.paging();
-        let discarded = sections.section(sections.section_at(address)?)?.discarded;
         let mut bytes = vec![0; count];
-        let kept = self.loaded && !discarded && machine.memory.peek(address, &mut bytes).is_ok();
-        kept.then_some(bytes)
+        let there = self.loaded && machine.memory.peek(self.base + self.rva, &mut bytes).is_ok();
+        there.then_some(bytes)
     }
 
     /// The call that returns here, or this place where there is none.

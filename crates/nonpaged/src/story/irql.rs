@@ -24,6 +24,25 @@ pub(super) fn raises(scene: &Scene<'_>, entered_from: Option<Va>) -> Vec<report:
     relevant.iter().rev().map(|raise| told(scene, raise, entered_from)).collect()
 }
 
+/// Where the DPC was queued that the processor runs.
+pub(super) fn dpc_queued(scene: &Scene<'_>) -> Option<report::Event> {
+    let in_force = raises_in_force(scene);
+    let entered = in_force.iter().rev().find(|raise| raise.entered.is_some())?;
+    let EventKind::Entered { what: Routine::Dpc, routine: running } = entered.event.kind else { return None };
+    scene.last(|event| match event.kind {
+        EventKind::DpcQueued { dpc, routine } if routine == running && event.step <= entered.event.step => {
+            let object = cause::ObjectKind::Dpc;
+            Some(scene.told(event, report::EventKind::Queued { object, address: dpc }))
+        }
+        _ => None,
+    })
+}
+
+/// The raises that matter to a call at the wrong IRQL, and what led to them.
+pub(super) fn history(scene: &Scene<'_>) -> Vec<report::Event> {
+    raises(scene, None).into_iter().chain(dpc_queued(scene)).collect()
+}
+
 fn raises_in_force<'a>(scene: &Scene<'a>) -> Vec<Raise<'a>> {
     let mut stack: Vec<Raise<'a>> = Vec::new();
     for event in scene.events.iter().filter(|event| event.processor == scene.place.processor) {

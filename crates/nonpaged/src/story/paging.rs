@@ -84,7 +84,7 @@ fn lock_history(scene: &Scene<'_>, section: SectionId) -> Vec<report::Event> {
 /// A routine above APC_LEVEL: K02, or 0xC4 with the verifier.
 pub(super) fn above_apc(scene: &Scene<'_>, routine: &str, irql: Irql) -> Diagnostic {
     let misuse = Paging::AboveApc { routine: routine.to_owned(), irql };
-    Diagnostic { because: super::irql::raises(scene, None), ..Diagnostic::from(Cause::Paging(misuse)) }
+    Diagnostic { because: super::irql::history(scene), ..Diagnostic::from(Cause::Paging(misuse)) }
 }
 
 /// K07.

@@ -49,7 +49,7 @@ impl<'a> Scene<'a> {
     pub(super) fn here(&self) -> Option<Span> {
         let address = self.place.instruction;
         match self.place.service {
-            None => self.span(address),
+            None => Some(self.spot(address)?.span_now(self.machine)),
             Some(_) if self.spot(address).is_some() => self.call(address),
             Some(_) => self.place.stack.iter().skip(1).find_map(|caller| self.call(*caller)),
         }

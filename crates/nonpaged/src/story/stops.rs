@@ -34,7 +34,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         Why::Irql { routine, limit } => {
             let (lowest, routine) = (nt_types::Irql::PASSIVE, (*routine).to_owned());
             let misuse = IrqlMisuse::OutOfRange { routine, irql: scene.irql(), lowest, highest: *limit };
-            Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+            Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
         }
         Why::WaitAtDispatch { routine } => wait(scene, *routine),
         Why::Exception { code, address } => exception(scene, check, *code, *address),
@@ -61,7 +61,7 @@ const IRQL_MM_APC_LTE: u64 = 0x0002_0019;
 fn wait(scene: &Scene<'_>, routine: Va) -> Diagnostic {
     let name = scene.machine.kernel_images().routine_name(routine).or(scene.place.service).unwrap_or_default();
     let misuse = IrqlMisuse::Wait { routine: name.to_owned(), irql: scene.irql() };
-    Diagnostic { because: irql::raises(scene, None), ..Diagnostic::from(Cause::Irql(misuse)) }
+    Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
 }
 
 fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) -> Diagnostic {
@@ -77,7 +77,8 @@ fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) ->
     };
     let poison = exception == Exception::Breakpoint { poison: true };
     let finding = poison.then_some(report::Finding::InitUseAfterDiscard);
-    Diagnostic { finding, ..Diagnostic::from(Cause::Exception(exception)) }
+    let because = fault::discarded(scene, address).filter(|_| poison).into_iter().collect();
+    Diagnostic { finding, because, ..Diagnostic::from(Cause::Exception(exception)) }
 }
 
 fn is_discarded(scene: &Scene<'_>, address: Va) -> bool {

@@ -8,8 +8,6 @@ use crate::code::Level;
 
 /// Columns of a remark's text.
 const REMARK_WIDTH: usize = 90;
-/// Columns of the bytes of an instruction: six bytes, more only where one is longer.
-const BYTES_WIDTH: usize = 17;
 
 /// What a piece of text is, hence its colour.
 #[derive(Clone, Copy)]
@@ -100,10 +98,11 @@ impl Canvas {
         self.end();
     }
 
-    pub(super) fn code(&mut self, rva: Rva, bytes: &str, text: &str) {
+    /// An instruction, its bytes in a column of this width.
+    pub(super) fn code(&mut self, rva: Rva, bytes: &str, width: usize, text: &str) {
         let gutter = self.gutter;
         self.paint(Ink::Gutter, &format!("{:>gutter$x} |", rva.0));
-        self.plain(&format!(" {bytes:<BYTES_WIDTH$}  {text}"));
+        self.plain(&format!(" {bytes:<width$}  {text}"));
         self.end();
     }
 

@@ -73,14 +73,18 @@ fn snippet(canvas: &mut Canvas, span: &Span, marks: &[Mark], further: usize, ink
     if let Some(symbol) = span.place.symbol.as_ref().filter(|symbol| symbol.offset == 0) {
         canvas.label(&symbol.name);
     }
+    let width = lines.iter().map(|line| line.bytes.len()).fold(BYTES_WIDTH, usize::max);
     for line in &lines {
-        draw_line(canvas, line, marks, ink);
+        draw_line(canvas, line, width, marks, ink);
     }
     canvas.bar();
 }
 
-fn draw_line(canvas: &mut Canvas, line: &Line, marks: &[Mark], ink: Ink) {
-    canvas.code(line.rva, &line.bytes, &line.text);
+/// Columns that the bytes of an instruction take as a rule: six of them.
+const BYTES_WIDTH: usize = 17;
+
+fn draw_line(canvas: &mut Canvas, line: &Line, width: usize, marks: &[Mark], ink: Ink) {
+    canvas.code(line.rva, &line.bytes, width, &line.text);
     for mark in marks.iter().filter(|mark| mark.rva == line.rva) {
         canvas.underline(ink, line.bytes.len(), &mark.label);
     }
