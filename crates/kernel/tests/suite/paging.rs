@@ -168,3 +168,24 @@ fn r184_every_trigger_is_counted() {
     let labels = probe.machine.verifier_counters().rows().map(|(label, _)| label);
     assert_eq!(labels, ["RaiseIrqls", "AcquireSpinLocks", "Synch Executions", "Trims"]);
 }
+
+/// R28, K19: one thread pages the driver while another is between its reset and its connection; one after the other is
+/// what the driver should do.
+#[test]
+fn r28_page_entire_while_another_thread_opens() {
+    for (at_once, expected) in [(true, vec!["K19"]), (false, vec![])] {
+        let options = Options { processors: 2, slice_steps: 1, ..Options::default() };
+        let mut probe = Probe::new(options, MemoryConfig::default());
+        let (data, reset, page) =
+            (probe.data(), probe.export("MmResetDriverPaging"), probe.export("MmPageEntireDriver"));
+        let open = probe.begin(0, reset, [data.0, 0]);
+        if !at_once {
+            probe.finish(open).expect("the open ends");
+        }
+        let close = probe.begin(0, page, [data.0, 0]);
+        for request in [open, close] {
+            probe.finish(request).expect("a finding is no bug check");
+        }
+        assert_eq!(probe.codes(), expected);
+    }
+}
