@@ -4,6 +4,7 @@ mod broken;
 mod common;
 mod exceptions;
 mod faults;
+mod interrupts;
 mod objects;
 mod paging;
 mod probe;

@@ -189,3 +189,20 @@ fn r28_page_entire_while_another_thread_opens() {
         assert_eq!(probe.codes(), expected);
     }
 }
+
+/// D29: the unload waits for a first lock that is in progress, K20; the lock that it completes is K05.
+#[test]
+fn d29_unload_during_a_lock() {
+    let mut probe =
+        Probe::new(Options { processors: 2, slice_steps: 3, ..Options::default() }, MemoryConfig::default());
+    let (lock, page) = (probe.export("MmLockPagableDataSection"), probe.paged());
+    let locker = probe.begin(0, lock, [page.0, 0]);
+    probe.pass_us(1);
+    let unload = probe.machine.unload_driver(probe.base).expect("the unload begins");
+    // The thread comes back to code that may be gone.
+    let _end = probe.finish(unload);
+    let codes = probe.codes();
+    assert!(codes.contains(&"K20") && codes.contains(&"K05"), "{codes:?}");
+    assert!(probe.machine.now_ns() >= Options::default().page_read_ns, "it waited for the read");
+    assert_eq!(probe.answered(&[locker]), [false]);
+}

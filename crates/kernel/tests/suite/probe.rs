@@ -164,6 +164,12 @@ impl Probe {
         self.run(Until::Time(end)).expect("nothing stops the machine");
     }
 
+    /// Lets one instruction execute.
+    pub(crate) fn step(&mut self) {
+        let end = self.machine.now_ns() + 1;
+        self.run(Until::Time(end)).expect("nothing stops the machine");
+    }
+
     /// Which of these have an answer.
     pub(crate) fn answered(&self, requests: &[RequestId]) -> Vec<bool> {
         requests.iter().map(|request| self.machine.answer_of(*request).is_some()).collect()

@@ -141,8 +141,12 @@ impl Machine {
         let irql = self.irql();
         let candidates = self.ke.interrupts.connected.iter().filter(|connected| connected.irql > irql);
         let pending = candidates.filter(|connected| self.is_pending(connected.vector));
-        let Some(best) = pending.max_by_key(|connected| connected.irql).cloned() else { return false };
-        self.start_service(&best);
+        let Some(vector) = pending.max_by_key(|connected| connected.irql).map(|best| best.vector) else { return false };
+        // A shared vector is served in the order of connection.
+        let first = self.ke.interrupts.connected.iter().find(|connected| connected.vector == vector).cloned();
+        if let Some(first) = first {
+            self.start_service(&first);
+        }
         true
     }
 
