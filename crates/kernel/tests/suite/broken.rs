@@ -323,3 +323,19 @@ fn x27_reads_through_a_handle() {
     assert_eq!(section(&lab, p3), ".text");
     assert!(lab.codes().contains("K07"));
 }
+
+/// R57, D28: a driver that fails to start is unmapped without Unload, and what it locked is lost.
+#[test]
+fn x26_fails_to_start_with_a_lock() {
+    let mut lab = Lab::new(TRIMMED);
+    let base = lab.load("broken/x26-lock-and-fail").expect("no bug check");
+    assert!(lab.machine.modules().driver_at(base).is_none());
+    let unload =
+        |event: &kernel::Event| matches!(event.kind, kernel::EventKind::Entered { what: kernel::Routine::Unload, .. });
+    assert!(!lab.machine.events.iter().any(unload));
+    let leaked = lab.machine.events.iter().find_map(|event| match event.kind {
+        kernel::EventKind::Unloaded { leaked_pages, .. } => Some(leaked_pages),
+        _ => None,
+    });
+    assert!(leaked.is_some_and(|pages| pages > 0), "{leaked:?}");
+}

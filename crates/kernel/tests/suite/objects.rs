@@ -185,3 +185,14 @@ fn pool_is_freed_once_and_with_its_tag() {
         assert_eq!((check.code.0, check.parameters[0], check.parameters[1]), (0xC2, subtype, block));
     }
 }
+
+/// A mutex belongs to the thread that took it: another may not release it (`STATUS_MUTANT_NOT_OWNED`).
+#[test]
+fn a_mutex_is_released_by_its_owner() {
+    let mut probe = Probe::plain();
+    let mutex = object(&probe, 0);
+    probe.ask("KeInitializeMutex", &[mutex, 0]).expect("it is initialised");
+    probe.ask("KeWaitForSingleObject", &wait(mutex, Va::NULL)).expect("it is free");
+    let stop = probe.ask("KeReleaseMutex", &[mutex, 0]).expect_err("it belongs to another thread");
+    assert_eq!(bug_check(&stop).parameters[0] as u32, 0xC000_0046);
+}
