@@ -146,7 +146,8 @@ fn held(shared: &Shared, pages: &[usize]) {
     pages.iter().for_each(|page| assert!(shared.host().is_resident(*page), "page {page} is out under a lock"));
 }
 
-/// R97, D21: two first locks at once: one transition, both return with every page resident, the count is 2.
+/// R97, D20, D21: two first locks at once, and one more by handle while the second caller still waits: one transition, all
+/// return with every page resident, all are counted.
 #[test]
 fn two_first_locks() {
     loom::model(|| {
@@ -159,9 +160,52 @@ fn two_first_locks() {
         });
         let first = shared.lock_by_address(PAGEA).unwrap();
         held(&shared, &[2, 3]);
+        shared.lock_by_handle(first).unwrap();
         assert_eq!(second.join().unwrap(), first);
-        assert_eq!(count(&shared, image, 1), 2);
+        assert_eq!(count(&shared, image, 1), 3);
         assert_eq!(shared.host().reads.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// R97: who locks on the fast path sees the pages that another caller brought in.
+#[test]
+fn fast_lock_sees_the_pages() {
+    loom::model(|| {
+        let (shared, _) = machine(false);
+        let handle = shared.lock_by_address(PAGEA).unwrap();
+        shared.unlock(handle).unwrap();
+        let other = shared.clone();
+        let locker = thread::spawn(move || {
+            other.lock_by_handle(handle).unwrap();
+            held(&other, &[2, 3]);
+        });
+        evict(&shared, 2);
+        shared.lock_by_handle(handle).unwrap();
+        held(&shared, &[2, 3]);
+        locker.join().unwrap();
+    });
+}
+
+/// Section 12: who evicts sees what was written under a lock that has ended.
+#[test]
+fn eviction_sees_what_was_written() {
+    loom::model(|| {
+        let (shared, _) = machine(false);
+        let handle = shared.lock_by_address(PAGEA).unwrap();
+        shared.unlock(handle).unwrap();
+        let content = Arc::new(AtomicU32::new(0));
+        let (other, written) = (shared.clone(), content.clone());
+        let writer = thread::spawn(move || {
+            other.lock_by_handle(handle).unwrap();
+            written.store(1, Ordering::Relaxed);
+            other.unlock(handle).unwrap();
+        });
+        let reads = |shared: &Shared| shared.host().reads.load(Ordering::Relaxed);
+        let mut saved = None;
+        shared.evict(BASE.page() + 2, || saved = Some((content.load(Ordering::Relaxed), reads(&shared))));
+        writer.join().unwrap();
+        // If the writer did not have to bring the page in again, its lock came before the eviction.
+        assert!(saved.is_none_or(|(content, before)| content == 1 || reads(&shared) > before));
     });
 }
 
