@@ -5,7 +5,7 @@ use memory::{MemoryConfig, TrimReason};
 use nt_types::PAGE_SIZE;
 
 use crate::probe::{PAGED_PAGES, Probe};
-use crate::sample::bug_check;
+use crate::sample::{Lab, Setup, bug_check};
 
 const DISPATCH: u8 = 2;
 
@@ -205,4 +205,20 @@ fn d29_unload_during_a_lock() {
     assert!(codes.contains(&"K20") && codes.contains(&"K05"), "{codes:?}");
     assert!(probe.machine.now_ns() >= Options::default().page_read_ns, "it waited for the read");
     assert_eq!(probe.answered(&[locker]), [false]);
+}
+
+/// D10, R59: INIT is there until the last queued Reinitialize routine, itself in INIT, has returned; then it goes.
+#[test]
+fn d10_init_stays_for_reinitialize() {
+    let mut lab = Lab::new(Setup::TRIMMED);
+    let base = lab.load("init/init").expect("its Reinitialize routine is there each time");
+    assert!(lab.codes().is_empty(), "{:?}", lab.codes());
+    let discarded = |event: &kernel::Event| matches!(event.kind, EventKind::Discarded { pages: 1.., .. });
+    assert_eq!(lab.machine.events.iter().filter(|event| discarded(event)).count(), 1);
+    let file = lab.open(base).expect("it opens");
+    const CALLS: u32 = 0x22_2000;
+    let action = kernel::Action::Ioctl { file, code: CALLS, input: vec![0; 4], output_length: 4 };
+    let answer = lab.act(action).expect("it runs").expect("it ends");
+    let calls = u16::from_le_bytes([answer.output[0], answer.output[1]]);
+    assert!(calls > 1, "the routine queued itself again: {calls}");
 }
