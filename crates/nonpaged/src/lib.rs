@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 pub mod chronicle;
+mod driver;
 pub mod layout;
 pub mod locate;
 pub mod scenario;
 pub mod session;
 pub mod story;
 
+pub use driver::{Driver, DriverError, read_up_to};
 pub use report::ExitCode;

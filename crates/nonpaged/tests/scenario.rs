@@ -33,7 +33,10 @@ fn each_verb_is_read() {
         Action::Close { handle: port() },
         Action::Stop,
         Action::Remove,
-        Action::Unload,
+        Action::Unload { driver: None },
+        Action::Load { driver: "owner.sys".into() },
+        Action::Unload { driver: Some("owner.sys".into()) },
+        Action::Power { state: 3 },
     ];
     assert_eq!(actions, expected.iter().collect::<Vec<_>>());
 }
@@ -86,7 +89,11 @@ fn values_are_checked() {
         ("write = { hex = \"+1\" }", "`+1` is not a number of bytes in hexadecimal"),
         ("read = { bytes = 99999999 }", "99999999 bytes are more than a request may have (16777216)"),
         ("write = { zeros = 99999999 }", "99999999 bytes are more than a request may have (16777216)"),
-        ("open = {}\nrequest = \"r\"", "only `read`, `write` and `ioctl` make a request that can have a name"),
+        (
+            "trim = {}\nrequest = \"r\"",
+            "only `open`, `close`, `read`, `write` and `ioctl` make a request that can have a name",
+        ),
+        ("open = {}\nwith_next = true", "only a request with a name can run together with the next step"),
         ("check = {}\nexpect = { status = \"STATUS_X\" }", "unknown status `STATUS_X`; its number will do"),
         ("check = {}\nexpect = { status = -1 }", "an NTSTATUS has 32 bits"),
     ] {

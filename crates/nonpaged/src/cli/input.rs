@@ -1,47 +1,25 @@
 //! Reading the files that a command names.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use driver_image::Image;
 use kernel::Registry;
 use kernel::registry::RegistryError;
 use nonpaged::scenario::{Scenario, ScenarioError};
+use nonpaged::{Driver, DriverError, read_up_to};
 use report::Diagnostic;
 use report::cause::{Cause, Input};
 
-/// Largest image file, in bytes: an image of the largest size, and as much again for what is not loaded.
-const MAX_IMAGE_FILE: u64 = 2 * driver_image::MAX_IMAGE_SIZE as u64;
 /// Largest registry file, in bytes.
 const MAX_REGISTRY_FILE: u64 = 64 << 20;
-/// Largest PDB file, in bytes.
-const MAX_PDB_FILE: u64 = 1 << 30;
 /// Largest text file, in bytes.
 const MAX_TEXT_FILE: u64 = 1 << 20;
 
-/// A driver as it lies on the disk.
-pub(crate) struct Driver {
-    /// File name.
-    pub(crate) name: String,
-    pub(crate) image: Image,
-    /// Path and bytes of the PDB beside it.
-    pub(crate) pdb: Option<(PathBuf, Vec<u8>)>,
-}
-
-/// Reads a driver and its PDB. One that cannot be read is as good as none.
+/// Reads a driver and its PDB.
 pub(crate) fn driver(path: &Path) -> Result<Driver, Box<Diagnostic>> {
-    let image = image(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let beside = path.with_extension("pdb");
-    let pdb = read_up_to(&beside, MAX_PDB_FILE).ok().map(|bytes| (beside, bytes));
-    Ok(Driver { name, image, pdb })
-}
-
-/// Reads and parses a driver image.
-pub(crate) fn image(path: &Path) -> Result<Image, Box<Diagnostic>> {
-    let bytes = read(path, "driver", MAX_IMAGE_FILE)?;
-    Image::parse(bytes).map_err(|error| refuse(Input::NotLoadable { path: name(path), reason: error.to_string() }))
+    Driver::read(path).map_err(|error| match error {
+        DriverError::Read(error) => unreadable(path, "driver", &error),
+        DriverError::Image(error) => refuse(Input::NotLoadable { path: name(path), reason: error.to_string() }),
+    })
 }
 
 /// Reads and parses a scenario.
@@ -69,16 +47,6 @@ pub(crate) fn registry(path: &Path) -> Result<Registry, Box<Diagnostic>> {
 /// The whole file, unless it is larger than it can reasonably be. `role` says what it is for.
 fn read(path: &Path, role: &'static str, limit: u64) -> Result<Vec<u8>, Box<Diagnostic>> {
     read_up_to(path, limit).map_err(|error| unreadable(path, role, &error))
-}
-
-fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 <= limit {
-        Ok(bytes)
-    } else {
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")))
-    }
 }
 
 fn malformed(path: &Path, error: ScenarioError) -> Box<Diagnostic> {

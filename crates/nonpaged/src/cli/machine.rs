@@ -3,13 +3,14 @@
 use devices::SerialLine as Cable;
 use kernel::{BootError, LoadError, Options};
 use memory::{InitialResidency, MemoryConfig, PagingFileConfig, SetupError, TrimPolicy};
+use nonpaged::Driver;
 use nonpaged::session::{Session, SessionError};
 use nt_types::Va;
 use report::Diagnostic;
-use report::cause::{Cause, Input, Limit, Remark};
+use report::cause::{Cause, Input, Limit};
 
 use super::args::{Initial, RunOptions, SerialLine, Trim};
-use super::input::{self, Driver, refuse};
+use super::input::{self, refuse};
 
 /// Frames of a machine that is never short of memory: 4 GiB, taken from the host only as they are used.
 const PLENTY: u32 = 1 << 20;
@@ -79,26 +80,9 @@ impl From<Initial> for InitialResidency {
     }
 }
 
-/// Maps the driver, with its symbols where they are usable.
-pub(crate) fn load(
-    session: &mut Session,
-    options: &RunOptions,
-    driver: &Driver,
-    reports: &mut Vec<Diagnostic>,
-) -> Result<Va, Box<Diagnostic>> {
-    let (name, image) = (driver.name.as_str(), || driver.image.clone());
-    let loaded = match &driver.pdb {
-        None => session.load(name, image()),
-        Some((path, pdb)) => match session.load_with_pdb(name, image(), pdb) {
-            Err(SessionError::Names(error)) => {
-                let (path, problem) = (path.display().to_string(), error.to_string());
-                reports.push(Diagnostic::from(Cause::Remark(Remark::SymbolsUnusable { path, problem })));
-                session.load(name, image())
-            }
-            loaded => loaded,
-        },
-    };
-    loaded.map_err(|error| failed(options, error))
+/// Maps the driver.
+pub(crate) fn load(session: &mut Session, options: &RunOptions, driver: &Driver) -> Result<Va, Box<Diagnostic>> {
+    session.load_file(driver).map_err(|error| failed(options, error))
 }
 
 /// Why there is no machine, or no driver in it. A run that stopped has a report of its own.

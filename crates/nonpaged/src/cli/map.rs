@@ -1,7 +1,7 @@
 //! `nonpaged map`.
 
 use driver_image::pageability::DiscardMode;
-use nonpaged::layout;
+use nonpaged::{Driver, layout};
 use report::table::Map;
 use report::{ExitCode, json};
 
@@ -11,8 +11,7 @@ use super::{Outcome, input};
 
 /// Prints the image page by page, and what its layout alone shows.
 pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
-    let image = input::image(&options.driver)?;
-    let name = options.driver.file_name().unwrap_or_default().to_string_lossy();
+    let Driver { name, image, .. } = input::driver(&options.driver)?;
     let map = Map::new(&name, &image, options.discard.into());
     let findings = layout::findings(&name, &image);
     if options.json {

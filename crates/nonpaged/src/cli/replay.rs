@@ -23,10 +23,10 @@ pub(crate) fn of(options: &RunOptions) -> Replay {
 fn arguments(options: &RunOptions) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut add = |differs: bool, argument: String| arguments.extend(differs.then_some(argument));
-    add(options.trim != Trim::OnRaise, format!("--trim={}", name(options.trim)));
+    add(options.trim != Trim::OnRaise, format!("--trim={}", name(&options.trim)));
     add(options.frames.is_some(), format!("--frames={}", options.frames.unwrap_or_default()));
-    add(options.initial != Initial::Out, format!("--initial={}", name(options.initial)));
-    add(options.discard != Discard::Documented, format!("--discard={}", name(options.discard)));
+    add(options.initial != Initial::Out, format!("--initial={}", name(&options.initial)));
+    add(options.discard != Discard::Documented, format!("--discard={}", name(&options.discard)));
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
     add(options.verifier, "--verifier".to_owned());
     match &options.serial_line {
@@ -38,6 +38,6 @@ fn arguments(options: &RunOptions) -> Vec<String> {
 }
 
 /// The value as it is written on the command line.
-fn name(value: impl ValueEnum) -> String {
+fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

@@ -1,15 +1,15 @@
 //! `nonpaged run`.
 
 use kernel::{Limit, Stop, StopKind};
-use nonpaged::layout;
 use nonpaged::scenario::{self, PlayError, Scenario};
 use nonpaged::session::{Session, SessionError};
+use nonpaged::{Driver, layout};
 use report::cause::{Cause, Input, Remark};
 use report::table::Summary;
 use report::{Diagnostic, Ended, Verdict, json};
 
 use super::args::RunOptions;
-use super::input::{self, Driver};
+use super::input;
 use super::log_file::LogFile;
 use super::output::Output;
 use super::progress::Progress;
@@ -69,9 +69,9 @@ fn perform(
 ) -> Result<Conclusion, Box<Diagnostic>> {
     session.chronicle.story.replay = Some(replay::of(options));
     let mut reports = layout::findings(&driver.name, &driver.image);
-    let base = machine::load(session, options, driver, &mut reports)?;
+    let base = machine::load(session, options, driver)?;
     reports.extend(unresolved(session));
-    let result = scenario::play(session, base, &driver.image, scenario, |session, step| {
+    let result = scenario::play(session, base, driver, scenario, |session, step| {
         progress.phase(step);
         far_end.take(session);
     });

@@ -40,7 +40,9 @@ struct RawStep {
     start: Option<Nothing>,
     stop: Option<Nothing>,
     remove: Option<Nothing>,
-    unload: Option<Nothing>,
+    load: Option<Load>,
+    unload: Option<Unload>,
+    power: Option<Power>,
     open: Option<Open>,
     close: Option<Close>,
     read: Option<Read>,
@@ -58,12 +60,40 @@ struct RawStep {
     thread: Option<String>,
     cpu: Option<u32>,
     request: Option<String>,
+    #[serde(default)]
+    with_next: bool,
     expect: Option<RawExpect>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Load {
+    driver: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unload {
+    driver: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Power {
+    state: PowerState,
+}
+
+#[derive(Deserialize)]
+enum PowerState {
+    D0,
+    D1,
+    D2,
+    D3,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,15 +212,17 @@ impl From<Test> for TestCase {
 }
 
 fn convert(mut raw: RawStep, line: usize) -> Result<Step, String> {
-    let (thread, cpu, request) = (raw.thread.take(), raw.cpu.take(), raw.request.take());
+    let (thread, cpu, request, with_next) = (raw.thread.take(), raw.cpu.take(), raw.request.take(), raw.with_next);
     let expect = raw.expect.take().map(Expect::try_from).transpose()?.unwrap_or_default();
     let action = action(raw)?;
-    let is_request = matches!(action, Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. });
-    if request.is_some() && !is_request {
-        return Err("only `read`, `write` and `ioctl` make a request that can have a name".to_owned());
+    if request.is_some() && !action.is_request() {
+        return Err("only `open`, `close`, `read`, `write` and `ioctl` make a request that can have a name".to_owned());
+    }
+    if with_next && request.is_none() {
+        return Err("only a request with a name can run together with the next step".to_owned());
     }
     let thread = thread.unwrap_or_else(|| DEFAULT_THREAD.to_owned());
-    Ok(Step { line, action, thread, cpu, request, expect })
+    Ok(Step { line, action, thread, cpu, request, with_next, expect })
 }
 
 /// The one verb of a step.
@@ -199,7 +231,9 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("start", raw.start.map(|_| Ok(Action::Start))),
         ("stop", raw.stop.map(|_| Ok(Action::Stop))),
         ("remove", raw.remove.map(|_| Ok(Action::Remove))),
-        ("unload", raw.unload.map(|_| Ok(Action::Unload))),
+        ("load", raw.load.map(|load| Ok(Action::Load { driver: load.driver }))),
+        ("unload", raw.unload.map(|unload| Ok(Action::Unload { driver: unload.driver }))),
+        ("power", raw.power.map(|power| Ok(Action::Power { state: power.state as u8 }))),
         ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),
         ("close", raw.close.map(|close| Ok(Action::Close { handle: handle(close.handle) }))),
         ("read", raw.read.map(read)),

@@ -79,6 +79,8 @@ pub struct Step {
     pub cpu: Option<u32>,
     /// A name for the request. A named request is not waited for; `wait` and `cancel` refer to it.
     pub request: Option<String>,
+    /// The next step begins before anything happens: for requests with names, on several processors.
+    pub with_next: bool,
     /// What must hold afterwards.
     pub expect: Expect,
 }
@@ -92,8 +94,22 @@ pub enum Action {
     Stop,
     /// Remove the device (PnP).
     Remove,
-    /// Unload the driver; the run does this by itself at the end.
-    Unload,
+    /// Load another driver and call its DriverEntry.
+    Load {
+        /// The file, beside the driver under test.
+        driver: String,
+    },
+    /// Unload a driver. The run does this by itself at the end for those that are left.
+    Unload {
+        /// The file name; `None` for the driver under test.
+        driver: Option<String>,
+    },
+    /// Set the power state of the device (IRP_MN_SET_POWER): at `DISPATCH_LEVEL`, unless the device object has
+    /// DO_POWER_PAGABLE (R20).
+    Power {
+        /// 0 for D0 to 3 for D3.
+        state: u8,
+    },
     /// Open a device.
     Open {
         /// The device or symbolic link; `None` for the first device the driver made.
@@ -193,13 +209,27 @@ pub struct Expect {
 }
 
 impl Action {
+    /// True for what goes to the driver as a request that can have a name.
+    fn is_request(&self) -> bool {
+        matches!(
+            self,
+            Action::Open { .. }
+                | Action::Close { .. }
+                | Action::Read { .. }
+                | Action::Write { .. }
+                | Action::Ioctl { .. }
+        )
+    }
+
     /// The verb of the step.
     pub fn verb(&self) -> &'static str {
         match self {
             Action::Start => "start",
             Action::Stop => "stop",
             Action::Remove => "remove",
-            Action::Unload => "unload",
+            Action::Load { .. } => "load",
+            Action::Unload { .. } => "unload",
+            Action::Power { .. } => "power",
             Action::Open { .. } => "open",
             Action::Close { .. } => "close",
             Action::Read { .. } => "read",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use devices::Uart16550;
-use driver_image::Image;
 use kernel::{Action as Request, RequestId};
 use memory::{InjectedFault, Injection, TrimReason};
 use nt_types::{NtStatus, Va, constants as c};
@@ -11,7 +10,9 @@ use report::cause::Expectation;
 
 use super::expect::{self, Outcome};
 use super::{Action, Scenario, Step};
-use crate::session::{Session, SessionError};
+use crate::driver::Driver;
+use crate::session::exercise::AFTERMATH_NS;
+use crate::session::{Reply, Session, SessionError};
 
 /// Why a scenario did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -41,19 +42,19 @@ const NS_PER_MS: u64 = 1_000_000;
 pub fn play(
     session: &mut Session,
     base: Va,
-    image: &Image,
+    driver: &Driver,
     scenario: &Scenario,
     mut before: impl FnMut(&mut Session, &str),
 ) -> Result<(), PlayError> {
     if scenario.steps.is_empty() {
-        return Ok(session.exercise(base, image, |session, step| before(session, &step.name))?);
+        return Ok(session.exercise(base, &driver.image, |session, step| before(session, &step.name))?);
     }
     before(session, "DriverEntry");
     let status = session.initialize(base)?;
     if !status.is_success() {
         return Ok(());
     }
-    let mut player = Player::new(session, base);
+    let mut player = Player::new(session, base, driver);
     if !scenario.steps.iter().any(|step| step.action == Action::Start) {
         player.start()?;
     }
@@ -70,17 +71,28 @@ pub fn play(
 struct Player<'s> {
     session: &'s mut Session,
     base: Va,
+    driver: &'s Driver,
+    /// Where other drivers lie, by file name.
+    others: BTreeMap<String, Va>,
     /// The physical device object that was offered to the driver.
     device: Option<Va>,
     handles: BTreeMap<String, Va>,
-    requests: BTreeMap<String, RequestId>,
+    requests: BTreeMap<String, Named>,
     unloaded: bool,
 }
 
+/// A request with a name.
+#[derive(Clone)]
+struct Named {
+    id: RequestId,
+    /// The handle that it opens.
+    handle: Option<String>,
+}
+
 impl<'s> Player<'s> {
-    fn new(session: &'s mut Session, base: Va) -> Player<'s> {
-        let (handles, requests) = (BTreeMap::new(), BTreeMap::new());
-        Player { session, base, device: None, handles, requests, unloaded: false }
+    fn new(session: &'s mut Session, base: Va, driver: &'s Driver) -> Player<'s> {
+        let (handles, requests, others) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Player { session, base, driver, others, device: None, handles, requests, unloaded: false }
     }
 
     fn step(&mut self, step: &Step) -> Result<Outcome, PlayError> {
@@ -88,7 +100,10 @@ impl<'s> Player<'s> {
             Action::Start => self.start(),
             Action::Stop => self.pnp(step, &[c::IRP_MN_QUERY_STOP_DEVICE, c::IRP_MN_STOP_DEVICE]),
             Action::Remove => self.pnp(step, &[c::IRP_MN_QUERY_REMOVE_DEVICE, c::IRP_MN_REMOVE_DEVICE]),
-            Action::Unload => self.unload(),
+            Action::Load { driver } => self.load(step, driver),
+            Action::Unload { driver: None } => self.unload(),
+            Action::Unload { driver: Some(driver) } => self.unload_other(step, driver),
+            Action::Power { state } => self.power(step, *state),
             Action::Open { device, handle } => self.open(step, device.as_deref(), handle),
             Action::Close { handle } => {
                 let file = self.take_handle(step, handle)?;
@@ -109,9 +124,8 @@ impl<'s> Player<'s> {
             }
             Action::Cancel { request } => self.cancel(step, request),
             Action::Wait { request } => {
-                let request = self.named(step, request)?;
-                let reply = self.session.wait(request, Some(PATIENCE_NS))?;
-                Ok(Outcome::from(reply))
+                let named = self.named(step, request)?;
+                self.wait(&named)
             }
             Action::WaitMs(ms) => {
                 self.session.pass(ms.saturating_mul(NS_PER_MS))?;
@@ -150,37 +164,76 @@ impl<'s> Player<'s> {
         Ok(Outcome::from(self.session.unload(self.base)?))
     }
 
+    fn load(&mut self, step: &Step, name: &str) -> Result<Outcome, PlayError> {
+        let driver = self.driver.read_neighbour(name);
+        let driver = driver.map_err(|error| impossible(step, &format!("`{name}` cannot be loaded: {error}")))?;
+        let base = self.session.load_file(&driver)?;
+        let status = self.session.initialize(base)?;
+        if status.is_success() {
+            self.others.insert(name.to_owned(), base);
+        }
+        Ok(Outcome::Status(status))
+    }
+
+    fn unload_other(&mut self, step: &Step, name: &str) -> Result<Outcome, PlayError> {
+        let base = self.others.remove(name);
+        let base = base.ok_or_else(|| impossible(step, &format!("`{name}` is not loaded")))?;
+        Ok(Outcome::from(self.session.unload(base)?))
+    }
+
+    fn power(&mut self, step: &Step, state: u8) -> Result<Outcome, PlayError> {
+        /// `DevicePowerState` of POWER_STATE_TYPE, and the number of D0 in DEVICE_POWER_STATE.
+        const DEVICE_POWER_STATE: u32 = 1;
+        const POWER_DEVICE_D0: u32 = 1;
+        let device = self.device.ok_or_else(|| impossible(step, "no device was started"))?;
+        let (minor, state) = (c::IRP_MN_SET_POWER as u8, POWER_DEVICE_D0 + u32::from(state));
+        let action = Request::Power { device, minor, kind: DEVICE_POWER_STATE, state };
+        Ok(Outcome::from(self.session.act("power", action, Some(PATIENCE_NS))?))
+    }
+
     fn open(&mut self, step: &Step, device: Option<&str>, handle: &str) -> Result<Outcome, PlayError> {
         let first = self.session.machine.openable_names(self.base).into_iter().next();
         let name = device.map(str::to_owned).or(first);
         let name = name.ok_or_else(|| impossible(step, "the driver has no device that can be opened"))?;
-        let outcome = self.request(step, Request::Open { name })?;
-        if let Outcome::Answered(answer) = &outcome
-            && answer.status.is_success()
-        {
-            self.handles.insert(handle.to_owned(), Va(answer.information));
-        }
-        Ok(outcome)
+        self.send(step, Request::Open { name }, Some(handle.to_owned()))
+    }
+
+    fn request(&mut self, step: &Step, request: Request) -> Result<Outcome, PlayError> {
+        self.send(step, request, None)
     }
 
     /// Sends a request. One with a name is not waited for.
-    fn request(&mut self, step: &Step, request: Request) -> Result<Outcome, PlayError> {
+    fn send(&mut self, step: &Step, request: Request, handle: Option<String>) -> Result<Outcome, PlayError> {
         let processor = step.cpu.map(|cpu| cpu as usize);
         let id = self.session.send(step.action.verb(), &step.thread, processor, request)?;
-        match &step.request {
-            Some(name) => {
-                self.requests.insert(name.clone(), id);
-                self.session.settle()?;
-                Ok(Outcome::from(self.session.reply(id)))
-            }
-            None => Ok(Outcome::from(self.session.wait(id, Some(PATIENCE_NS))?)),
+        let named = Named { id, handle };
+        let Some(name) = &step.request else { return self.wait(&named) };
+        self.requests.insert(name.clone(), named.clone());
+        if !step.with_next {
+            self.session.settle()?;
         }
+        Ok(self.outcome(&named, self.session.reply(id)))
+    }
+
+    fn wait(&mut self, named: &Named) -> Result<Outcome, PlayError> {
+        let reply = self.session.wait(named.id, Some(PATIENCE_NS))?;
+        Ok(self.outcome(named, reply))
+    }
+
+    /// What a request came to; an open that succeeded makes a handle.
+    fn outcome(&mut self, named: &Named, reply: Reply) -> Outcome {
+        if let (Reply::Answered(answer), Some(handle)) = (&reply, &named.handle)
+            && answer.status.is_success()
+        {
+            self.handles.insert(handle.clone(), Va(answer.information));
+        }
+        Outcome::from(reply)
     }
 
     fn cancel(&mut self, step: &Step, name: &str) -> Result<Outcome, PlayError> {
-        let request = self.named(step, name)?;
-        self.session.act("cancel", Request::Cancel { request }, Some(PATIENCE_NS))?;
-        Ok(Outcome::from(self.session.wait(request, Some(PATIENCE_NS))?))
+        let named = self.named(step, name)?;
+        self.session.act("cancel", Request::Cancel { request: named.id }, Some(PATIENCE_NS))?;
+        self.wait(&named)
     }
 
     fn interrupt(&mut self, step: &Step, vector: Option<u32>, count: u32) -> Result<Outcome, PlayError> {
@@ -227,10 +280,10 @@ impl<'s> Player<'s> {
 
     /// What a program's end and the removal of its device do: requests are cancelled, handles closed, the driver unloaded.
     fn end(&mut self) -> Result<(), PlayError> {
-        for request in std::mem::take(&mut self.requests).into_values() {
-            if self.session.machine.answer_of(request).is_none() {
-                self.session.act("cancel", Request::Cancel { request }, Some(PATIENCE_NS))?;
-                self.session.wait(request, Some(PATIENCE_NS))?;
+        for named in std::mem::take(&mut self.requests).into_values() {
+            if self.session.machine.answer_of(named.id).is_none() {
+                self.session.act("cancel", Request::Cancel { request: named.id }, Some(PATIENCE_NS))?;
+                self.wait(&named)?;
             }
         }
         for file in std::mem::take(&mut self.handles).into_values() {
@@ -242,7 +295,10 @@ impl<'s> Player<'s> {
         if !self.unloaded {
             self.unload()?;
         }
-        Ok(())
+        for base in std::mem::take(&mut self.others).into_values() {
+            self.session.unload(base)?;
+        }
+        Ok(self.session.pass(AFTERMATH_NS)?)
     }
 
     fn handle(&self, step: &Step, name: &str) -> Result<Va, PlayError> {
@@ -256,8 +312,8 @@ impl<'s> Player<'s> {
         Ok(file)
     }
 
-    fn named(&self, step: &Step, name: &str) -> Result<RequestId, PlayError> {
-        let request = self.requests.get(name).copied();
+    fn named(&self, step: &Step, name: &str) -> Result<Named, PlayError> {
+        let request = self.requests.get(name).cloned();
         request.ok_or_else(|| impossible(step, &format!("there is no request `{name}`")))
     }
 }

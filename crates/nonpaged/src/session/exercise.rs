@@ -11,7 +11,7 @@ const GREETING: &[u8] = b"nonpaged";
 /// Virtual time that a request may take before the exercise cancels it: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
 /// Virtual time after unload, in which a timer or a work item that was left behind shows itself: 20 ms.
-const AFTERMATH_NS: u64 = 20_000_000;
+pub(crate) const AFTERMATH_NS: u64 = 20_000_000;
 /// Bytes passed with each device control request, both ways.
 const IOCTL_BYTES: u32 = 64;
 /// Device control codes tried at most.

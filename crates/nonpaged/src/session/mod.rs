@@ -1,6 +1,6 @@
 //! A machine with an engine: load drivers, ask them things, see what happens.
 
-mod exercise;
+pub(crate) mod exercise;
 mod ioctl_codes;
 mod residency;
 
@@ -10,8 +10,11 @@ use interpreter::Interpreter;
 use kernel::{Action, Answer, Limit, Machine, Options, RequestId, RunEnd, Stop, StopKind, Trap, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{NtStatus, Va};
+use report::Diagnostic;
+use report::cause::{Cause, Remark};
 
 use crate::chronicle::Chronicle;
+use crate::driver::Driver;
 use crate::locate::LocateError;
 
 pub use ioctl_codes::ioctl_codes;
@@ -83,6 +86,21 @@ impl Session {
     pub fn load_with_pdb(&mut self, name: &str, image: Image, pdb: &[u8]) -> Result<Va, SessionError> {
         self.chronicle.story.images.add(name, &image, Some(pdb))?;
         self.map(name, image)
+    }
+
+    /// Maps a driver with the names of its PDB, or without them where they are not usable, which is reported.
+    pub fn load_file(&mut self, driver: &Driver) -> Result<Va, SessionError> {
+        let (name, image) = (driver.name.as_str(), || driver.image.clone());
+        let Some((path, pdb)) = &driver.pdb else { return self.load(name, image()) };
+        match self.load_with_pdb(name, image(), pdb) {
+            Err(SessionError::Names(error)) => {
+                let (path, problem) = (path.display().to_string(), error.to_string());
+                let remark = Remark::SymbolsUnusable { path, problem };
+                self.chronicle.reports.push(Diagnostic::from(Cause::Remark(remark)));
+                self.load(name, image())
+            }
+            loaded => loaded,
+        }
     }
 
     fn map(&mut self, name: &str, image: Image) -> Result<Va, SessionError> {

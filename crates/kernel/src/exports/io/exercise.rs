@@ -3,7 +3,7 @@
 
 use nt_types::layout::{device_object, file_object, io_stack_location, irp};
 use nt_types::{ControlCode, TransferMethod};
-use nt_types::{NtStatus, Va, constants as c};
+use nt_types::{Irql, NtStatus, Va, constants as c};
 
 use super::irp::Owner;
 use crate::call::{Next, Outcome, Then, Trap};
@@ -100,6 +100,7 @@ pub struct Sent {
 enum Kind {
     Open,
     Transfer,
+    Power,
     Cleanup,
     Close,
 }
@@ -134,6 +135,11 @@ impl Step {
     pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Step::Begin { id, action } => begin(m, id, action),
+            Step::Sent(sent) if sent.kind == Kind::Power && m.irql() > Irql::PASSIVE => {
+                let service = m.kernel_images.interrupt_entry;
+                m.set_irql(Irql::PASSIVE, service);
+                Step::Sent(sent).run(m, value)
+            }
             Step::Sent(sent) if m.is_outstanding(sent.request) => {
                 let wait = Wait::on(WaitOn::Irp(sent.request));
                 Ok(Next::Wait(wait, then(Step::Complete(sent))))
@@ -329,13 +335,18 @@ fn ioctl(m: &mut Machine, id: RequestId, file: Va, code: u32, input: &[u8], outp
     send(m, &draft, Sent { id, request, output, blocks, file, kind: Kind::Transfer })
 }
 
+/// A driver without DO_POWER_PAGABLE must expect power requests at `DISPATCH_LEVEL`, so it gets them there (R20).
 fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state: u32) -> Outcome {
     use io_stack_location as sl;
     let draft = draft(m, id, device, Va::NULL, c::IRP_MJ_POWER, minor)?;
     m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
     m.write_u32(sl::PARAMETERS_POWER_TYPE.at(draft.stack), kind)?;
     m.write_u32(sl::PARAMETERS_POWER_STATE.at(draft.stack), state)?;
-    send(m, &draft, plain(id, draft.request))
+    if m.read_u32(device_object::FLAGS.at(draft.device))? & c::DO_POWER_PAGABLE == 0 {
+        let service = m.kernel_images.interrupt_entry;
+        m.set_irql(Irql::DISPATCH, service);
+    }
+    send(m, &draft, Sent { kind: Kind::Power, ..plain(id, draft.request) })
 }
 
 fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> Outcome {
@@ -366,7 +377,7 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
         Kind::Close => {
             m.pool_free(sent.file);
         }
-        Kind::Open | Kind::Transfer => {}
+        Kind::Open | Kind::Transfer | Kind::Power => {}
     }
     let opened = sent.kind == Kind::Open && status.is_success();
     let information = if opened { sent.file.0 } else { information };
