@@ -4,8 +4,8 @@
 //! first finds the exact result ([`Exact`]: enough digits to round correctly, and whether there are more) and then rounds
 //! once ([`round`]), with the facts from which a processor sets its exception flags.
 //!
-//! Ecosystem crates were examined and do not fit: none has square root, the precision control of x87 and underflow
-//! detected after rounding together.
+//! The crate `rustc_apfloat` does not fit: it has no square root, cannot limit the precision as the x87 control word does,
+//! and takes a number for tiny only if it is still denormal after rounding as one.
 
 mod arithmetic;
 mod format;

@@ -66,6 +66,12 @@ pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
         N::Maxpd => by_lane!(instruction, all u64, maximum::<u64>),
         N::Maxss => by_lane!(instruction, one u32, maximum::<u32>),
         N::Maxsd => by_lane!(instruction, one u64, maximum::<u64>),
+        N::Haddps => by_source!(instruction, Aligned, each_pair::<u32>(sum::<u32>)),
+        N::Haddpd => by_source!(instruction, Aligned, each_pair::<u64>(sum::<u64>)),
+        N::Hsubps => by_source!(instruction, Aligned, each_pair::<u32>(difference::<u32>)),
+        N::Hsubpd => by_source!(instruction, Aligned, each_pair::<u64>(difference::<u64>)),
+        N::Addsubps => by_source!(instruction, Aligned, by_turns::<u32>()),
+        N::Addsubpd => by_source!(instruction, Aligned, by_turns::<u64>()),
         _ => return None,
     })
 }
@@ -77,12 +83,48 @@ pub(super) fn each_lane<M: Mmu, S: Source, L: Real>(
     count: u32,
     f: impl Fn(&mut Unit, u64, u64) -> u64,
 ) -> Outcome {
+    compute::<M, S, L>(context, op, count, |unit, first, second, index| {
+        f(unit, lane::<L>(first, index), lane::<L>(second, index))
+    })
+}
+
+/// The lanes become `f` of neighbours: those of the first operand, then those of the second.
+fn each_pair<M: Mmu, S: Source, L: Real>(
+    context: &mut Context<'_, M>,
+    op: &Op<M>,
+    f: impl Fn(&mut Unit, u64, u64) -> u64,
+) -> Outcome {
+    let half = 64 / L::BITS;
+    compute::<M, S, L>(context, op, 2 * half, |unit, first, second, index| {
+        let (source, pair) = if index < half { (first, index) } else { (second, index - half) };
+        f(unit, lane::<L>(source, 2 * pair), lane::<L>(source, 2 * pair + 1))
+    })
+}
+
+/// Differences and sums by turns.
+fn by_turns<M: Mmu, S: Source, L: Real>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
+    compute::<M, S, L>(context, op, 128 / L::BITS, |unit, first, second, index| {
+        let operation = if index % 2 == 0 { difference::<L> } else { sum::<L> };
+        operation(unit, lane::<L>(first, index), lane::<L>(second, index))
+    })
+}
+
+fn lane<L: Real>(vector: u128, index: u32) -> u64 {
+    L::of(vector, index).bits() as u64
+}
+
+/// The first `count` lanes of the first operand become `f(unit, first, second, index)`, unless there is an exception.
+fn compute<M: Mmu, S: Source, L: Real>(
+    context: &mut Context<'_, M>,
+    op: &Op<M>,
+    count: u32,
+    f: impl Fn(&mut Unit, u128, u128, u32) -> u64,
+) -> Outcome {
     let second = S::read(context, op)?;
     let first = context.cpu.xmm[number(op, 0)];
     let mut unit = Unit::new(context.cpu.mxcsr);
-    let lane = |vector, index| L::of(vector, index).bits() as u64;
     let result = (0..count).fold(first, |result, index| {
-        let value = f(&mut unit, lane(first, index), lane(second, index));
+        let value = f(&mut unit, first, second, index);
         replace(result, index, L::truncate(value.into()))
     });
     unit.finish(context)?;
