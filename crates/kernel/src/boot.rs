@@ -10,6 +10,7 @@ use section_paging::ImageKind;
 use crate::call::{Then, Trap};
 use crate::driver::load_image;
 use crate::event::EventLog;
+use crate::exports::{cm, rtl};
 use crate::machine::{Machine, Processor};
 use crate::modules::Modules;
 use crate::ntos_image::KernelImages;
@@ -74,16 +75,20 @@ impl Machine {
             requests: Requests::default(),
             stop: None,
             attention: false,
+            cm: cm::State::new(options.registry.clone()),
             ex: Default::default(),
             io: Default::default(),
             ke: Default::default(),
             mm: Default::default(),
-            rtl: Default::default(),
+            ob: Default::default(),
+            ps: Default::default(),
+            rtl: rtl::State::new(options.seed),
             findings_seen: Default::default(),
             counters: Default::default(),
             options,
         };
         machine.map_shared_data()?;
+        machine.make_system_objects().map_err(|_| BootError::Frames)?;
         machine.start_processors().map_err(|_| BootError::Frames)?;
         Ok(machine)
     }
@@ -107,6 +112,9 @@ impl Machine {
             cpu.gs_base = pcr.0;
             cpu.cr3 = self.memory.cr3();
             self.processors.push(Processor { cpu, current: id, idle: id, pcr, quantum: 0 });
+        }
+        if let Some(variable) = self.kernel_images.variable("KeNumberProcessors") {
+            self.memory.poke(variable, &[self.processors.len() as u8])?;
         }
         Ok(())
     }

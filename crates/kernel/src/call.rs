@@ -74,6 +74,8 @@ pub enum Trap {
     Fault(Fault),
     /// Block the thread, then start the export over.
     Block(Wait),
+    /// Let the other processors run, then start the export over: it spins.
+    Spin,
     /// Raise an exception in the caller (`ExRaiseStatus`, a failed probe).
     Raise(NtStatus),
     /// Raise this exception.

@@ -160,6 +160,7 @@ impl Machine {
 fn initialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
     let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{}", stem(&driver.name));
+    m.make_service_key(&path, &driver.name);
     let string = m.kernel_string(&path).unwrap_or_default();
     let registry_path = m.kernel_object(unicode_string::SIZEOF, *b"Path").unwrap_or(Va::NULL);
     m.write_bytes(registry_path, &string)?;

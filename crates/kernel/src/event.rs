@@ -235,6 +235,18 @@ pub enum EventKind {
         /// The text.
         text: String,
     },
+    /// The driver wrote to the error log.
+    ErrorLogged {
+        /// `ErrorCode` of the entry.
+        code: NtStatus,
+        /// `FinalStatus` of the entry.
+        status: NtStatus,
+    },
+    /// The driver asked for the address of a routine that this kernel does not have.
+    RoutineNotFound {
+        /// The name.
+        name: String,
+    },
     /// The checker found something.
     Found(Finding),
     /// A scenario step or harness action began.

@@ -34,6 +34,11 @@ impl Machine {
     /// A port or device-memory access: the bus answers, the instruction starts over and finds the answer.
     fn device_access(&mut self, access: DeviceAccess) {
         let now = self.now_ns();
+        if let Device::Memory(address) = access.device
+            && self.memory.is_ram(address)
+        {
+            return self.page_table_access(address, access);
+        }
         let answer = match (access.device, access.write) {
             (Device::Port(port), None) => self.bus.port_read(port, access.width, now),
             (Device::Memory(address), None) => self.bus.memory_read(address, access.width, now),
@@ -47,6 +52,27 @@ impl Machine {
             }
         };
         self.cpu().answers.push(answer);
+        self.attention = true;
+    }
+
+    /// The only RAM that is mapped as devices are holds page tables: a driver reads or edits its own.
+    fn page_table_access(&mut self, address: u64, access: DeviceAccess) {
+        let width = usize::from(access.width.min(8));
+        let mut bytes = [0; 8];
+        let done = match access.write {
+            None => {
+                self.memory.read_physical(address, &mut bytes[..width]);
+                Ok(())
+            }
+            Some(value) => self.memory.write_page_table(address, &value.to_le_bytes()[..width]),
+        };
+        if let Err(error) = done {
+            let what = Unsupported::Feature(format!("a change of a page table at `{address:#x}`: {error}"));
+            let here = self.here();
+            let stop = self.stop_at(here, StopKind::Unsupported(what));
+            return self.halt(stop);
+        }
+        self.cpu().answers.push(if access.write.is_some() { 0 } else { u64::from_le_bytes(bytes) });
         self.attention = true;
     }
 

@@ -58,6 +58,12 @@ impl Machine {
         self.write_bytes(address, &bytes)
     }
 
+    /// Makes sure that a write of `length` bytes would succeed: for exports whose other effects cannot be done twice.
+    pub(crate) fn probe_write(&mut self, address: Va, length: u64) -> Result<(), Trap> {
+        let length = self.bounded(length)?;
+        Ok(self.memory.probe_store(address.0, length)?)
+    }
+
     fn bounded(&mut self, length: u64) -> Result<usize, Trap> {
         if length <= MAX_BUFFER {
             return Ok(length as usize);

@@ -7,8 +7,9 @@ use engine::Cpu;
 use memory::Memory;
 use nt_types::{Irql, Va};
 
+use crate::call::Trap;
 use crate::event::{Event, EventKind, EventLog};
-use crate::exports::{ex, io, ke, mm, rtl};
+use crate::exports::{cm, ex, io, ke, mm, ob, ps, rtl};
 use crate::finding::{Finding, FindingKind};
 use crate::modules::Modules;
 use crate::ntos_image::KernelImages;
@@ -59,10 +60,13 @@ pub struct Machine {
     pub(crate) stop: Option<Box<Stop>>,
     /// Something changed that the scheduler must look at before the next instruction.
     pub(crate) attention: bool,
+    pub(crate) cm: cm::State,
     pub(crate) ex: ex::State,
     pub(crate) io: io::State,
     pub(crate) ke: ke::State,
     pub(crate) mm: mm::State,
+    pub(crate) ob: ob::State,
+    pub(crate) ps: ps::State,
     pub(crate) rtl: rtl::State,
     pub(crate) findings_seen: BTreeMap<(&'static str, u64, u64), ()>,
     pub(crate) counters: crate::verifier::Counters,
@@ -93,10 +97,13 @@ impl Machine {
             requests: self.requests.clone(),
             stop: self.stop.clone(),
             attention: self.attention,
+            cm: self.cm.clone(),
             ex: self.ex.clone(),
             io: self.io.clone(),
             ke: self.ke.clone(),
             mm: self.mm.clone(),
+            ob: self.ob.clone(),
+            ps: self.ps.clone(),
             rtl: self.rtl.clone(),
             findings_seen: self.findings_seen.clone(),
             counters: self.counters,
@@ -221,6 +228,11 @@ impl Machine {
     /// A stop at `instruction`.
     pub fn stop_at(&mut self, instruction: Va, kind: StopKind) -> Stop {
         Stop { kind, place: self.place(instruction) }
+    }
+
+    /// The refusal of a parameter value that a routine does not model.
+    pub(crate) fn refuse(&mut self, routine: &'static str, what: impl Into<String>) -> Trap {
+        self.unsupported(Unsupported::Parameter { routine, what: what.into() }).into()
     }
 
     /// A named refusal by the export in progress.

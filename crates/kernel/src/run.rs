@@ -243,6 +243,10 @@ impl Machine {
         match trap {
             Trap::Fault(fault) => self.access_refused(fault, service),
             Trap::Block(wait) => self.block(wait, false),
+            Trap::Spin => {
+                self.steps += 1;
+                self.attention = true;
+            }
             Trap::Raise(status) => self.raise_status(status),
             Trap::Exception(raised) => self.raise(*raised),
             Trap::Stop(stop) => self.halt(*stop),

@@ -54,6 +54,8 @@ impl Machine {
             priority: if new.idle { 0 } else { 8 },
             processor: None,
             idle: new.idle,
+            affinity: 0,
+            guarded_regions: 0,
             critical_regions: 0,
             wait_next: None,
             spin_locks: Vec::new(),
@@ -159,7 +161,9 @@ impl Machine {
     /// Gives the active processor the thread that should run now. Called below `DISPATCH_LEVEL` only.
     pub(crate) fn schedule(&mut self) {
         let current = self.current_thread();
-        let runs = matches!(self.thread().state, ThreadState::Running) && !self.thread().idle;
+        let here = self.active;
+        let thread = self.thread();
+        let runs = matches!(thread.state, ThreadState::Running) && !thread.idle && thread.may_run_on(here);
         let quantum_left = self.steps < self.processors[self.active].quantum;
         if runs && quantum_left {
             return;
@@ -178,8 +182,9 @@ impl Machine {
         let count = self.threads.len();
         let first = self.processors[self.active].current.0 as usize + 1;
         let order = (first..first + count).map(|index| &self.threads[index % count]);
-        let may_run = |thread: &&Thread| thread.processor.is_none_or(|processor| processor == self.active);
-        let ready = order.filter(|thread| !thread.idle && matches!(thread.state, ThreadState::Ready)).filter(may_run);
+        let ready = order.filter(|thread| {
+            !thread.idle && matches!(thread.state, ThreadState::Ready) && thread.may_run_on(self.active)
+        });
         ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
     }
 

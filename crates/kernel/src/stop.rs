@@ -126,6 +126,13 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// A request handled wrongly.
     Request(RequestMisuse),
+    /// A documented rule of a routine that no other cause covers.
+    Rule {
+        /// The routine.
+        routine: &'static str,
+        /// The rule.
+        rule: &'static str,
+    },
 }
 
 /// Pool handled wrongly (bug check 0xC2).

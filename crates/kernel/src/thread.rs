@@ -54,12 +54,24 @@ pub struct Thread {
     pub processor: Option<usize>,
     /// The processor's idle thread: runs only what interrupts it.
     pub idle: bool,
+    /// The processors that it may run on, one bit each; 0 for all.
+    pub affinity: u64,
+    /// Nesting of guarded regions (`KeEnterGuardedRegion`).
+    pub guarded_regions: u32,
     /// Nesting of critical regions (`KeEnterCriticalRegion`).
     pub critical_regions: u32,
     /// A release with Wait = TRUE raised to `DISPATCH_LEVEL`; the wait that follows goes back to this.
     pub wait_next: Option<nt_types::Irql>,
     /// Spin locks held, in order of acquisition.
     pub spin_locks: Vec<Va>,
+}
+
+impl Thread {
+    /// True where its affinity includes this processor.
+    pub(crate) fn may_run_on(&self, processor: usize) -> bool {
+        let allowed = self.affinity == 0 || self.affinity >> processor & 1 != 0;
+        allowed && self.processor.is_none_or(|own| own == processor)
+    }
 }
 
 /// Continuations of thread bodies.

@@ -51,6 +51,6 @@ pub(crate) const DATA_EXPORTS: &[DataExport] = &[
     variable("PsInitialSystemProcess", &[], 8),
     variable("PsProcessType", &[], 8),
     variable("PsThreadType", &[], 8),
-    variable("SeExports", &[], 0x200),
+    variable("SeExports", &[], 8),
     variable("SeTokenObjectType", &[], 8),
 ];

@@ -7,12 +7,17 @@ use nt_types::Irql;
 use crate::call::{Call, Outcome};
 use crate::machine::Machine;
 
+pub mod cm;
 mod data;
 pub mod ex;
+mod hal;
 pub mod io;
 pub mod ke;
 pub mod mm;
+pub mod ob;
+pub mod ps;
 pub mod rtl;
+mod se;
 mod seh;
 mod table;
 

@@ -2,11 +2,23 @@
 
 use std::sync::LazyLock;
 
-use super::{Export, ex, io, ke, mm, rtl, seh};
+use super::{Export, cm, ex, hal, io, ke, mm, ob, ps, rtl, se, seh};
 
 /// Every exported routine, sorted by name.
 pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
-    let families = [ex::TABLES, io::TABLES, ke::TABLES, mm::TABLES, rtl::TABLES, seh::TABLES];
+    let families = [
+        cm::TABLES,
+        ex::TABLES,
+        hal::TABLES,
+        io::TABLES,
+        ke::TABLES,
+        mm::TABLES,
+        ob::TABLES,
+        ps::TABLES,
+        rtl::TABLES,
+        se::TABLES,
+        seh::TABLES,
+    ];
     let mut rows: Vec<&Export> = families.into_iter().flatten().copied().flatten().collect();
     rows.sort_by_key(|export| export.name);
     rows

@@ -122,6 +122,10 @@ fn fields(machine: &Machine, kind: &EventKind) -> (&'static str, Fields) {
         }
         E::ThreadEnded { ended } => line!("thread_ended", "ended": ended.0),
         E::Printed { text } => line!("printed", "text": text),
+        E::ErrorLogged { code, status } => {
+            line!("error_logged", "code": code.to_string(), "status": status.to_string())
+        }
+        E::RoutineNotFound { name } => line!("routine_not_found", "name": name),
         E::Found(finding) => line!("found", "code": finding.kind.code()),
         E::Action { text } => line!("action", "text": text),
         E::Exception { code, address } => line!("exception", "code": code.to_string(), "address": hex(*address)),

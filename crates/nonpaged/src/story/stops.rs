@@ -52,6 +52,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),
+        Why::Rule { routine, rule } => Diagnostic::from(Cause::Rule { routine: (*routine).to_owned(), rule }),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::export;
 use crate::exports::{Export, ex};
 use crate::machine::Machine;
 use crate::schedule::NewThread;
-use crate::thread::ThreadThen;
+use crate::thread::{ThreadId, ThreadThen};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -40,9 +40,8 @@ fn ExQueueWorkItem(m: &mut Machine, item: Va, _queue: u32) -> Outcome {
 
 impl Machine {
     /// Runs a routine on a worker thread.
-    pub(crate) fn start_work(&mut self, name: &str, routine: Va, arguments: Vec<u64>) -> Result<(), Trap> {
+    pub(crate) fn start_work(&mut self, name: &str, routine: Va, arguments: Vec<u64>) -> Result<ThreadId, Trap> {
         let then = Then::Ex(ex::Then::WorkItem(Work { routine, arguments }));
-        self.create_thread(NewThread { name: name.to_owned(), routine, then, idle: false })?;
-        Ok(())
+        self.create_thread(NewThread { name: name.to_owned(), routine, then, idle: false })
     }
 }

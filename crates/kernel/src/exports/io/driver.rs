@@ -3,7 +3,7 @@
 use nt_types::layout::{driver_extension, driver_object, irp};
 use nt_types::{NtStatus, Va};
 
-use crate::call::{Next, Outcome};
+use crate::call::{Next, Outcome, Trap};
 use crate::driver_life::Reinitialization;
 use crate::export;
 use crate::exports::Export;
@@ -34,4 +34,17 @@ fn IopInvalidDeviceRequest(m: &mut Machine, _device: Va, request: Va) -> Outcome
     m.write_u32(irp::IO_STATUS_STATUS.at(request), status.0)?;
     m.write_u64(irp::IO_STATUS_INFORMATION.at(request), 0)?;
     m.complete_request(request, status)
+}
+
+impl Machine {
+    /// The driver object with this name: `\\Driver\\name`.
+    pub(crate) fn driver_named(&mut self, name: &str) -> Result<Option<Va>, Trap> {
+        let objects: Vec<Va> = self.modules.drivers().map(|driver| driver.driver_object).collect();
+        for object in objects.into_iter().filter(|object| !object.is_null()) {
+            if self.read_text(driver_object::DRIVER_NAME.at(object))?.eq_ignore_ascii_case(name) {
+                return Ok(Some(object));
+            }
+        }
+        Ok(None)
+    }
 }

@@ -5,13 +5,13 @@ use nt_types::layout::{device_object, file_object, io_stack_location, irp};
 use nt_types::{ControlCode, TransferMethod};
 use nt_types::{Irql, NtStatus, Va, constants as c};
 
+use super::draft::{Draft, draft};
 use super::irp::Owner;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::exports::io;
 use crate::machine::Machine;
 use crate::request::{Answer, RequestId};
-use crate::stop::{Limit, StopKind};
 use crate::wait::{Wait, WaitOn};
 
 /// What the harness asks for.
@@ -126,7 +126,6 @@ pub enum Step {
     },
 }
 
-const FILE_OBJECT_TYPE: u16 = 5;
 const DO_BUFFERED_IO: u32 = 0x4;
 const DO_DIRECT_IO: u32 = 0x10;
 const GENERIC_ACCESS: u16 = 0x3;
@@ -210,32 +209,6 @@ fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
     }
 }
 
-/// A request for the top of a device's stack, its first stack location filled in as far as all have it.
-struct Draft {
-    request: Va,
-    stack: Va,
-    device: Va,
-}
-
-fn draft(m: &mut Machine, id: RequestId, device: Va, file: Va, major: u32, minor: u8) -> Result<Draft, Trap> {
-    let device = m.top_of_stack(device)?;
-    let stack_size = m.read_u8(device_object::STACK_SIZE.at(device))?;
-    let Some(request) = m.new_irp(stack_size.max(1), Owner::Harness(id))? else { return Err(no_pool(m)) };
-    let stack = m.next_stack_location(request)?;
-    m.write_u8(stack, major as u8)?;
-    m.write_u8(io_stack_location::MINOR_FUNCTION.at(stack), minor)?;
-    m.write_u64(io_stack_location::FILE_OBJECT.at(stack), file.0)?;
-    let thread = m.thread().object;
-    m.write_u64(irp::TAIL_OVERLAY_THREAD.at(request), thread.0)?;
-    m.write_u64(irp::TAIL_OVERLAY_ORIGINAL_FILE_OBJECT.at(request), file.0)?;
-    Ok(Draft { request, stack, device })
-}
-
-fn no_pool(m: &mut Machine) -> Trap {
-    let here = m.here();
-    m.stop_at(here, StopKind::Limit(Limit::Resource("frames for a request"))).into()
-}
-
 /// Sends a draft as a program's request: through IofCallDriver, so that stack traces show it.
 fn send(m: &mut Machine, draft: &Draft, sent: Sent) -> Outcome {
     let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
@@ -246,13 +219,8 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
     let Some((device, rest)) = m.io.names.resolve(name) else {
         return refuse(m, id, NtStatus::OBJECT_NAME_NOT_FOUND);
     };
-    let Some(file) = m.kernel_object(file_object::SIZEOF, *b"File") else { return Err(no_pool(m)) };
-    let file_name = m.kernel_string(&rest).unwrap_or_default();
-    m.write_u16(file, FILE_OBJECT_TYPE)?;
-    m.write_u16(file_object::SIZE.at(file), file_object::SIZEOF as u16)?;
-    m.write_u64(file_object::DEVICE_OBJECT.at(file), device.0)?;
-    m.write_bytes(file_object::FILE_NAME.at(file), &file_name)?;
-    let draft = draft(m, id, device, file, c::IRP_MJ_CREATE, 0)?;
+    let file = m.new_file_object(device, &rest)?;
+    let draft = draft(m, Owner::Harness(id), device, file, c::IRP_MJ_CREATE, 0)?;
     // FILE_OPEN in the high byte, no options.
     m.write_u32(io_stack_location::PARAMETERS_CREATE_OPTIONS.at(draft.stack), 1 << 24)?;
     m.write_u16(io_stack_location::PARAMETERS_CREATE_SHARE_ACCESS.at(draft.stack), GENERIC_ACCESS)?;
@@ -262,7 +230,7 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
 
 fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Outcome {
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
-    let draft = draft(m, id, device, file, major, 0)?;
+    let draft = draft(m, Owner::Harness(id), device, file, major, 0)?;
     send(m, &draft, Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind })
 }
 
@@ -276,7 +244,7 @@ fn transfer(
     (data, read_length): (&[u8], u32),
 ) -> Outcome {
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
-    let draft = draft(m, id, device, file, major, 0)?;
+    let draft = draft(m, Owner::Harness(id), device, file, major, 0)?;
     let flags = m.read_u32(device_object::FLAGS.at(draft.device))?;
     let length = if major == c::IRP_MJ_READ { read_length } else { data.len() as u32 };
     let buffer = buffer_with(m, data, length)?;
@@ -294,20 +262,20 @@ fn transfer(
 /// A nonpaged buffer of at least `length` bytes that begins with `data`.
 fn buffer_with(m: &mut Machine, data: &[u8], length: u32) -> Result<Va, Trap> {
     let size = u64::from(length).max(data.len() as u64).max(1);
-    let Some(buffer) = m.kernel_object(size, *b"IoBf") else { return Err(no_pool(m)) };
+    let Some(buffer) = m.kernel_object(size, *b"IoBf") else { return Err(m.no_pool()) };
     m.write_bytes(buffer, data)?;
     Ok(buffer)
 }
 
 fn set_mdl(m: &mut Machine, request: Va, buffer: Va, length: u32) -> Result<(), Trap> {
-    let Some(mdl) = m.new_nonpaged_mdl(buffer, length)? else { return Err(no_pool(m)) };
+    let Some(mdl) = m.new_nonpaged_mdl(buffer, length)? else { return Err(m.no_pool()) };
     m.write_u64(irp::MDL_ADDRESS.at(request), mdl.0)
 }
 
 fn ioctl(m: &mut Machine, id: RequestId, file: Va, code: u32, input: &[u8], output_length: u32) -> Outcome {
     use io_stack_location as sl;
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
-    let draft = draft(m, id, device, file, c::IRP_MJ_DEVICE_CONTROL, 0)?;
+    let draft = draft(m, Owner::Harness(id), device, file, c::IRP_MJ_DEVICE_CONTROL, 0)?;
     let (request, stack) = (draft.request, draft.stack);
     m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_OUTPUT_BUFFER_LENGTH.at(stack), output_length)?;
     m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_INPUT_BUFFER_LENGTH.at(stack), input.len() as u32)?;
@@ -338,7 +306,7 @@ fn ioctl(m: &mut Machine, id: RequestId, file: Va, code: u32, input: &[u8], outp
 /// A driver without DO_POWER_PAGABLE must expect power requests at `DISPATCH_LEVEL`, so it gets them there (R20).
 fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state: u32) -> Outcome {
     use io_stack_location as sl;
-    let draft = draft(m, id, device, Va::NULL, c::IRP_MJ_POWER, minor)?;
+    let draft = draft(m, Owner::Harness(id), device, Va::NULL, c::IRP_MJ_POWER, minor)?;
     m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
     m.write_u32(sl::PARAMETERS_POWER_TYPE.at(draft.stack), kind)?;
     m.write_u32(sl::PARAMETERS_POWER_STATE.at(draft.stack), state)?;
@@ -351,7 +319,7 @@ fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state
 
 fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> Outcome {
     use io_stack_location as sl;
-    let draft = draft(m, id, device, Va::NULL, c::IRP_MJ_PNP, minor)?;
+    let draft = draft(m, Owner::Harness(id), device, Va::NULL, c::IRP_MJ_PNP, minor)?;
     m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
     if u32::from(minor) == c::IRP_MN_START_DEVICE {
         m.write_u64(sl::PARAMETERS_START_DEVICE_ALLOCATED_RESOURCES.at(draft.stack), resources.0)?;

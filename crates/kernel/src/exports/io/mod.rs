@@ -2,8 +2,10 @@
 
 mod complete;
 mod device;
+mod draft;
 mod driver;
 pub mod exercise;
+mod file;
 mod irp;
 mod names;
 pub mod pnp;
@@ -22,7 +24,7 @@ pub use irp::Owner;
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] =
-    &[complete::EXPORTS, device::EXPORTS, driver::EXPORTS, irp::EXPORTS, names::EXPORTS, pnp::EXPORTS];
+    &[complete::EXPORTS, device::EXPORTS, driver::EXPORTS, file::EXPORTS, irp::EXPORTS, names::EXPORTS, pnp::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
@@ -40,6 +42,8 @@ pub enum Then {
     Completing(complete::Completing),
     /// A cancel routine returned.
     Cancelled,
+    /// A request about a file that a driver opened.
+    File(file::FileRequest),
     /// A step of a harness request.
     Exercise(exercise::Step),
     /// A step of Plug and Play.
@@ -51,6 +55,7 @@ impl Then {
         match self {
             Then::Completing(then) => then.run(m, value),
             Then::Cancelled => Ok(crate::call::Next::Return(1)),
+            Then::File(then) => then.run(m),
             Then::Exercise(step) => step.run(m, value),
             Then::Pnp(step) => step.run(m, value),
         }

@@ -20,6 +20,7 @@ pub(super) const EXPORTS: &[Export] = &[
 #[derive(Clone, Debug)]
 enum Named {
     Device { device: Va, shown: String },
+    Object(Va),
     Link { target: String, shown: String },
 }
 
@@ -51,6 +52,7 @@ impl Names {
             let (head, rest) = self.longest_known(&name)?;
             match &self.entries[head] {
                 Named::Device { device, .. } => return Some((*device, rest.to_owned())),
+                Named::Object(_) => return None,
                 Named::Link { target, .. } => name = canonical(&format!("{target}{rest}")),
             }
         }
@@ -81,11 +83,35 @@ impl Names {
         self.entries.retain(|_, named| !matches!(named, Named::Device { device: other, .. } if *other == device));
     }
 
+    /// Where a symbolic link leads.
+    pub(crate) fn target_of(&self, link: &str) -> Option<String> {
+        match self.entries.get(&canonical(link))? {
+            Named::Link { target, .. } => Some(target.clone()),
+            _ => None,
+        }
+    }
+
+    /// An object that is no device: an event.
+    pub(crate) fn object(&self, name: &str) -> Option<Va> {
+        match self.entries.get(&canonical(name))? {
+            Named::Object(body) => Some(*body),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn add_object(&mut self, name: &str, body: Va) -> bool {
+        self.add(name, Named::Object(body))
+    }
+
+    pub(crate) fn remove_object(&mut self, body: Va) {
+        self.entries.retain(|_, named| !matches!(named, Named::Object(other) if *other == body));
+    }
+
     /// Names of devices, as their drivers spelled them.
     pub(crate) fn devices(&self) -> impl Iterator<Item = (Va, &str)> {
         self.entries.values().filter_map(|named| match named {
             Named::Device { device, shown } => Some((*device, shown.as_str())),
-            Named::Link { .. } => None,
+            Named::Link { .. } | Named::Object(_) => None,
         })
     }
 
@@ -93,7 +119,7 @@ impl Names {
     pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
         self.entries.values().filter_map(|named| match named {
             Named::Link { shown, .. } => Some(shown.as_str()),
-            Named::Device { .. } => None,
+            Named::Device { .. } | Named::Object(_) => None,
         })
     }
 }

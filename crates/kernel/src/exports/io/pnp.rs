@@ -74,7 +74,7 @@ impl Step {
 }
 
 /// The IRQL of an interrupt line: device levels are 3 to 11 on x64.
-fn line_irql(line: u32) -> u32 {
+pub(crate) fn line_irql(line: u32) -> u32 {
     3 + line % 9
 }
 

@@ -83,6 +83,9 @@ impl Machine {
     /// Starts the next APC of the current thread, which runs below `APC_LEVEL`.
     pub(crate) fn deliver_apc(&mut self) {
         let id = self.current_thread();
+        if self.thread().guarded_regions > 0 {
+            return;
+        }
         let normal_allowed = self.thread().critical_regions == 0;
         let wanted = |(thread, queued): &(ThreadId, Queued)| {
             *thread == id && (normal_allowed || matches!(queued, Queued::Kernel(_)))

@@ -206,7 +206,14 @@ impl Machine {
         self.set_irql(Irql::DISPATCH.max(old), call.return_address);
     }
 
-    fn wait_for(&mut self, call: &Call, objects: Vec<Va>, all: bool, alertable: bool, timeout: Va) -> Outcome {
+    pub(crate) fn wait_for(
+        &mut self,
+        call: &Call,
+        objects: Vec<Va>,
+        all: bool,
+        alertable: bool,
+        timeout: Va,
+    ) -> Outcome {
         let deadline_ns = self.read_timeout(timeout)?;
         let id = self.current_thread();
         if let Some(status) = self.try_acquire(id, &objects, all)? {

@@ -1,11 +1,14 @@
 //! The kernel proper: IRQL, dispatcher objects, DPCs, timers, interrupts.
 
+mod affinity;
 mod apc;
 mod dispatcher;
 mod dpc;
 mod interrupt;
 mod irql;
 mod processor;
+mod region;
+mod spin_lock;
 mod timer;
 
 use super::Export;
@@ -17,12 +20,15 @@ pub(crate) use timer::BOOT_TIME_100NS;
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[
+    affinity::EXPORTS,
     apc::EXPORTS,
     dispatcher::EXPORTS,
     dpc::EXPORTS,
     interrupt::EXPORTS,
     irql::EXPORTS,
     processor::EXPORTS,
+    region::EXPORTS,
+    spin_lock::EXPORTS,
     timer::EXPORTS,
 ];
 
@@ -46,6 +52,13 @@ pub enum Then {
     Synchronized(interrupt::Synchronized),
     /// The DPCs that were queued before `KeFlushQueuedDpcs` have run.
     DpcsFlushed,
+    /// A routine that was called at a raised IRQL returned: back to this one.
+    Lowered {
+        /// The IRQL before.
+        irql: nt_types::Irql,
+        /// Where the driver asked for the call.
+        caller: nt_types::Va,
+    },
 }
 
 impl Then {
@@ -53,14 +66,28 @@ impl Then {
         match self {
             Then::Synchronized(then) => then.run(m, value),
             Then::DpcsFlushed => Ok(crate::call::Next::VOID),
+            Then::Lowered { irql, caller } => {
+                m.set_irql(irql, caller);
+                Ok(crate::call::Next::Return(value))
+            }
         }
     }
 }
 
 impl Machine {
-    pub(crate) fn thread_object_signalled(&mut self, _object: nt_types::Va) {}
+    /// A thread has ended: who waits for its object goes on.
+    pub(crate) fn thread_object_signalled(&mut self, object: nt_types::Va) {
+        let signalled = self.set_signal_state(object, 1).and_then(|()| self.signal(object));
+        if signalled.is_err() {
+            self.internal("the object of a thread is not in memory");
+        }
+    }
 
     pub(crate) fn new_thread_object(&mut self, _id: crate::thread::ThreadId) -> Option<nt_types::Va> {
-        self.kernel_object(0x500, *b"Thre")
+        const THREAD_BYTES: u64 = 0x500;
+        const THREAD_OBJECT: u8 = 6;
+        let object = self.kernel_object(THREAD_BYTES, *b"Thre")?;
+        self.initialize_header(object, THREAD_OBJECT, THREAD_BYTES, 0).ok()?;
+        Some(object)
     }
 }

@@ -1,16 +1,35 @@
 //! The memory manager: the six routines, pool, MDLs, mappings.
 
+mod contiguous;
 mod mdl;
+mod mdl_lock;
+mod mdl_map;
 mod paging;
+mod physical;
 pub mod pool;
+mod query;
 mod race;
+mod section;
+
+use std::collections::BTreeMap;
+
+use nt_types::Va;
 
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[paging::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] = &[
+    contiguous::EXPORTS,
+    mdl::EXPORTS,
+    mdl_lock::EXPORTS,
+    mdl_map::EXPORTS,
+    paging::EXPORTS,
+    physical::EXPORTS,
+    query::EXPORTS,
+    section::EXPORTS,
+];
 
 /// True for the routines that lock, unlock, page and reset.
 pub(crate) fn is_paging_routine(name: &str) -> bool {
@@ -23,6 +42,8 @@ pub struct State {
     pub(crate) pool: pool::Pool,
     /// Threads that are opening a driver which pages itself.
     pub(crate) openings: Vec<race::Opening>,
+    /// Views of page tables, by physical address.
+    pub(crate) table_views: BTreeMap<u64, Va>,
 }
 
 /// Continuations of this family.

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use memory::{Backing, Protection, Region};
+use engine::{Access, Fault, PageFault};
+use memory::{Backing, PageState, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 
+use crate::call::Trap;
 use crate::machine::Machine;
 
 /// Which pool.
@@ -81,6 +83,23 @@ impl Machine {
             self.memory.poke(address, &vec![FRESH; bytes as usize]).ok()?;
         }
         Some(address)
+    }
+
+    /// Allocates a block whose pages are in memory, for services that fill it. Where one must be read first, nothing is
+    /// allocated and the service starts over after the read.
+    pub(crate) fn pool_allocate_resident(&mut self, block: Block) -> Result<Option<Va>, Trap> {
+        let bytes = block.bytes.max(1);
+        let Some(address) = self.pool_allocate(block) else { return Ok(None) };
+        for page in 0..(address.page_offset() as u64 + bytes).div_ceil(PAGE_SIZE) {
+            let page = address.page_down() + page * PAGE_SIZE;
+            if let PageState::Out { .. } = self.memory.page_state(page) {
+                self.pool_free(address);
+                let fault = PageFault { address: page.0, access: Access::Write, protection: false };
+                return Err(Trap::Fault(Fault::Page(fault)));
+            }
+            self.memory.begin_page_in(page).map_err(|error| self.in_page_stop(&error, page))?;
+        }
+        Ok(Some(address))
     }
 
     /// Nonpaged memory for the kernel's own objects, zeroed.

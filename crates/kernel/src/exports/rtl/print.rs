@@ -15,7 +15,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Longest text that a format makes, in characters: DbgPrint itself stops at 512 bytes.
-const MAX_TEXT: usize = 4096;
+const MAX_TEXT: usize = 1 << 16;
 
 fn DbgPrint(m: &mut Machine, call: &Call, format: Va) -> Outcome {
     print(m, call, format, 1)

@@ -114,7 +114,37 @@ pub(crate) fn upcase(unit: u16) -> u16 {
     }
 }
 
+/// Lower case of a UTF-16 unit where it has a single one.
+pub(crate) fn downcase(unit: u16) -> u16 {
+    let Some(letter) = char::from_u32(u32::from(unit)) else { return unit };
+    let mut lower = letter.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), None) => u16::try_from(u32::from(one)).unwrap_or(unit),
+        _ => unit,
+    }
+}
+
 impl Machine {
+    /// Puts units into the buffer of a UNICODE_STRING, with a NUL where it has room; false, and nothing done, where they
+    /// do not fit.
+    pub(crate) fn store_units(&mut self, string: Va, units: &[u16]) -> Result<bool, Trap> {
+        let maximum = usize::from(self.read_u16(unicode_string::MAXIMUM_LENGTH.at(string))?);
+        let buffer = self.read_va(unicode_string::BUFFER.at(string))?;
+        if 2 * units.len() > maximum {
+            return Ok(false);
+        }
+        let terminated = 2 * units.len() + 2 <= maximum;
+        let bytes: Vec<u8> = units.iter().copied().chain(terminated.then_some(0)).flat_map(u16::to_le_bytes).collect();
+        self.write_bytes(buffer, &bytes)?;
+        self.write_u16(unicode_string::LENGTH.at(string), 2 * units.len() as u16)?;
+        Ok(true)
+    }
+
+    /// The text of a wide string.
+    pub(crate) fn read_wide_text(&mut self, address: Va) -> Result<String, Trap> {
+        Ok(String::from_utf16_lossy(&self.read_wide_string(address)?))
+    }
+
     /// The units of a UNICODE_STRING.
     pub fn read_unicode_string(&mut self, string: Va) -> Result<Vec<u16>, Trap> {
         let length = self.read_u16(unicode_string::LENGTH.at(string))?;

@@ -1,0 +1,23 @@
+//! Registry services.
+
+mod key;
+mod query;
+mod value;
+
+use super::Export;
+use crate::registry::Registry;
+
+/// The tables of this family.
+pub(crate) const TABLES: &[&[Export]] = &[key::EXPORTS, value::EXPORTS];
+
+/// What this family remembers.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) registry: Registry,
+}
+
+impl State {
+    pub(crate) fn new(registry: Registry) -> State {
+        State { registry }
+    }
+}

@@ -1,0 +1,154 @@
+//! Locking the pages of an MDL, and MDLs of pages without an address (ddi: MmProbeAndLockPages, MmUnlockPages,
+//! MmAllocatePagesForMdlEx).
+
+use engine::{Access, Fault};
+use memory::{Backing, Frame, PageState, Protection, Region};
+use nt_types::constants as c;
+use nt_types::layout::mdl;
+use nt_types::{BugCheck, BugCheckCode, NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
+
+use crate::call::{Call, Next, Outcome, Trap};
+use crate::export;
+use crate::exports::Export;
+use crate::machine::Machine;
+use crate::stop::{Cause, StopKind};
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, MmAllocatePagesForMdl(low: u64, high: u64, skip: u64, bytes: u64; ..), APC),
+    export!(Ntoskrnl, MmAllocatePagesForMdlEx(low: u64, high: u64, skip: u64, bytes: u64, cache: u32, flags: u32; ..), APC),
+    export!(Ntoskrnl, MmFreePagesFromMdl(list: Va; ..), APC),
+    export!(Ntoskrnl, MmProbeAndLockPages(list: Va, mode: u8, operation: u32), DISPATCH),
+    export!(Ntoskrnl, MmUnlockPages(list: Va; ..), DISPATCH),
+];
+
+/// `MM_ALLOCATE_FULLY_REQUIRED` and `MM_ALLOCATE_REQUIRE_CONTIGUOUS_CHUNKS` of MmAllocatePagesForMdlEx.
+const FULLY_REQUIRED: u32 = 4;
+const CONTIGUOUS_CHUNKS: u32 = 0x20;
+
+fn MmProbeAndLockPages(m: &mut Machine, list: Va, mode: u8, operation: u32) -> Outcome {
+    let extent = m.mdl_extent(list)?;
+    let flags = m.mdl_flags(list)?;
+    m.probe_write(list, mdl::SIZEOF + 8 * extent.pages())?;
+    let access = if operation == c::IO_READ_ACCESS { Access::Read } else { Access::Write };
+    if u32::from(mode) == c::USER_MODE && extent.buffer().is_kernel() {
+        return Err(Trap::Raise(NtStatus::ACCESS_VIOLATION));
+    }
+    let frames = m.pin_buffer(extent.start, extent.pages(), access)?;
+    m.write_mdl_frames(list, &frames)?;
+    let process = if extent.start.is_kernel() { 0 } else { m.current_process().0 };
+    m.write_u64(mdl::PROCESS.at(list), process)?;
+    let device = frames.iter().any(|frame| !m.memory.is_ram(frame << PAGE_SHIFT));
+    let io_space = if device { c::MDL_IO_SPACE } else { 0 };
+    let written = if access == Access::Write { c::MDL_WRITE_OPERATION } else { 0 };
+    m.set_mdl_flags(list, flags | c::MDL_PAGES_LOCKED | io_space | written)?;
+    Ok(Next::VOID)
+}
+
+fn MmUnlockPages(m: &mut Machine, call: &Call, list: Va) -> Outcome {
+    let flags = m.mdl_flags(list)?;
+    let frames = m.mdl_frames(list)?;
+    if flags & c::MDL_PAGES_LOCKED == 0 {
+        return Err(unlocked_too_often(m, call, frames.first().copied().unwrap_or(0)));
+    }
+    if flags & c::MDL_MAPPED_TO_SYSTEM_VA != 0 {
+        m.unmap_mdl(list)?;
+    }
+    unpin(m, call, &frames)?;
+    let flags = m.mdl_flags(list)?;
+    m.set_mdl_flags(list, flags & !(c::MDL_PAGES_LOCKED | c::MDL_IO_SPACE | c::MDL_WRITE_OPERATION))?;
+    m.settle();
+    Ok(Next::VOID)
+}
+
+/// 0x4E PFN_LIST_CORRUPT, P1 = 0x7: a driver has unlocked a page more times than it locked it (docs: debugger/bug-check-0x4e).
+fn unlocked_too_often(m: &mut Machine, call: &Call, frame: u64) -> Trap {
+    let check = BugCheck { code: BugCheckCode(0x4E), parameters: [7, frame, 0, 0] };
+    let rule = "the pages of an MDL are unlocked once, after they were locked";
+    let cause = Cause::Rule { routine: "MmUnlockPages", rule };
+    m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()
+}
+
+fn unpin(m: &mut Machine, call: &Call, frames: &[u64]) -> Result<(), Trap> {
+    let ram: Vec<Frame> = frames
+        .iter()
+        .filter(|frame| m.memory.is_ram(**frame << PAGE_SHIFT))
+        .map(|frame| Frame(*frame as u32))
+        .collect();
+    m.memory.unpin(&ram).map_err(|error| unlocked_too_often(m, call, error.0.0.into()))
+}
+
+fn MmAllocatePagesForMdl(m: &mut Machine, call: &Call, low: u64, high: u64, skip: u64, bytes: u64) -> Outcome {
+    MmAllocatePagesForMdlEx(m, call, low, high, skip, bytes, c::MM_CACHED, 0)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
+fn MmAllocatePagesForMdlEx(
+    m: &mut Machine,
+    call: &Call,
+    low: u64,
+    high: u64,
+    _skip: u64,
+    bytes: u64,
+    _cache: u32,
+    flags: u32,
+) -> Outcome {
+    let pages = bytes.div_ceil(PAGE_SIZE);
+    let limit = u64::from(m.memory.config().frames);
+    let backing = match flags & CONTIGUOUS_CHUNKS {
+        0 => Backing::Resident,
+        _ => Backing::Contiguous { below: high.saturating_add(1) },
+    };
+    // Fewer pages than asked for are a legal answer, unless all are required.
+    let wanted = if flags & FULLY_REQUIRED == 0 { pages.min(limit / 2) } else { pages };
+    let Ok(view) = m.memory.allocate(Region::SystemMapping, wanted, backing, Protection::READ_WRITE) else {
+        return Ok(Next::pointer(Va::NULL));
+    };
+    let frames: Vec<u64> =
+        (0..wanted).filter_map(|page| m.memory.physical(view + page * PAGE_SIZE)).map(|at| at >> PAGE_SHIFT).collect();
+    let in_range = frames.iter().all(|frame| (low..=high).contains(&(frame << PAGE_SHIFT)));
+    let pinned = if in_range { m.memory.pin(view, (wanted * PAGE_SIZE) as usize, Access::Read).is_ok() } else { false };
+    m.memory.release(view);
+    if !pinned {
+        return Ok(Next::pointer(Va::NULL));
+    }
+    match m.new_mdl(Va::NULL, wanted * PAGE_SIZE, call.return_address)? {
+        Some(list) => {
+            m.write_mdl_frames(list, &frames)?;
+            m.set_mdl_flags(list, c::MDL_PAGES_LOCKED)?;
+            Ok(Next::pointer(list))
+        }
+        None => unpin(m, call, &frames).map(|()| Next::pointer(Va::NULL)),
+    }
+}
+
+fn MmFreePagesFromMdl(m: &mut Machine, call: &Call, list: Va) -> Outcome {
+    let flags = m.mdl_flags(list)?;
+    let frames = m.mdl_frames(list)?;
+    unpin(m, call, &frames)?;
+    m.set_mdl_flags(list, flags & !c::MDL_PAGES_LOCKED)?;
+    Ok(Next::VOID)
+}
+
+impl Machine {
+    /// Pins the pages of a buffer and returns their numbers; a buffer that can never be touched raises
+    /// `STATUS_ACCESS_VIOLATION`, as documented.
+    fn pin_buffer(&mut self, start: Va, pages: u64, access: Access) -> Result<Vec<u64>, Trap> {
+        let length = (pages * PAGE_SIZE) as usize;
+        match self.memory.pin(start, length, access) {
+            Ok(frames) => Ok(frames.into_iter().map(|frame| u64::from(frame.0)).collect()),
+            Err(Fault::Device(_)) => {
+                let physical = |page| self.memory.physical(start + page * PAGE_SIZE).unwrap_or(0) >> PAGE_SHIFT;
+                Ok((0..pages).map(physical).collect())
+            }
+            Err(Fault::NonCanonical(_)) => Err(Trap::Raise(NtStatus::ACCESS_VIOLATION)),
+            Err(Fault::Page(fault)) => {
+                let absent = matches!(self.memory.page_state(Va(fault.address)), PageState::Absent(_));
+                Err(match absent || fault.protection {
+                    true => Trap::Raise(NtStatus::ACCESS_VIOLATION),
+                    false => Trap::Fault(Fault::Page(fault)),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Processes and threads.
+
+mod notify;
+mod process;
+mod thread;
+
+use nt_types::Va;
+
+use super::Export;
+use crate::call::Trap;
+use crate::machine::Machine;
+
+pub(crate) use process::{BUILD_NUMBER, MAJOR_VERSION, MINOR_VERSION};
+
+/// The tables of this family.
+pub(crate) const TABLES: &[&[Export]] = &[notify::EXPORTS, process::EXPORTS, thread::EXPORTS];
+
+/// What this family remembers.
+#[derive(Clone, Default, Debug)]
+pub struct State {
+    system_process: Va,
+    notify_routines: Vec<Va>,
+}
+
+/// Bytes of an EPROCESS: its contents are the kernel's own.
+const PROCESS_BYTES: u64 = 0x800;
+/// DISPATCHER_HEADER.Type of a process.
+const PROCESS_OBJECT: u8 = 3;
+
+impl Machine {
+    /// Everything runs in the system process.
+    pub(crate) fn current_process(&self) -> Va {
+        self.ps.system_process
+    }
+
+    pub(crate) fn make_system_process(&mut self) -> Result<(), Trap> {
+        let Some(process) = self.kernel_object(PROCESS_BYTES, *b"Proc") else { return Err(self.no_pool()) };
+        self.initialize_header(process, PROCESS_OBJECT, PROCESS_BYTES, 0)?;
+        self.ps.system_process = process;
+        self.set_variable("PsInitialSystemProcess", process)
+    }
+}

@@ -1,0 +1,12 @@
+//! Security: descriptors, lists and identifiers as data. Everything on this machine runs as the local system, which no
+//! descriptor keeps out.
+
+mod access;
+mod acl;
+mod descriptor;
+mod sid;
+
+use super::Export;
+
+/// The tables of this family.
+pub(crate) const TABLES: &[&[Export]] = &[access::EXPORTS, acl::EXPORTS, descriptor::EXPORTS, sid::EXPORTS];
