@@ -1,6 +1,6 @@
 //! Exceptions: what is raised, and how it gets onto the guest stack.
 
-use engine::{Access, Exception, Gpr, PageFault};
+use engine::{Access, Exception, Gpr, PageFault, Rflags};
 use memory::{Absence, PageState};
 use nt_types::constants::{EXCEPTION_MAXIMUM_PARAMETERS, EXCEPTION_NONCONTINUABLE};
 use nt_types::layout::{Field, exception_record};
@@ -138,6 +138,8 @@ impl Machine {
         let in_use = raised.origin.registers.rsp().min(self.cpu().get(Gpr::Rsp));
         let then = Then::Seh(super::Then::Search(Box::new(Search::new(raised))));
         let service = self.kernel_images.exception_entry;
+        // As the processor does when it enters an exception handler.
+        self.cpu().rflags &= !(Rflags::TF | Rflags::NT | Rflags::RF);
         self.suspend_below(then, in_use.wrapping_sub(RED_ZONE), Scratch::BYTES, service);
     }
 

@@ -157,3 +157,6 @@ fn undo(
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(crate) use leave::{Handler, leave};
 pub(crate) use registers::Registers;
 pub(crate) use scope::handler as c_specific_handler;
 pub(crate) use source::{Failure, Reading, Source};
-pub(crate) use unwind::{Destination, Unwind as UnwindTo};
+pub(crate) use unwind::{Destination, Unwind};
 pub(crate) use walk::{Level, Walk};
 
 /// What a language-specific handler answers (`EXCEPTION_DISPOSITION`).

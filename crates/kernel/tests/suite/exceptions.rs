@@ -1,8 +1,8 @@
 //! Exceptions that nobody handles, that nothing may handle, and what is left of the machine when dispatching fails.
 
-use iced_x86::code_asm::{CodeLabel, dword_ptr, eax, ecx, edx, ptr, qword_ptr, rax, rcx, rdx, rsp};
-use kernel::{Cause, Stop, StopKind};
-use nt_types::layout::{context, exception_record};
+use iced_x86::code_asm::{CodeLabel, dword_ptr, eax, ecx, edx, ptr, qword_ptr, r8d, r9d, rax, rcx, rdx, rsp};
+use kernel::{Cause, EventKind, Stop, StopKind};
+use nt_types::layout::{context, exception_pointers, exception_record};
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 
 use crate::common::{Guest, Program, Scope, Tail, Unwind};
@@ -16,7 +16,11 @@ fn bug_check(stop: &Stop) -> (BugCheck, &Cause) {
 
 /// A function without a handler whose body `body` makes; where its last instruction is.
 fn faulty(body: impl FnOnce(&mut Program) -> CodeLabel) -> (Guest, Rva, Rva) {
-    let mut p = Program::new(&["KeBugCheckEx"]);
+    faulty_with(&["KeBugCheckEx"], body)
+}
+
+fn faulty_with(imports: &[&'static str], body: impl FnOnce(&mut Program) -> CodeLabel) -> (Guest, Rva, Rva) {
+    let mut p = Program::new(imports);
     let begin = p.here();
     p.code.sub(rsp, 0x28).unwrap();
     let at = body(&mut p);
@@ -290,4 +294,85 @@ fn the_stack_of_a_filter_leads_to_what_raised_the_exception() {
 fn the_stack_of_a_termination_handler_leads_to_what_is_left() {
     let (stack, [inside, raised, called]) = stack_inside(false);
     assert_eq!(stack, [inside.as_str(), "__C_specific_handler", "__C_specific_handler", &raised, &called]);
+}
+
+/// Three instructions in single step, counted by a filter that is not itself stepped through.
+#[test]
+fn single_step_stops_while_it_is_handled() {
+    let mut p = Program::new(&["__C_specific_handler"]);
+    let filter = p.here();
+    p.count(0);
+    p.code.mov(rax, qword_ptr(rcx + exception_pointers::CONTEXT_RECORD.offset)).unwrap();
+    p.code.mov(rcx, qword_ptr(rcx + exception_pointers::EXCEPTION_RECORD.offset)).unwrap();
+    p.code.cmp(dword_ptr(rcx), NtStatus::SINGLE_STEP.0 as i32).unwrap();
+    let mut other = p.label();
+    p.code.jne(other).unwrap();
+    p.code.mov(rcx, rax).unwrap();
+    p.load_eax(0);
+    p.code.cmp(eax, 3).unwrap();
+    let mut on = p.label();
+    p.code.jb(on).unwrap();
+    p.code.and(dword_ptr(rcx + context::E_FLAGS.offset), !0x100).unwrap();
+    p.place(&mut on);
+    p.code.mov(eax, -1).unwrap();
+    p.code.ret().unwrap();
+    p.place(&mut other);
+    p.code.xor(eax, eax).unwrap();
+    p.code.ret().unwrap();
+    let function = p.here();
+    p.code.sub(rsp, 0x28).unwrap();
+    let begin = p.here();
+    p.code.nop().unwrap();
+    p.code.pushfq().unwrap();
+    p.code.or(dword_ptr(rsp), 0x100).unwrap();
+    p.code.popfq().unwrap();
+    for _ in 0..6 {
+        p.code.nop().unwrap();
+    }
+    let end = p.here();
+    p.load_eax(0);
+    p.code.add(rsp, 0x28).unwrap();
+    p.code.ret().unwrap();
+    let function_end = p.here();
+    let handler = p.thunk("__C_specific_handler");
+    let scopes = vec![Scope { begin, end, routine: Some(filter), target: Some(end) }];
+    p.unwind(function, function_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
+    let (file, [function]) = p.link([function]);
+    assert_eq!(Guest::load(file).call(function, &[]).unwrap(), 3);
+}
+
+/// The record is the driver's, but for the address, which is that of the call.
+#[test]
+fn a_raised_record_keeps_its_parameters() {
+    let (mut guest, begin, after) = faulty_with(&["RtlRaiseException"], |p| {
+        p.lea(rcx, p.data(0x100));
+        p.code.mov(dword_ptr(rcx + exception_record::EXCEPTION_CODE.offset), 0x2000_1234).unwrap();
+        p.code.mov(dword_ptr(rcx + exception_record::NUMBER_PARAMETERS.offset), 2).unwrap();
+        p.code.mov(qword_ptr(rcx + exception_record::EXCEPTION_INFORMATION.offset), 0x11).unwrap();
+        p.code.mov(qword_ptr(rcx + exception_record::EXCEPTION_INFORMATION.element(1, 8).offset), 0x22).unwrap();
+        p.call_import("RtlRaiseException");
+        p.here()
+    });
+    let stop = guest.call(begin, &[]).unwrap_err();
+    let (check, _) = bug_check(&stop);
+    let after = guest.at(after);
+    assert_eq!(check.parameters, [0x2000_1234, after.0, 0x11, 0x22]);
+    assert_eq!(stop.place.stack, [after]);
+}
+
+#[test]
+fn a_failed_assertion_prints_and_breaks() {
+    let (mut guest, function) = guarded(&["RtlAssert"], |p| {
+        p.lea(rcx, p.data(0x100));
+        p.code.mov(dword_ptr(rcx), u32::from_le_bytes(*b"a<b\0")).unwrap();
+        p.code.mov(rdx, rcx).unwrap();
+        p.code.mov(r8d, 12).unwrap();
+        p.code.xor(r9d, r9d).unwrap();
+        p.call_import("RtlAssert");
+    });
+    assert_eq!(guest.call(function, &[]).unwrap(), 7);
+    let kinds: Vec<&EventKind> = guest.machine.events.iter().map(|event| &event.kind).collect();
+    let printed = kinds.iter().any(|kind| matches!(kind, EventKind::Printed { text } if text.contains("failed: a<b")));
+    let broke = kinds.iter().any(|kind| matches!(kind, EventKind::Exception { code: NtStatus::BREAKPOINT, .. }));
+    assert!(printed && broke, "{kinds:?}");
 }

@@ -74,13 +74,13 @@ impl Sample {
 
         // mov rbp, rsp; sub rsp, 20h; push rbp
         let codes = vec![[8, 0x03], [5, 0x32], [1, 0x50]];
-        p.unwind(root, root_end, Unwind { prolog_size: 8, frame: 0x05, codes, tail: Tail::None });
+        p.unwind(root, root_end, Unwind { prolog_size: 8, frame: 0x05, codes, ..Unwind::default() });
         // lea rbp, [rsp+20h]; sub rsp, 28h; push rbx; push rbp
         let codes = vec![[11, 0x03], [6, 0x42], [2, 0x30], [1, 0x50]];
-        p.unwind(outer, outer_end, Unwind { prolog_size: 11, frame: 0x25, codes, tail: Tail::None });
+        p.unwind(outer, outer_end, Unwind { prolog_size: 11, frame: 0x25, codes, ..Unwind::default() });
         // save rdi; save rsi; sub rsp, 1000h; push r12; push rbp
         let codes = vec![[25, 0x74], [8, 0], [20, 0x64], [6, 0], [15, 0x01], [0, 2], [8, 0xC0], [6, 0x50]];
-        p.unwind(inner, end, Unwind { prolog_size: 25, frame: 0, codes, tail: Tail::None });
+        p.unwind(inner, end, Unwind { prolog_size: 25, frame: 0, codes, ..Unwind::default() });
         let (file, [root, call, root_call, begin, end]) = p.link([root, call, root_call, inner, end]);
         Sample { file, root, calls: [call, root_call], begin, end }
     }

@@ -53,7 +53,11 @@ fn local_unwind_runs_the_termination_handlers_on_its_way() {
     let scope = |begin, end, index: usize| Scope { begin, end, routine: Some(finals[index]), target: None };
     let scopes = vec![scope(inner, inner_end, 0), scope(middle, middle_end, 1), scope(outer, outer_end, 2)];
     let codes = vec![[5, 0x32], [1, 0x30]];
-    p.unwind(function, end, Unwind { prolog_size: 5, frame: 0, codes, tail: Tail::Scopes { handler, scopes } });
+    p.unwind(
+        function,
+        end,
+        Unwind { prolog_size: 5, frame: 0, codes, tail: Tail::Scopes { handler, scopes }, ..Unwind::default() },
+    );
     let (file, [function]) = p.link([function]);
     assert_eq!(Guest::load(file).call(function, &[]).unwrap(), 0x5512);
 }
@@ -96,7 +100,7 @@ fn a_handler_of_the_driver_unwinds_to_its_function() {
     p.code.add(rsp, 0x28).unwrap();
     p.code.ret().unwrap();
     let end = p.here();
-    p.unwind(handler, handler_end, Unwind { prolog_size: 4, frame: 0, codes: vec![[4, 0x62]], tail: Tail::None });
+    p.unwind(handler, handler_end, Unwind { prolog_size: 4, frame: 0, codes: vec![[4, 0x62]], ..Unwind::default() });
     p.unwind(function, end, Unwind::of_28h(Tail::Handler { handler, data: target }));
     let (file, [function]) = p.link([function]);
     assert_eq!(Guest::load(file).call(function, &[]).unwrap(), 0x1_1234);
@@ -131,7 +135,7 @@ fn a_handler_of_the_driver_calls_the_handler_of_c() {
     p.code.ret().unwrap();
     let function_end = p.here();
     let codes = vec![[6, 0x42], [2, 0x30], [1, 0x50]];
-    p.unwind(handler, handler_end, Unwind { prolog_size: 6, frame: 0, codes, tail: Tail::None });
+    p.unwind(handler, handler_end, Unwind { prolog_size: 6, frame: 0, codes, ..Unwind::default() });
     let scopes = vec![Scope { begin, end, routine: EXECUTE, target: Some(target) }];
     p.unwind(function, function_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
     let (file, [function]) = p.link([function]);
@@ -176,11 +180,11 @@ fn unwinding_restores_general_and_xmm_registers() {
     let function_end = p.here();
     let handler = p.thunk("__C_specific_handler");
     let codes = vec![[11, 0x68], [1, 0], [6, 0x42], [2, 0x30], [1, 0x60]];
-    p.unwind(callee, callee_end, Unwind { prolog_size: 11, frame: 0, codes, tail: Tail::None });
+    p.unwind(callee, callee_end, Unwind { prolog_size: 11, frame: 0, codes, ..Unwind::default() });
     let scopes = vec![Scope { begin, end, routine: EXECUTE, target: Some(target) }];
     let codes = vec![[6, 0x42], [2, 0x30], [1, 0x60]];
     let tail = Tail::Scopes { handler, scopes };
-    p.unwind(function, function_end, Unwind { prolog_size: 6, frame: 0, codes, tail });
+    p.unwind(function, function_end, Unwind { prolog_size: 6, frame: 0, codes, tail, ..Unwind::default() });
     let (file, [function]) = p.link([function]);
     let expected = 2 * 0x1111_2222_3333_4444_u64 + 0x5555_6666_7777_8888;
     assert_eq!(Guest::load(file).call(function, &[]).unwrap(), expected);
@@ -241,9 +245,9 @@ fn a_driver_walks_its_own_stack() {
     p.code.ret().unwrap();
     let outer_end = p.here();
     let codes = vec![[6, 0xA2], [2, 0x60], [1, 0x30]];
-    p.unwind(inner, inner_end, Unwind { prolog_size: 6, frame: 0, codes, tail: Tail::None });
+    p.unwind(inner, inner_end, Unwind { prolog_size: 6, frame: 0, codes, ..Unwind::default() });
     let codes = vec![[8, 0x32], [4, 0x03], [1, 0x50]];
-    p.unwind(outer, outer_end, Unwind { prolog_size: 8, frame: 0x05, codes, tail: Tail::None });
+    p.unwind(outer, outer_end, Unwind { prolog_size: 8, frame: 0x05, codes, ..Unwind::default() });
     let (file, [outer, captured, called]) = p.link([outer, captured, called]);
     let mut guest = Guest::load(file);
     guest.call(outer, &[]).unwrap();
@@ -424,7 +428,7 @@ fn the_kernel_captures_the_stack_for_the_driver() {
     p.unwind(
         inner,
         inner_end,
-        Unwind { prolog_size: 5, frame: 0, codes: vec![[5, 0x32], [1, 0x30]], tail: Tail::None },
+        Unwind { prolog_size: 5, frame: 0, codes: vec![[5, 0x32], [1, 0x30]], ..Unwind::default() },
     );
     p.unwind(outer, outer_end, Unwind::of_28h(Tail::None));
     let (file, [outer, first, second]) = p.link([outer, first, second]);
@@ -487,11 +491,53 @@ fn chained_unwind_information_is_undone_part_by_part() {
     let function_end = p.here();
     let handler = p.thunk("__C_specific_handler");
     let codes = vec![[5, 0x32], [1, 0x30]];
-    let first = p.unwind(callee, callee_end, Unwind { prolog_size: 5, frame: 0, codes, tail: Tail::None });
+    let first = p.unwind(callee, callee_end, Unwind { prolog_size: 5, frame: 0, codes, ..Unwind::default() });
     let codes = vec![[5, 0x64], [7, 0]];
-    p.unwind(cold, cold_end, Unwind { prolog_size: 5, frame: 0, codes, tail: Tail::Chained(first) });
+    p.unwind(
+        cold,
+        cold_end,
+        Unwind { prolog_size: 5, frame: 0, codes, tail: Tail::Chained(first), ..Unwind::default() },
+    );
     let scopes = vec![Scope { begin, end, routine: EXECUTE, target: Some(target) }];
     p.unwind(function, function_end, Unwind::of_28h(Tail::Scopes { handler, scopes }));
     let (file, [function]) = p.link([function]);
     assert_eq!(Guest::load(file).call(function, &[]).unwrap(), 0x55);
+}
+
+/// Numbers that look random, the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Random unwind information, of a form that gets past the header: every run ends, in one way or another.
+#[test]
+fn random_unwind_information_always_ends() {
+    let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..400 {
+        let mut p = Program::new(&["__C_specific_handler"]);
+        let function = p.here();
+        p.code.sub(rsp, 0x68).unwrap();
+        p.code.lea(rbp, rsp + 0x20).unwrap();
+        p.code.ud2().unwrap();
+        p.code.add(rsp, 0x68).unwrap();
+        p.code.ret().unwrap();
+        let end = p.here();
+        let count = numbers.next() % 8;
+        let flags = [0, 1, 2, 3, 4][numbers.next() as usize % 5];
+        let mut bytes =
+            vec![1 + (numbers.next() % 2) as u8 | flags << 3, (numbers.next() % 12) as u8, count as u8, 0x25];
+        bytes.extend((0..count + count % 2).flat_map(|_| [(numbers.next() % 10) as u8, (numbers.next() % 0xB0) as u8]));
+        // A handler, its number of rows, and rows: offsets near the code.
+        bytes.extend((0..24).flat_map(|_| (0x1F00 + numbers.next() as u32 % 0x2200).to_le_bytes()));
+        p.unwind(function, end, Unwind { bytes, ..Unwind::default() });
+        let (file, [function]) = p.link([function]);
+        let _ = Guest::load(file).call(function, &[]);
+    }
 }

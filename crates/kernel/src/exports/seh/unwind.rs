@@ -8,7 +8,7 @@ use crate::call::{Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
-use crate::seh::{Destination, Failure, Handler, Reading, Registers, Source, UnwindTo, leave};
+use crate::seh::{Destination, Failure, Handler, Reading, Registers, Source, Unwind, leave};
 use crate::stop::Unsupported;
 
 #[rustfmt::skip]
@@ -26,16 +26,16 @@ const EXCEPTION_HANDLER: u32 = 1;
 const TERMINATION_HANDLER: u32 = 2;
 
 fn RtlUnwindEx(m: &mut Machine, frame: u64, target: Va, record: Va, value: u64, _context: Va, _history: Va) -> Outcome {
-    UnwindTo::begin(m, Destination { frame, target, value, record })
+    Unwind::begin(m, Destination { frame, target, value, record })
 }
 
 fn RtlUnwind(m: &mut Machine, frame: u64, target: Va, record: Va, value: u64) -> Outcome {
-    UnwindTo::begin(m, Destination { frame, target, value, record })
+    Unwind::begin(m, Destination { frame, target, value, record })
 }
 
 /// What compilers call where a `__try` with a `__finally` is left by `return` or `goto`.
 fn _local_unwind(m: &mut Machine, frame: u64, target: Va) -> Outcome {
-    UnwindTo::begin(m, Destination { frame, target, value: 0, record: Va::NULL })
+    Unwind::begin(m, Destination { frame, target, value: 0, record: Va::NULL })
 }
 
 fn RtlRestoreContext(m: &mut Machine, context: Va, record: Va) -> Outcome {

@@ -35,6 +35,8 @@ pub(crate) struct Unwind {
     pub(crate) frame: u8,
     pub(crate) codes: Vec<[u8; 2]>,
     pub(crate) tail: Tail,
+    /// If there are any, all of it: nothing else counts then.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What follows the codes.
@@ -187,10 +189,13 @@ fn tables(parts: &[Part], start: Rva, rva: &impl Fn(&CodeLabel) -> Rva) -> (Vec<
 impl Unwind {
     /// `sub rsp, 28h`, what a function needs that calls others.
     pub(crate) fn of_28h(tail: Tail) -> Unwind {
-        Unwind { prolog_size: 4, frame: 0, codes: vec![[4, 0x42]], tail }
+        Unwind { prolog_size: 4, frame: 0, codes: vec![[4, 0x42]], tail, ..Unwind::default() }
     }
 
     fn encode(&self, entries: &[[u32; 3]], rva: &impl Fn(&CodeLabel) -> Rva) -> Vec<u8> {
+        if !self.bytes.is_empty() {
+            return self.bytes.clone();
+        }
         let flags = match self.tail {
             Tail::None => 0,
             Tail::Scopes { .. } | Tail::Rows { .. } | Tail::Handler { .. } => 3,
