@@ -1,10 +1,10 @@
 //! The default engine: x86-64 in safe Rust.
 //!
-//! iced-x86 decodes. A decoded instruction becomes an [`op::Op`]: a handler function and its operands, resolved as far as
-//! they can be. Runs of operations within a page are kept in blocks ([`block`]), keyed by address and by the stamp of the
+//! iced-x86 decodes. A decoded instruction becomes an `op::Op`: a handler function and its operands, resolved as far as
+//! they can be. Runs of operations within a page are kept in blocks (`block`), keyed by address and by the stamp of the
 //! page's content, so that decoded code is never stale and survives a page that leaves memory and comes back.
 //!
-//! A handler (in `ops`, one file a family) works on a [`context::Context`]. It does everything that can fail before it
+//! A handler (in `ops`, one file a family) works on a `context::Context`. It does everything that can fail before it
 //! changes anything: that is what makes faults precise.
 #![forbid(unsafe_code)]
 
