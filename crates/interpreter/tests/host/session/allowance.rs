@@ -24,12 +24,8 @@ pub(crate) fn may_have_written(case: &Case, stop: Stop) -> bool {
     in_steps && stop != BREAKPOINT
 }
 
-/// The bits of RFLAGS that the instruction leaves undefined. A repeated comparison that faults on the way goes on later and
-/// sets them all, so processors and the interpreter may leave different ones.
-pub(crate) fn undefined_flags(case: &Case, stop: Stop) -> u64 {
-    if case.instruction.is_string_instruction() && stop != BREAKPOINT {
-        return Rflags::ARITHMETIC;
-    }
+/// The bits of RFLAGS that the instruction leaves undefined.
+pub(crate) fn undefined_flags(case: &Case) -> u64 {
     const NAMES: [(u32, u64); 7] = [
         (RflagsBits::CF, Rflags::CF),
         (RflagsBits::PF, Rflags::PF),

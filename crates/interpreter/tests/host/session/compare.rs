@@ -30,7 +30,7 @@ pub(crate) fn compare(case: &Case, host: &Outcome, guest: &Outcome) -> Vec<Diffe
     if !same_stop(case, host.stop, guest.stop) {
         found.push(difference("stop", format!("{:x?}", host.stop), format!("{:x?}", guest.stop)));
     }
-    let relevant = FLAGS & !undefined_flags(case, host.stop);
+    let relevant = FLAGS & !undefined_flags(case);
     let keeps_progress = may_keep_progress(case, host.stop);
     for ((name, host), (_, guest)) in values(&host.cpu, relevant).into_iter().zip(values(&guest.cpu, relevant)) {
         let open = keeps_progress && [XMM, YMM_HIGH].contains(&name.0);
