@@ -42,7 +42,7 @@ pub enum Then {
     /// First phase: start, or a handler was asked.
     Search(Box<search::Search>),
     /// Second phase: start, or a handler was told.
-    Unwind(Box<unwind::Unwind>),
+    Unwind(Box<Unwind>),
     /// `__C_specific_handler` called the filter of this `__except` block.
     Filtered(Box<scope::Scopes>, Rva),
     /// `__C_specific_handler` called a `__finally` block.

@@ -1,6 +1,6 @@
 //! Stack traces: every instruction of a prolog and an epilog, modelled frames, interrupted code, bad data.
 
-use crate::common::{Guest, Program, Tail, Unwind};
+use crate::common::{Guest, Program, Unwind};
 use iced_x86::code_asm::{dword_ptr, eax, ecx, qword_ptr, r12, rax, rbp, rbx, rcx, rdi, rsi, rsp};
 use kernel::{Limit, Options, Stop, StopKind};
 use nt_types::Rva;

@@ -532,7 +532,7 @@ fn random_unwind_information_always_ends() {
         let count = numbers.next() % 8;
         let flags = [0, 1, 2, 3, 4][numbers.next() as usize % 5];
         let mut bytes =
-            vec![1 + (numbers.next() % 2) as u8 | flags << 3, (numbers.next() % 12) as u8, count as u8, 0x25];
+            vec![(1 + (numbers.next() % 2) as u8) | flags << 3, (numbers.next() % 12) as u8, count as u8, 0x25];
         bytes.extend((0..count + count % 2).flat_map(|_| [(numbers.next() % 10) as u8, (numbers.next() % 0xB0) as u8]));
         // A handler, its number of rows, and rows: offsets near the code.
         bytes.extend((0..24).flat_map(|_| (0x1F00 + numbers.next() as u32 % 0x2200).to_le_bytes()));
