@@ -30,8 +30,8 @@ pub(crate) struct Block<M> {
 #[derive(Clone, Copy, Default)]
 struct Slot {
     address: u64,
-    /// The value of `Cache::period` in which the block was known to be valid.
-    period: u64,
+    /// The epoch in which the block was known to be what memory holds.
+    epoch: u64,
     block: usize,
 }
 
@@ -40,46 +40,37 @@ pub(crate) struct Cache<M> {
     blocks: Vec<Block<M>>,
     by_key: HashMap<Key, usize>,
     recent: Box<[Slot; SLOTS]>,
-    /// Number of the period in which memory has not changed under decoded code. Never 0, the mark of an empty slot.
-    period: u64,
     ops: usize,
 }
 
 impl<M> Default for Cache<M> {
     fn default() -> Self {
         let recent = Box::new([Slot::default(); SLOTS]);
-        Cache { blocks: Vec::new(), by_key: HashMap::new(), recent, period: 1, ops: 0 }
+        Cache { blocks: Vec::new(), by_key: HashMap::new(), recent, ops: 0 }
     }
 }
 
 impl<M: Mmu> Cache<M> {
-    /// Nothing is known to be valid any more: another memory, or one that changed. Decoded code stays.
-    pub(crate) fn begin_period(&mut self) {
-        self.period += 1;
-    }
-
     /// The block at the context's RIP, or the exit for code that cannot be fetched.
     #[inline(always)]
     pub(crate) fn find(&mut self, context: &mut Context<'_, M>) -> Result<&Block<M>, Stop> {
-        if context.code_changed() {
-            self.begin_period();
-        }
+        let epoch = context.begin_block();
         let slot = self.recent[slot_of(context.rip)];
-        let index =
-            if slot.address == context.rip && slot.period == self.period { slot.block } else { self.look_up(context)? };
+        let known = slot.address == context.rip && slot.epoch == epoch && slot.block < self.blocks.len();
+        let index = if known { slot.block } else { self.look_up(context, epoch)? };
         Ok(&self.blocks[index])
     }
 
     /// Finds or decodes the block, and remembers that it is valid.
     #[inline(never)]
-    fn look_up(&mut self, context: &mut Context<'_, M>) -> Result<usize, Stop> {
+    fn look_up(&mut self, context: &mut Context<'_, M>, epoch: u64) -> Result<usize, Stop> {
         let address = context.rip;
         let stamp = context.mmu.fetch(address).map(|span| span.stamp).map_err(|fault| fetch_fault(context, fault))?;
         let block = match self.known(address, stamp) {
             Some(block) => block,
             None => self.decode(context)?,
         };
-        self.recent[slot_of(address)] = Slot { address, period: self.period, block };
+        self.recent[slot_of(address)] = Slot { address, epoch, block };
         Ok(block)
     }
 

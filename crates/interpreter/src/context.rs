@@ -27,7 +27,7 @@ pub(crate) struct Context<'a, M> {
     /// The value of `retired` at which execution must pause.
     limit: u64,
     budget: u64,
-    /// Value of [`Mmu::code_epoch`] for which the decoded code is known to be valid.
+    /// Value of [`Mmu::code_epoch`] when the block began. While it stays, the block is what memory holds.
     epoch: u64,
     stepping: bool,
     /// Position of the operation that ended the block, where one did.
@@ -80,14 +80,9 @@ impl<'a, M: Mmu> Context<'a, M> {
         self.leave()
     }
 
-    /// True once in each change of [`Mmu::code_epoch`]: what is known about decoded code no longer holds.
-    pub(crate) fn code_changed(&mut self) -> bool {
-        let epoch = self.mmu.code_epoch();
-        std::mem::replace(&mut self.epoch, epoch) != epoch
-    }
-
-    /// The epoch that was last looked at.
-    pub(crate) fn epoch(&self) -> u64 {
+    /// The epoch in which the next block runs.
+    pub(crate) fn begin_block(&mut self) -> u64 {
+        self.epoch = self.mmu.code_epoch();
         self.epoch
     }
 

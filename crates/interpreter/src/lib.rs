@@ -27,29 +27,22 @@ use op::Stop;
 /// An engine that interprets. It holds decoded code and no guest state.
 pub struct Interpreter<M> {
     cache: Cache<M>,
-    /// The epoch for which the cache's period holds.
-    epoch: u64,
 }
 
 impl<M: Mmu> Default for Interpreter<M> {
     fn default() -> Self {
-        Interpreter { cache: Cache::default(), epoch: 0 }
+        Interpreter { cache: Cache::default() }
     }
 }
 
 impl<M: Mmu> Engine<M> for Interpreter<M> {
     fn run(&mut self, cpu: &mut Cpu, mmu: &mut M, budget: u64) -> Run {
-        if mmu.code_epoch() != self.epoch {
-            self.cache.begin_period();
-        }
         let mut context = Context::enter(cpu, mmu, budget);
         while context.retired < budget {
             if let Err(Stop) = self.advance(&mut context) {
-                self.epoch = context.epoch();
                 return context.leave();
             }
         }
-        self.epoch = context.epoch();
         context.leave_out_of_budget()
     }
 }
