@@ -5,11 +5,24 @@ use crate::op::{Flow, Op, Outcome, Stop};
 use engine::{Exception, Exit, Mmu, Rflags};
 
 impl<M: Mmu> Context<'_, M> {
-    /// Executes operations until one jumps, one stops, the budget is used up or they are all done.
+    /// Executes a block until it jumps out, one of its operations stops, the budget is used up or all are done.
     pub(crate) fn execute(&mut self, ops: &[Op<M>]) -> Result<(), Stop> {
-        self.execute_until(ops, self.budget)
+        loop {
+            self.execute_until(ops, self.budget)?;
+            if !self.is_back_at(ops) {
+                return Ok(());
+            }
+        }
     }
 
+    /// True where the block that just ran is the next one, too: a loop.
+    fn is_back_at(&self, ops: &[Op<M>]) -> bool {
+        let start = ops.first().is_some_and(|op| op.address == self.rip);
+        start && self.mmu.code_epoch() == self.epoch && !self.stepping && self.retired < self.budget
+    }
+
+    /// Executes operations until one jumps, one stops, the limit is reached or they are all done.
+    #[inline(always)]
     fn execute_until(&mut self, ops: &[Op<M>], limit: u64) -> Result<(), Stop> {
         self.limit = limit;
         let room = usize::try_from(limit - self.retired).unwrap_or(usize::MAX);
