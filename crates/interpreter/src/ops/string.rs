@@ -56,27 +56,35 @@ fn string<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>
     if op.repeat == Repeat::None { E::once::<M, W>(context, op) } else { repeat::<M, W, E>(context, op) }
 }
 
-/// Iterates until the counter or the comparison ends it, the budget is used up or code has changed.
-///
-/// The dispatcher counts one instruction for a handler that returns; the others are counted here. Where an iteration
-/// faults, the flags are those before the instruction, as the processor manuals say; the registers are not.
+/// All iterations that can be done now. The flags follow only when the instruction ends: where it is suspended they are
+/// those before it, as the processor manuals say for faults, and so nobody can see where a budget was cut.
 fn repeat<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     if counter(context, op) == 0 {
         return Ok(Flow::Next);
     }
     let before = context.flags;
-    loop {
-        let outcome = E::once::<M, W>(context, op);
-        if outcome.is_err() {
+    match iterate::<M, W, E>(context, op) {
+        Ok(Some(flow)) => Ok(flow),
+        suspended => {
             context.flags = before;
+            suspended?;
+            context.jump(op.address)
         }
-        let flow = outcome?;
+    }
+}
+
+/// Iterates until the counter or the comparison ends the instruction, or (`None`) the budget is used up or code has changed.
+///
+/// The dispatcher counts one instruction for a handler that returns; the others are counted here.
+fn iterate<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>) -> Result<Option<Flow>, Stop> {
+    loop {
+        let flow = E::once::<M, W>(context, op)?;
         count_down(context, op, 1);
         if counter(context, op) == 0 || (E::COMPARES && ends(context, op)) {
-            return Ok(flow);
+            return Ok(Some(flow));
         }
         if flow == Flow::Jump || context.room() == 1 {
-            return context.jump(op.address);
+            return Ok(None);
         }
         context.retired += 1;
         let most = counter(context, op).min(context.room());
@@ -87,10 +95,10 @@ fn repeat<M: Mmu, W: Width, E: Element>(context: &mut Context<'_, M>, op: &Op<M>
         count_down(context, op, done);
         context.retired += done - 1;
         if counter(context, op) == 0 {
-            return Ok(Flow::Next);
+            return Ok(Some(Flow::Next));
         }
         if context.room() == 1 {
-            return context.jump(op.address);
+            return Ok(None);
         }
         context.retired += 1;
     }
