@@ -14,6 +14,7 @@ cases![
     a_push_into_the_next_instruction,
     a_string_store_over_what_follows,
     a_string_copy_over_itself,
+    a_string_store_over_itself_that_begins_in_the_page_before,
     a_store_into_the_second_page_of_an_instruction,
     code_that_another_writes_between_runs,
     a_page_that_becomes_writable_and_changes,
@@ -89,6 +90,17 @@ fn a_string_copy_over_itself(make: MakeEngine<'_>) {
     guest = guest.with(Gpr::Rsi, DATA).with(Gpr::Rdi, CODE).with(Gpr::Rcx, 5);
     guest.expect(Exit::Halt, 4);
     assert_eq!((guest.get(Gpr::Rcx), guest.cpu.rip), (3, CODE + 2));
+}
+
+/// The fourth byte written is the first of the instruction.
+fn a_string_store_over_itself_that_begins_in_the_page_before(make: MakeEngine<'_>) {
+    let start = SECOND_CODE + 2;
+    let mut guest = Guest::with_code(make, &[]).with(Gpr::Rax, HLT.into()).with(Gpr::Rcx, 100);
+    guest.memory.poke(start, &[0xf3, 0xaa]); // rep stosb
+    guest.cpu.rip = start;
+    guest.cpu.set(Gpr::Rdi, SECOND_CODE - 1);
+    guest.expect(Exit::Halt, 5);
+    assert_eq!((guest.get(Gpr::Rcx), guest.cpu.rip), (96, start + 1));
 }
 
 fn a_store_into_the_second_page_of_an_instruction(make: MakeEngine<'_>) {
