@@ -11,4 +11,5 @@ mod probe;
 mod sample;
 mod seh;
 mod stack_trace;
+mod unwind_data;
 mod unwinding;
