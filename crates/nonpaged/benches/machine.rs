@@ -52,7 +52,7 @@ fn calls(routine: &str) -> Duration {
     bytes.extend((slot.0.wrapping_sub(code.0 + call_at + 6)).to_le_bytes());
     bytes.extend([0xff, 0xcb, 0x75, 0xf6, 0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3]);
     builder.section(".text", CODE, &bytes);
-    time_routine(builder, code)
+    time_routine(&builder, code)
 }
 
 fn empty_loop() -> Duration {
@@ -63,11 +63,11 @@ fn empty_loop() -> Duration {
     bytes.extend(CALLS.to_le_bytes());
     bytes.extend([0xff, 0xcb, 0x75, 0xfc, 0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3]);
     builder.section(".text", CODE, &bytes);
-    time_routine(builder, code)
+    time_routine(&builder, code)
 }
 
 /// The shortest of five runs of a routine on a machine of its own.
-fn time_routine(builder: PeBuilder, code: Rva) -> Duration {
+fn time_routine(builder: &PeBuilder, code: Rva) -> Duration {
     let image = Image::parse(builder.build()).expect("the image is valid");
     let mut session = session();
     let base = session.load("bench.sys", image).expect("it loads");

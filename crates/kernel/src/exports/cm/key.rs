@@ -34,6 +34,7 @@ fn ZwOpenKeyEx(m: &mut Machine, handle: Va, access: u32, attributes: Va, _option
     ZwOpenKey(m, handle, access, attributes)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ZwCreateKey(
     m: &mut Machine,
     handle: Va,
@@ -101,6 +102,7 @@ fn ZwQueryKey(m: &mut Machine, handle: u64, kind: u32, information: Va, length: 
 }
 
 /// Where information about a key goes.
+#[derive(Clone, Copy)]
 struct Buffer {
     information: Va,
     length: u32,

@@ -110,6 +110,7 @@ fn HalGetInterruptVector(
     Ok(Next::Return(level.into()))
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn HalAssignSlotResources(
     _m: &mut Machine,
     _path: Va,

@@ -32,6 +32,7 @@ fn ZwOpenSection(m: &mut Machine, handle: Va, _access: u32, attributes: Va) -> O
     Ok(Next::status(m.give_handle(handle, Object::PhysicalMemory, attributes.kernel())?))
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ZwCreateSection(
     m: &mut Machine,
     _handle: Va,

@@ -36,6 +36,7 @@ fn ObCloseHandle(m: &mut Machine, handle: u64, _mode: u8) -> Outcome {
     ZwClose(m, handle)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ZwDuplicateObject(
     m: &mut Machine,
     _process: u64,

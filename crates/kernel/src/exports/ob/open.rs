@@ -99,6 +99,7 @@ fn change_event(m: &mut Machine, handle: u64, previous: Va, state: i32) -> Outco
 }
 
 /// Reserved for system use; drivers find others by it.
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ObReferenceObjectByName(
     m: &mut Machine,
     name: Va,

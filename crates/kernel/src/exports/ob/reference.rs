@@ -86,6 +86,7 @@ fn ObReferenceObjectByHandle(
     Ok(Next::status(NtStatus::SUCCESS))
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ObOpenObjectByPointer(
     m: &mut Machine,
     object: Va,

@@ -31,6 +31,7 @@ const LOWEST_PRIORITY: i32 = 1;
 const HIGHEST_PRIORITY: i32 = 31;
 const NORMAL_PRIORITY: i32 = 8;
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn PsCreateSystemThread(
     m: &mut Machine,
     handle: Va,

@@ -26,6 +26,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// How much of the text goes into the buffer.
+#[derive(Clone, Copy)]
 enum Room {
     /// All of it.
     Any,
