@@ -29,10 +29,26 @@ pub(super) fn dpc_queued(scene: &Scene<'_>) -> Option<report::Event> {
     let in_force = raises_in_force(scene);
     let entered = in_force.iter().rev().find(|raise| raise.entered.is_some())?;
     let EventKind::Entered { what: Routine::Dpc, routine: running } = entered.event.kind else { return None };
-    scene.last(|event| match event.kind {
+    let (event, dpc) = scene.last(|event| match event.kind {
         EventKind::DpcQueued { dpc, routine } if routine == running && event.step <= entered.event.step => {
-            let object = cause::ObjectKind::Dpc;
-            Some(scene.told(event, report::EventKind::Queued { object, address: dpc }))
+            Some((event, dpc))
+        }
+        _ => None,
+    })?;
+    let object = cause::ObjectKind::Dpc;
+    let by_driver = scene.spot(event.place).map(|_| scene.told(event, queued(object, dpc)));
+    by_driver.or_else(|| timer_set(scene, dpc))
+}
+
+fn queued(object: cause::ObjectKind, address: Va) -> report::EventKind {
+    report::EventKind::Queued { object, address }
+}
+
+/// Where the timer was set that queued a DPC.
+fn timer_set(scene: &Scene<'_>, of: Va) -> Option<report::Event> {
+    scene.last(|event| match event.kind {
+        EventKind::TimerSet { timer, dpc } if dpc == of => {
+            Some(scene.told(event, queued(cause::ObjectKind::Timer, timer)))
         }
         _ => None,
     })
