@@ -9,6 +9,9 @@ use std::collections::HashMap;
 /// Operations kept before everything is forgotten: about 16 MiB.
 const MOST_OPS: usize = 1 << 18;
 
+/// What a block costs besides its operations, in operations.
+const BLOCK_COST: usize = 2;
+
 /// Slots of the table that is looked at first.
 const SLOTS: usize = 1 << 12;
 
@@ -23,7 +26,7 @@ pub(crate) struct Key {
 /// Consecutive operations that begin in one page. Control enters at the first only.
 pub(crate) struct Block<M> {
     pub(crate) key: Key,
-    pub(crate) ops: Vec<Op<M>>,
+    pub(crate) ops: Box<[Op<M>]>,
 }
 
 /// The block that was last found for an address.
@@ -89,10 +92,11 @@ impl<M: Mmu> Cache<M> {
         if let Some(known) = self.by_key.get(&block.key) {
             return Ok(*known);
         }
-        if self.ops + block.ops.len() > MOST_OPS {
+        let cost = block.ops.len() + BLOCK_COST;
+        if self.ops + cost > MOST_OPS {
             self.clear();
         }
-        self.ops += block.ops.len();
+        self.ops += cost;
         self.by_key.insert(block.key, self.blocks.len());
         self.blocks.push(block);
         Ok(self.blocks.len() - 1)

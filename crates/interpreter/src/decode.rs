@@ -25,7 +25,7 @@ pub(crate) fn block<M: Mmu>(mmu: &mut M, address: u64) -> Result<Block<M>, Fault
     let span = mmu.fetch(address)?;
     let ops = decode_all(span.bytes, address);
     if !ops.is_empty() {
-        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, ops });
+        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, ops: ops.into_boxed_slice() });
     }
     let (stamp, mut bytes) = (span.stamp, span.bytes.to_vec());
     let second = mmu.fetch((address | (PAGE - 1)).wrapping_add(1))?;
