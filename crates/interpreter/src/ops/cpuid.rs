@@ -12,8 +12,9 @@ const BRAND_AND_LINE: u32 = 0x0001_0800;
 /// SSE3, SSSE3, CMPXCHG16B, MOVBE, POPCNT.
 const FEATURES_ECX: u32 = bits(&[0, 9, 13, 22, 23]);
 
-/// FPU, DE, PSE, TSC, MSR, PAE, CMPXCHG8B, APIC, MTRR, PGE, CMOV, PAT, CLFLUSH, MMX, FXSR, SSE, SSE2.
-const FEATURES_EDX: u32 = bits(&[0, 2, 3, 4, 5, 6, 8, 9, 12, 13, 15, 16, 19, 23, 24, 25, 26]);
+/// FPU, DE, PSE, TSC, MSR, PAE, CMPXCHG8B, APIC, MTRR, PGE, CMOV, PAT, CLFLUSH, FXSR, SSE, SSE2. No MMX: 64-bit compilers
+/// do not use its registers.
+const FEATURES_EDX: u32 = bits(&[0, 2, 3, 4, 5, 6, 8, 9, 12, 13, 15, 16, 19, 24, 25, 26]);
 
 /// BMI1, BMI2, ADX.
 const STRUCTURED_EBX: u32 = bits(&[3, 8, 19]);
@@ -49,5 +50,84 @@ pub(super) fn answer(leaf: u32, subleaf: u32) -> [u32; 4] {
         (0x8000_0001, _) => [0, 0, EXTENDED_ECX, EXTENDED_EDX],
         (0x8000_0008, _) => [ADDRESS_BITS, 0, 0, 0],
         _ => [0; 4],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{select_chain, select_handler};
+    use engine::flat::FlatMmu;
+    use iced_x86::{Code, CpuidFeature, Decoder, Instruction, Mnemonic};
+    use std::collections::BTreeMap;
+
+    /// The features above that have instructions of their own.
+    const OFFERED: [CpuidFeature; 20] = [
+        CpuidFeature::TSC,
+        CpuidFeature::MSR,
+        CpuidFeature::CX8,
+        CpuidFeature::CMOV,
+        CpuidFeature::CLFSH,
+        CpuidFeature::FXSR,
+        CpuidFeature::SSE,
+        CpuidFeature::SSE2,
+        CpuidFeature::SSE3,
+        CpuidFeature::SSSE3,
+        CpuidFeature::CMPXCHG16B,
+        CpuidFeature::MOVBE,
+        CpuidFeature::POPCNT,
+        CpuidFeature::BMI1,
+        CpuidFeature::BMI2,
+        CpuidFeature::ADX,
+        CpuidFeature::LZCNT,
+        CpuidFeature::PREFETCHW,
+        CpuidFeature::RDTSCP,
+        CpuidFeature::CPUID,
+    ];
+
+    /// Offered because SSE2 is part of the architecture, and yet refused: approximations that differ from processor to
+    /// processor, and a store that no compiler makes.
+    const REFUSED: [Mnemonic; 5] =
+        [Mnemonic::Rcpps, Mnemonic::Rcpss, Mnemonic::Rsqrtps, Mnemonic::Rsqrtss, Mnemonic::Maskmovdqu];
+
+    /// One instruction of each code in the tables that begin with 0F, and of their VEX forms.
+    fn samples() -> BTreeMap<Code, Instruction> {
+        let legacy = [&[0x0f][..], &[0x0f, 0x38], &[0x0f, 0x3a]].into_iter().flat_map(|table| {
+            [&[][..], &[0x66], &[0xf3], &[0xf2]]
+                .into_iter()
+                .flat_map(move |prefix| [&[][..], &[0x48]].map(|rex| [prefix, rex, table].concat()))
+        });
+        let vex = [0xe2, 0xe3].into_iter().flat_map(|table| (0..8).map(move |bits| vec![0xc4, table, vex_bits(bits)]));
+        let mut found = BTreeMap::new();
+        for start in legacy.chain(vex) {
+            for (opcode, modrm) in (0..=255).flat_map(|opcode| (0..=255).map(move |modrm| (opcode, modrm))) {
+                let bytes = [&start[..], &[opcode, modrm, 0, 0, 0, 0, 0, 0]].concat();
+                let instruction = Decoder::new(64, &bytes, 0).decode();
+                found.entry(instruction.code()).or_insert(instruction);
+            }
+        }
+        found
+    }
+
+    /// The last byte of a VEX prefix: operand size and the implied prefix.
+    fn vex_bits(bits: u8) -> u8 {
+        (bits & 4) << 5 | 0x78 | bits & 3
+    }
+
+    fn is_refused(instruction: &Instruction) -> bool {
+        let uses_mmx = format!("{:?}", instruction.code()).contains("_mm");
+        uses_mmx || REFUSED.contains(&instruction.mnemonic())
+    }
+
+    #[test]
+    fn what_is_offered_runs() {
+        let samples = samples();
+        for feature in OFFERED {
+            let of_feature = || samples.iter().filter(|(code, _)| code.cpuid_features().contains(&feature));
+            assert!(of_feature().count() > 0, "no sample of {feature:?}");
+            for (code, instruction) in of_feature().filter(|(_, instruction)| !is_refused(instruction)) {
+                let chain = select_chain::<FlatMmu>(instruction).is_some();
+                assert!(chain || select_handler::<FlatMmu>(instruction).is_some(), "{feature:?}: {code:?}");
+            }
+        }
     }
 }

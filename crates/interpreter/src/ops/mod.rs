@@ -40,7 +40,10 @@ use iced_x86::Instruction;
 pub(crate) fn select<M: Mmu>(instruction: &Instruction) -> (Chain<M>, Handler<M>) {
     match select_chain(instruction) {
         Some(run) => (run, unsupported),
-        None => (chained!(|context, op| (op.handler)(context, op)), select_handler(instruction)),
+        None => {
+            let handler = select_handler(instruction).unwrap_or(unsupported);
+            (chained!(|context, op| (op.handler)(context, op)), handler)
+        }
     }
 }
 
@@ -64,8 +67,8 @@ fn select_chain<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
         .or_else(|| bmi::select(instruction))
 }
 
-fn select_handler<M: Mmu>(instruction: &Instruction) -> Handler<M> {
-    sse::select(instruction).or_else(|| x87::select(instruction)).unwrap_or(unsupported)
+fn select_handler<M: Mmu>(instruction: &Instruction) -> Option<Handler<M>> {
+    sse::select(instruction).or_else(|| x87::select(instruction))
 }
 
 /// Refuses an instruction that has no handler.
