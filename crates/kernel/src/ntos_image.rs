@@ -1,7 +1,8 @@
 //! The kernel is an image too: `ntoskrnl.exe` and `hal.dll`, generated at start.
 //!
 //! Every routine in the export tables gets a stub of 16 bytes: `vmcall`, which leaves the engine, and `ret`, which only
-//! disassemblers see. Exported variables are real memory.
+//! disassemblers see. Exported variables are real memory. Where a stub lies follows from its name, so that the addresses
+//! in a report stay what they are when further exports are modelled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,10 @@ const STUB_SIZE: u32 = 16;
 /// `vmcall; ret`, filled with breakpoints.
 const STUB: [u8; STUB_SIZE as usize] =
     [0x0f, 0x01, 0xc1, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc];
+/// Room between stubs, and a place that no export has.
+const NO_STUB: [u8; STUB_SIZE as usize] = [0xcc; STUB_SIZE as usize];
+/// Places for stubs in an image: many more than exports, so that few names compete for one.
+const PLACES: usize = 8192;
 /// Stubs of `ntoskrnl.exe` that are no exports, in order: names for stack traces.
 const OWN_STUBS: [&str; 4] = ["KiReturnFromRoutine", "KiThreadExit", "KiInterruptDispatch", "KiExceptionDispatch"];
 
@@ -145,14 +150,13 @@ impl KernelImages {
 }
 
 fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::ImageError> {
-    let mut rows: Vec<Option<usize>> = Vec::new();
-    if module == Module::Ntoskrnl {
-        rows.extend(OWN_STUBS.map(|_| None));
-    }
-    rows.extend(EXPORTS.iter().enumerate().filter(|(_, export)| export.module == module).map(|(row, _)| Some(row)));
+    let rows = places(module);
     let mut builder = PeBuilder::new();
     builder.base(base);
-    let code: Vec<u8> = rows.iter().flat_map(|_| STUB).collect();
+    let own = if module == Module::Ntoskrnl { OWN_STUBS.len() } else { 0 };
+    let code = rows.iter().enumerate();
+    let code: Vec<u8> =
+        code.flat_map(|(index, row)| if row.is_some() || index < own { STUB } else { NO_STUB }).collect();
     let stubs = builder.section(".text", CODE, &code);
     let (data, offsets) = variables(module);
     let variables = builder.section(".data", VARIABLES, &data);
@@ -167,6 +171,25 @@ fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::Image
     Ok(KernelImage { module, base, image, rows, stubs })
 }
 
+/// Which export has its stub where. The first places are the kernel's own.
+fn places(module: Module) -> Vec<Option<usize>> {
+    let mut rows = vec![None; PLACES];
+    let open = PLACES - OWN_STUBS.len();
+    for (row, export) in EXPORTS.iter().enumerate().filter(|(_, export)| export.module == module) {
+        let first = hash(export.name) as usize % open;
+        let order = (first..first + open).map(|index| OWN_STUBS.len() + index % open);
+        if let Some(place) = order.into_iter().find(|place| rows[*place].is_none()) {
+            rows[place] = Some(row);
+        }
+    }
+    rows
+}
+
+/// FNV-1a, which is the same on every host.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// The `.data` section: each exported variable on a 16-byte boundary, and where.
 fn variables(module: Module) -> (Vec<u8>, Vec<(&'static str, u32)>) {
     let mut data = vec![0; 16];
@@ -177,4 +200,31 @@ fn variables(module: Module) -> (Vec<u8>, Vec<(&'static str, u32)>) {
         data.resize((data.len() + variable.zeros).next_multiple_of(16), 0);
     }
     (data, offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use nt_types::Va;
+
+    use super::{KernelImages, Module, hash};
+    use crate::exports::EXPORTS;
+
+    #[test]
+    fn every_export_has_a_stub_of_its_own() {
+        let bases = [Va(0xFFFF_F800_0000_0000), Va(0xFFFF_F800_0100_0000)];
+        let images = KernelImages::generate(bases).expect("the images are well formed");
+        for export in EXPORTS.iter() {
+            let address = images.export(export.module.name(), export.name).expect("it is exported");
+            assert_eq!(images.routine_name(address), Some(export.name));
+        }
+    }
+
+    #[test]
+    fn places_follow_from_names() {
+        let images = KernelImages::generate([Va(0xFFFF_F800_0000_0000), Va(0xFFFF_F800_0100_0000)]);
+        let images = images.expect("the images are well formed");
+        let lock = images.export(Module::Ntoskrnl.name(), "MmLockPagableDataSection").expect("it is exported");
+        let expected = 4 + hash("MmLockPagableDataSection") % 8188;
+        assert_eq!((lock.0 & 0xF_FFFF).checked_sub(0x1000), Some(16 * expected));
+    }
 }
