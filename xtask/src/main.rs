@@ -1,6 +1,7 @@
-//! Project chores: `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
+//! Project chores: `cargo xtask conformance`, `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells its progress on the terminal")]
 
+mod conformance;
 mod drivers;
 mod layers;
 mod layouts;
@@ -14,6 +15,12 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(about = "Project chores")]
 enum Chore {
+    /// Generate docs/conformance.md: each number of the specification, its tests and drivers
+    Conformance {
+        /// Fail where the file is out of date or a number has no test; change nothing
+        #[arg(long)]
+        check: bool,
+    },
     /// Build the sample drivers of drivers/drivers.toml with clang
     Drivers(drivers::Arguments),
     /// Check the dependencies between crates against layers.toml
@@ -39,6 +46,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<()> {
     let root = project_root()?;
     match chore {
+        Chore::Conformance { check } => conformance::run(&root, check),
         Chore::Drivers(arguments) => drivers::run(&root, &arguments),
         Chore::Layers => layers::run(&root),
         Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),

@@ -27,6 +27,8 @@ struct Test {
     #[serde(default)]
     arguments: Vec<String>,
     expect_error: Option<String>,
+    #[serde(default)]
+    shows: Vec<String>,
 }
 
 fn run() -> String {
@@ -206,8 +208,8 @@ pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
 
 impl From<Test> for TestCase {
     fn from(test: Test) -> TestCase {
-        let Test { driver, command, arguments, expect_error } = test;
-        TestCase { driver, command, arguments, expect_error }
+        let Test { driver, command, arguments, expect_error, shows } = test;
+        TestCase { driver, command, arguments, expect_error, shows }
     }
 }
 

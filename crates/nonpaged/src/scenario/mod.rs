@@ -64,6 +64,8 @@ pub struct TestCase {
     pub arguments: Vec<String>,
     /// How the first line of the error starts: its code, a blank, and part of its title.
     pub expect_error: Option<String>,
+    /// Numbers of requirements that the case shows; `cargo xtask conformance` reads them.
+    pub shows: Vec<String>,
 }
 
 /// One step.

@@ -1,0 +1,122 @@
+//! The tests of all crates, and the numbers they bear.
+//!
+//! The sources are read line by line, since tests inside `proptest!` and the like are no syntax to a parser. Formatting
+//! makes that reliable: an attribute, a line of a comment and the head of a function each have a line of their own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Bearer;
+use super::number::{Number, in_comment, in_name};
+
+/// All tests that bear a number, by the names of their files.
+pub(crate) fn collect(root: &Path) -> Result<Vec<Bearer>> {
+    let mut bearers = Vec::new();
+    for package in entries(&root.join("crates"))?.into_iter().chain([root.join("xtask")]) {
+        let name = package.file_name().and_then(|name| name.to_str()).context("a folder without a name")?.to_owned();
+        for folder in ["src", "tests"].map(|folder| package.join(folder)) {
+            for file in sources(&folder)? {
+                let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+                let place = place(&name, file.strip_prefix(&folder)?);
+                bearers.extend(numbered_tests(&text).map(|(test, numbers)| Bearer {
+                    name: format!("{place}::{test}"),
+                    numbers,
+                    driver: None,
+                }));
+            }
+        }
+    }
+    Ok(bearers)
+}
+
+/// `driver_image::pageability` for `pageability/mod.rs` and `pageability.rs`; `main.rs` and `lib.rs` are the crate.
+fn place(package: &str, file: &Path) -> String {
+    let parts = file.with_extension("");
+    let parts = parts.iter().filter_map(|part| part.to_str());
+    let parts = parts.filter(|part| !["main", "lib", "mod"].contains(part));
+    [package].into_iter().chain(parts).collect::<Vec<_>>().join("::")
+}
+
+fn numbered_tests(text: &str) -> impl Iterator<Item = (&str, Vec<Number>)> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let tests = lines.clone().into_iter().enumerate().filter(|(_, line)| *line == "#[test]");
+    tests.filter_map(move |(index, _)| {
+        let name = lines[index..].iter().find_map(|line| function_name(line))?;
+        let above = lines[..index].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+        let first = above.filter_map(|line| line.strip_prefix("/// ")).last();
+        let mut numbers = in_name(name);
+        numbers.extend(first.map(in_comment).unwrap_or_default());
+        numbers.sort_unstable();
+        numbers.dedup();
+        (!numbers.is_empty()).then_some((name, numbers))
+    })
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    line.strip_prefix("fn ")?.split(['(', '<']).next()
+}
+
+/// Files `.rs` below the folder, which need not exist, in the order of their paths.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in if folder.exists() { entries(folder)? } else { Vec::new() } {
+        if entry.is_dir() {
+            files.extend(sources(&entry)?);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+/// What lies in a folder, sorted.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+/// R15: each lock adds one.
+/// D20: not the first line.
+#[test]
+#[cfg(loom)]
+fn d21_first_lock() {}
+
+/// R1: no test.
+fn helper() {}
+
+proptest! {
+    #[test]
+    fn r43d_small(pages in 0..3) {}
+}
+
+/// What it does.
+#[test]
+fn plain() {}
+";
+
+    #[test]
+    fn numbers_stand_in_names_and_first_lines_of_comments() {
+        let found = numbered_tests(SOURCE);
+        let found: Vec<String> = found
+            .map(|(name, numbers)| {
+                format!("{name} {}", numbers.iter().map(Number::to_string).collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        assert_eq!(found, ["d21_first_lock R15 D21", "r43d_small R43"]);
+    }
+
+    #[test]
+    fn tests_are_named_by_their_files() {
+        assert_eq!(place("memory", Path::new("paging.rs")), "memory::paging");
+        assert_eq!(place("driver_image", Path::new("pageability/mod.rs")), "driver_image::pageability");
+        assert_eq!(place("section_paging", Path::new("rules/main.rs")), "section_paging::rules");
+    }
+}
