@@ -60,13 +60,13 @@ impl Machine {
         self.new_driver_object(base).ok_or(LoadError::NoPool)?;
         let routine = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.entry);
         let begin = |id| Then::Driver(DriverThen::Initialize { id, base });
-        self.submit("driver load", routine, begin).map_err(|_| LoadError::NoPool)
+        self.submit("DriverEntry", "driver load", routine, begin).map_err(|_| LoadError::NoPool)
     }
 
     /// Calls Unload, if the driver has one, and unmaps the image.
     pub fn unload_driver(&mut self, base: Va) -> Result<RequestId, LoadError> {
         let begin = |id| Then::Driver(DriverThen::Unload { id, base });
-        self.submit("driver unload", Va::NULL, begin).map_err(|_| LoadError::NoPool)
+        self.submit("unload", "driver unload", Va::NULL, begin).map_err(|_| LoadError::NoPool)
     }
 
     fn new_driver_object(&mut self, base: Va) -> Option<()> {

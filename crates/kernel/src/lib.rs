@@ -46,7 +46,7 @@ pub use modules::{LoadedDriver, Modules, UnloadedDriver, UnresolvedImport};
 pub use ntos_image::KernelImages;
 pub use options::Options;
 pub use registry::Registry;
-pub use request::{Answer, RequestId};
+pub use request::{Answer, IssuedRequest, RequestId};
 pub use routine::{ObjectKind, Routine};
 pub use run::{RunEnd, Until};
 pub use stop::{Cause, Limit, Place, PoolMisuse, Refusal, RequestMisuse, Stop, StopKind, Unsupported};

@@ -21,10 +21,21 @@ pub struct Answer {
     pub output: Vec<u8>,
 }
 
-/// Requests in order, `None` while they run.
+/// What became of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IssuedRequest {
+    /// What it was called by who issued it.
+    pub name: String,
+    /// The step at which it was issued.
+    pub begun: u64,
+    /// The step at which it was answered, and the answer; `None` while it runs.
+    pub answer: Option<(u64, Answer)>,
+}
+
+/// Requests in the order in which they were issued.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Requests {
-    answers: Vec<Option<Answer>>,
+    issued: Vec<IssuedRequest>,
 }
 
 /// Continuations of requests.
@@ -51,33 +62,40 @@ impl RequestThen {
 }
 
 impl Machine {
-    /// Starts a request whose thread begins with the continuation that `begin` makes of its number.
+    /// Starts a request on a thread that begins with the continuation that `begin` makes of its number.
     pub(crate) fn submit(
         &mut self,
         name: &str,
+        thread: &str,
         routine: Va,
         begin: impl FnOnce(RequestId) -> Then,
     ) -> Result<RequestId, Trap> {
-        let id = RequestId(self.requests.answers.len());
-        self.requests.answers.push(None);
-        self.create_thread(NewThread { name: name.to_owned(), routine, then: begin(id), idle: false })?;
+        let id = RequestId(self.requests.issued.len());
+        self.requests.issued.push(IssuedRequest { name: name.to_owned(), begun: self.steps(), answer: None });
+        self.create_thread(NewThread { name: thread.to_owned(), routine, then: begin(id), idle: false })?;
         Ok(id)
     }
 
     /// Calls a guest routine on a thread of its own.
     pub fn call_routine(&mut self, name: &str, routine: Va, arguments: &[u64]) -> Result<RequestId, Trap> {
         let arguments = arguments.to_vec();
-        self.submit(name, routine, |id| Then::Request(RequestThen::Call { id, routine, arguments }))
+        self.submit(name, name, routine, |id| Then::Request(RequestThen::Call { id, routine, arguments }))
     }
 
     pub(crate) fn answer(&mut self, id: RequestId, answer: Answer) {
-        if let Some(slot) = self.requests.answers.get_mut(id.0) {
-            *slot = Some(answer);
+        let step = self.steps();
+        if let Some(request) = self.requests.issued.get_mut(id.0) {
+            request.answer = Some((step, answer));
         }
     }
 
     /// The answer to a request, once there is one.
     pub fn answer_of(&self, id: RequestId) -> Option<&Answer> {
-        self.requests.answers.get(id.0)?.as_ref()
+        self.requests.issued.get(id.0)?.answer.as_ref().map(|(_, answer)| answer)
+    }
+
+    /// All requests so far, in the order in which they were issued.
+    pub fn requests(&self) -> &[IssuedRequest] {
+        &self.requests.issued
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Event, EventKind, FindingKind, Machine};
+use kernel::{Event, EventKind, FindingKind, IssuedRequest, Machine};
 use nt_types::PAGE_SIZE;
-use report::table::{Sample, SectionUse, Summary};
+use report::table::{RequestAnswer, RequestMade, Sample, SectionUse, Summary};
 use section_paging::{Finding, ImageId};
 
 use crate::session::Residency;
@@ -102,6 +102,7 @@ impl Tally {
             driver: name.to_owned(),
             steps: machine.steps(),
             virtual_time_ns: machine.now_ns(),
+            requests: machine.requests().iter().map(request).collect(),
             sections: self.sections(),
             pages_written: counters.pages_written,
             pages_read: counters.pages_read,
@@ -118,4 +119,13 @@ impl Tally {
         });
         uses.filter(|section| section.pages > 0 || section.locks > 0).collect()
     }
+}
+
+fn request(issued: &IssuedRequest) -> RequestMade {
+    let answer = issued.answer.as_ref().map(|(step, answer)| RequestAnswer {
+        step: *step,
+        status: answer.status,
+        information: answer.information,
+    });
+    RequestMade { name: issued.name.clone(), begun: issued.begun, answer }
 }

@@ -247,6 +247,14 @@ impl Action {
             Action::Check => "check",
         }
     }
+
+    /// What a request is called: the verb, and the control code that tells device controls apart.
+    pub fn title(&self) -> String {
+        match self {
+            Action::Ioctl { code, .. } => format!("ioctl {code:#x}"),
+            _ => self.verb().to_owned(),
+        }
+    }
 }
 
 impl Scenario {

@@ -205,7 +205,7 @@ impl<'s> Player<'s> {
     /// Sends a request. One with a name is not waited for.
     fn send(&mut self, step: &Step, request: Request, handle: Option<String>) -> Result<Outcome, PlayError> {
         let processor = step.cpu.map(|cpu| cpu as usize);
-        let id = self.session.send(step.action.verb(), &step.thread, processor, request)?;
+        let id = self.session.send(&step.action.title(), &step.thread, processor, request)?;
         let named = Named { id, handle };
         let Some(name) = &step.request else { return self.wait(&named) };
         self.requests.insert(name.clone(), named.clone());

@@ -40,6 +40,8 @@ struct Summary {
     steps: u64,
     /// Virtual time in nanoseconds.
     virtual_time_ns: u64,
+    /// What was asked of the driver, in order.
+    requests: Vec<Request>,
     /// Sections that can leave memory.
     sections: Vec<Section>,
     /// Page faults served from memory.
@@ -62,6 +64,25 @@ struct Summary {
     leaked_bytes: u64,
     /// Sections left locked at unload.
     leaked_locks: u64,
+}
+
+/// What was asked of the driver, and what it answered.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct Request {
+    /// What was asked: a verb, and its object where there is one.
+    name: String,
+    /// The step at which it was issued.
+    begun: u64,
+    /// The step at which the answer came; left out where none came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered: Option<u64>,
+    /// The status in hexadecimal; left out where no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    /// `IoStatus.Information`; left out where no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    information: Option<u64>,
 }
 
 /// One section over the run.
@@ -102,6 +123,7 @@ impl From<&table::Summary> for Summary {
             driver: summary.driver.clone(),
             steps: summary.steps,
             virtual_time_ns: summary.virtual_time_ns,
+            requests: summary.requests.iter().map(Request::from).collect(),
             sections: summary.sections.iter().map(Section::from).collect(),
             soft_faults: summary.soft_faults,
             hard_faults: summary.hard_faults,
@@ -113,6 +135,18 @@ impl From<&table::Summary> for Summary {
             leaked_blocks: summary.leaked_blocks,
             leaked_bytes: summary.leaked_bytes,
             leaked_locks: summary.leaked_locks,
+        }
+    }
+}
+
+impl From<&table::RequestMade> for Request {
+    fn from(request: &table::RequestMade) -> Request {
+        Request {
+            name: request.name.clone(),
+            begun: request.begun,
+            answered: request.answer.map(|answer| answer.step),
+            status: request.answer.map(|answer| format!("{:#010x}", answer.status.0)),
+            information: request.answer.map(|answer| answer.information),
         }
     }
 }

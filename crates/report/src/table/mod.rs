@@ -1,9 +1,11 @@
 //! Tables: the image page by page, and the summary of a run.
 
 mod map;
+mod requests;
 mod summary;
 
 pub use map::{Map, Run, Totals};
+pub use requests::{RequestAnswer, RequestMade};
 pub use summary::{Sample, SectionUse, Summary};
 
 /// `28.0 KiB`, for people; machines get bytes.

@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 
+use super::requests::{self, RequestMade};
 use super::{bytes, kib};
 use crate::event::Step;
 use crate::plural;
@@ -15,6 +16,8 @@ pub struct Summary {
     pub steps: Step,
     /// Virtual time in nanoseconds.
     pub virtual_time_ns: u64,
+    /// What was asked of the driver, in order.
+    pub requests: Vec<RequestMade>,
     /// The driver's sections that can leave memory, in header order.
     pub sections: Vec<SectionUse>,
     /// Page faults served from memory.
@@ -73,6 +76,7 @@ impl Summary {
     /// The summary as tables.
     pub fn text(&self) -> String {
         let mut text = format!("{}: {}, {} of virtual time\n\n", self.driver, plural(self.steps, "step"), self.time());
+        text += &requests::table(&self.requests);
         text += &self.sections_table();
         for (name, value) in self.rows() {
             // Writing to a String cannot fail.

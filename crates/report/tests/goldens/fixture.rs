@@ -1,7 +1,7 @@
 //! Reports built by hand.
-use nt_types::{BugCheck, BugCheckCode, Irql, Rva, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::cause::{Access, Cause, Fault, Memory, PageState, RequestKind, Requests, Target};
-use report::table::{Sample, SectionUse, Summary};
+use report::table::{RequestAnswer, RequestMade, Sample, SectionUse, Summary};
 use report::{
     Context, Departure, DepartureReason, Diagnostic, Event, EventKind, Frame, Place, RaisedBy, Replay, Runner, Span,
     Symbol, Window,
@@ -115,6 +115,7 @@ pub(crate) fn summary() -> Summary {
         driver: "serial.sys".into(),
         steps: 48_201,
         virtual_time_ns: 4_820_100,
+        requests: vec![request("open \\Device\\Serial0", Some(NtStatus::SUCCESS)), request("close", None)],
         sections: vec![
             SectionUse {
                 name: "PAGESER".into(),
@@ -142,4 +143,9 @@ pub(crate) fn summary() -> Summary {
         init_bytes_freed: 8192,
         ..Summary::default()
     }
+}
+
+fn request(name: &str, status: Option<NtStatus>) -> RequestMade {
+    let answer = status.map(|status| RequestAnswer { step: 40_000, status, information: 0 });
+    RequestMade { name: name.into(), begun: 39_000, answer }
 }

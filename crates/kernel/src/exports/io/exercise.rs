@@ -171,7 +171,7 @@ impl Machine {
         action: Action,
     ) -> Result<RequestId, Trap> {
         self.record(EventKind::Action { text: name.to_owned() });
-        let request = self.submit(thread, Va::NULL, |id| then(Step::Begin { id, action }))?;
+        let request = self.submit(name, thread, Va::NULL, |id| then(Step::Begin { id, action }))?;
         if let Some(thread) = self.threads.last_mut() {
             thread.processor = processor;
         }

@@ -94,7 +94,7 @@ impl Machine {
         let driver = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
         let physical = self.new_physical_device(device)?;
         self.record(EventKind::Action { text: "add device".to_owned() });
-        self.submit("add device", routine, |id| {
+        self.submit("AddDevice", "add device", routine, |id| {
             Then::Io(io::Then::Pnp(Step::Add { id, routine, driver, device: physical }))
         })
     }
