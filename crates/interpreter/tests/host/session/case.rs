@@ -2,13 +2,33 @@
 
 use engine::flat::FlatMmu;
 use engine::{Cpu, Rflags};
-use iced_x86::Instruction;
+use iced_x86::{Instruction, OpKind};
 
 /// What an instruction starts from. It lies at `cpu.rip` in `arena`.
 pub(crate) struct Case {
     pub(crate) instruction: Instruction,
     pub(crate) cpu: Cpu,
     pub(crate) arena: FlatMmu,
+}
+
+impl Case {
+    /// The address of the memory operand, where there is one.
+    pub(crate) fn memory_operand(&self) -> Option<u64> {
+        let operand = (0..self.instruction.op_count())
+            .find(|&index| matches!(self.instruction.op_kind(index), OpKind::Memory | OpKind::MemorySegRSI))?;
+        self.instruction.virtual_address(operand, 0, |register, _, _| {
+            if register.is_segment_register() {
+                return Some(0);
+            }
+            let number = register.full_register().number();
+            let value = self.cpu.gpr.get(number)?;
+            Some(match register.size() {
+                1 => value & 0xff,
+                4 => value & 0xffff_ffff,
+                _ => *value,
+            })
+        })
+    }
 }
 
 /// What it led to.

@@ -1,9 +1,9 @@
 //! A failed case for people.
 
-use iced_x86::{Formatter, IntelFormatter, OpKind};
+use iced_x86::{Formatter, IntelFormatter};
 
 use super::arena::{BASE, LENGTH};
-use super::case::{Case, FLAGS};
+use super::case::Case;
 use super::compare::{Difference, values};
 
 /// The instruction, its input, what differs.
@@ -12,10 +12,10 @@ pub(crate) fn describe(case: &Case, differences: &[Difference]) -> String {
     IntelFormatter::new().format(&case.instruction, &mut text);
     let bytes = case.arena.peek(case.cpu.rip, case.instruction.len());
     let mut lines = vec![format!("  {text}    ; {bytes:02x?} at {:#x}", case.cpu.rip)];
-    for (name, value) in values(&case.cpu, FLAGS) {
+    for (name, value) in values(&case.cpu) {
         lines.push(format!("    with {name} = {value:#x}"));
     }
-    if let Some(address) = memory_operand(case) {
+    if let Some(address) = case.memory_operand() {
         let length = case.instruction.memory_size().size().clamp(16, 64);
         let all = case.arena.peek(BASE, LENGTH);
         let bytes = all.get((address.wrapping_sub(BASE)) as usize..).and_then(|rest| rest.get(..length));
@@ -23,21 +23,4 @@ pub(crate) fn describe(case: &Case, differences: &[Difference]) -> String {
     }
     lines.extend(differences.iter().map(Difference::to_string));
     lines.join("\n")
-}
-
-fn memory_operand(case: &Case) -> Option<u64> {
-    let operand = (0..case.instruction.op_count())
-        .find(|&index| matches!(case.instruction.op_kind(index), OpKind::Memory | OpKind::MemorySegRSI))?;
-    case.instruction.virtual_address(operand, 0, |register, _, _| {
-        if register.is_segment_register() {
-            return Some(0);
-        }
-        let number = register.full_register().number();
-        let value = case.cpu.gpr.get(number)?;
-        Some(match register.size() {
-            1 => value & 0xff,
-            4 => value & 0xffff_ffff,
-            _ => *value,
-        })
-    })
 }

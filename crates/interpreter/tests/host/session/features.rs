@@ -1,8 +1,20 @@
-//! Which instruction set extensions the host has.
+//! What the host's processor is and which instruction set extensions it has.
 
 use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::__cpuid;
+use std::sync::LazyLock;
 
 use iced_x86::CpuidFeature;
+
+/// True on AMD's processors and those derived from them.
+pub(crate) fn is_amd() -> bool {
+    static VENDOR: LazyLock<[u32; 3]> = LazyLock::new(|| {
+        let leaf = __cpuid(0);
+        [leaf.ebx, leaf.edx, leaf.ecx]
+    });
+    let text = VENDOR.map(u32::to_le_bytes);
+    [*b"AuthenticAMD", *b"HygonGenuine"].iter().any(|name| text.as_flattened() == name)
+}
 
 /// True where the host executes instructions that belong to `feature`.
 pub(crate) fn host_has(feature: CpuidFeature) -> bool {
