@@ -7,7 +7,7 @@ use nt_types::{Irql, NtStatus, PAGE_SIZE, Va};
 use crate::call::{Frame, Then, Trap};
 use crate::event::EventKind;
 use crate::machine::Machine;
-use crate::stop::{Cause, Limit, StopKind};
+use crate::stop::{Cause, Limit, Place, Stop, StopKind};
 use crate::thread::{Thread, ThreadId, ThreadState};
 use crate::time::Deadline;
 use crate::wait::{Wait, WaitOn};
@@ -68,8 +68,12 @@ impl Machine {
     }
 
     pub(crate) fn limit_stop(&mut self, limit: Limit) -> Trap {
+        let kind = StopKind::Limit(limit);
+        if self.processors.is_empty() {
+            return Stop { kind, place: Place::default() }.into();
+        }
         let here = self.here();
-        self.stop_at(here, StopKind::Limit(limit)).into()
+        self.stop_at(here, kind).into()
     }
 
     /// Blocks the current thread; `gives_status` where a continuation takes the wait status, else what it did starts over.
@@ -207,10 +211,19 @@ impl Machine {
                 thread.state = ThreadState::Ready;
             }
             self.load_context(index, next);
+            self.free_stack_of_ended(current);
         }
         self.restart_quantum();
         self.threads[next.0 as usize].state = ThreadState::Running;
         self.watch_by_irql();
+    }
+
+    /// A thread that has ended needs its stack until another one has the processor.
+    fn free_stack_of_ended(&mut self, id: ThreadId) {
+        let thread = &self.threads[id.0 as usize];
+        if matches!(thread.state, ThreadState::Ended(_)) {
+            self.memory.release(thread.stack.0);
+        }
     }
 
     /// Puts a thread's registers on a processor; what belongs to the processor stays.

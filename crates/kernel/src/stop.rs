@@ -15,8 +15,8 @@ pub struct Stop {
     pub place: Place,
 }
 
-/// Where something happened.
-#[derive(Clone, Debug)]
+/// Where something happened. The default is before anything happens: no processor has been started.
+#[derive(Clone, Default, Debug)]
 pub struct Place {
     /// Processor number.
     pub processor: usize,

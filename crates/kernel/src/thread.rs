@@ -8,7 +8,7 @@ use crate::machine::Machine;
 use crate::wait::Wait;
 
 /// Number of a thread; never reused in a run.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ThreadId(pub u32);
 
 /// What a thread is doing.
@@ -46,7 +46,7 @@ pub struct Thread {
     pub frames: Vec<Frame>,
     /// Its ETHREAD in guest memory.
     pub object: Va,
-    /// Lowest and highest address of its kernel stack.
+    /// Lowest and highest address of its kernel stack, which is given back after the thread has ended.
     pub stack: (Va, Va),
     /// Scheduling priority, 0 to 31.
     pub priority: u8,

@@ -124,9 +124,7 @@ pub(super) fn finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Diagnostic> {
         }
         Finding::UnloadWithLocks { locked, .. } => locked.iter().map(|locked| left_locked(scene, locked)).collect(),
         Finding::ForeignLock { section, .. } => one(foreign(scene, *section)),
-        Finding::RepeatLockByAddress { section } => {
-            one(Paging::RepeatLockByAddress { section: name(section), times: locks_by_address(scene, *section) })
-        }
+        Finding::RepeatLockByAddress { section } => one(Paging::RepeatLockByAddress { section: name(section) }),
         Finding::UnloadDuringCall { .. } => vec![during_call(scene)],
         Finding::LockOfDiscarded { locked } => locked
             .iter()
@@ -250,16 +248,6 @@ fn foreign(scene: &Scene<'_>, section: SectionId) -> Paging {
         owner,
         section,
     }
-}
-
-/// Locks by address so far; a lock by handle is the only other one.
-fn locks_by_address(scene: &Scene<'_>, section: SectionId) -> u32 {
-    let by_address = |event: &&Event| {
-        matches!(event.kind, EventKind::SectionLocked { section: locked, .. } if locked == section)
-            && event.service != Some("MmLockPagableSectionByHandle")
-    };
-    // The one that is reported has not been recorded yet.
-    scene.events.iter().filter(by_address).count() as u32 + 1
 }
 
 /// K20: the routine that another thread was in.

@@ -83,8 +83,6 @@ pub enum Paging {
     RepeatLockByAddress {
         /// The section.
         section: String,
-        /// Locks by address so far.
-        times: u32,
     },
     /// MmPageEntireDriver overlaps an open that connects interrupts (K19).
     PageEntireRace {
@@ -182,8 +180,8 @@ impl Paging {
                     .label(format!("lock count {} -> {count}", count.saturating_add(1)))
                     .help("complete or cancel all requests before the section is unlocked")
             }
-            Paging::RepeatLockByAddress { section, times } => {
-                let title = format!("section `{section}` locked by address {times} times");
+            Paging::RepeatLockByAddress { section } => {
+                let title = format!("section `{section}` locked by address again");
                 Words::finding(Finding::RepeatLockByAddress, Level::Info, title, FIRST_BY_ADDRESS)
                     .help("keep the handle of the first lock and use `MmLockPagableSectionByHandle`")
             }

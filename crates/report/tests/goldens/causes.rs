@@ -142,7 +142,7 @@ fn paging() -> Vec<Diagnostic> {
         Paging::HandleDereferenced { handle: POOL, section: pageser() },
         Paging::UnlockWithRequests { section: pageser(), count: 0, outstanding: reads },
         Paging::UnlockWithRequests { section: pageser(), count: 1, outstanding: Requests { count: 1, kind: None } },
-        Paging::RepeatLockByAddress { section: pageser(), times: 2 },
+        Paging::RepeatLockByAddress { section: pageser() },
         Paging::PageEntireRace { opener: 1 },
         Paging::LockOfInit { section: "INIT".into(), count: 1 },
         Paging::NoModule { routine: routine(), address: POOL, system: false },
