@@ -169,13 +169,23 @@ impl Machine {
         self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, limit })).into()
     }
 
-    /// A service called above its documented IRQL is a finding; what then happens is physics. The six routines have rules of
-    /// their own (D39, D40).
-    pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) {
-        let irql = self.irql();
-        if irql > export.max_irql && !mm::is_paging_routine(export.name) {
-            let kind = FindingKind::IrqlAboveLimit { routine: export.name, irql, limit: export.max_irql };
-            self.find(kind, call.return_address);
+    /// A service called above its documented IRQL. With the verifier a violation of rule IrqlMmApcLte is 0xC4, and nothing
+    /// has changed (D39); else it is K02 and the call goes on as far as it physically can (D40). For other services it is
+    /// a finding; what then happens is physics.
+    pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
+        let (irql, routine, limit) = (self.irql(), export.name, export.max_irql);
+        if irql <= limit {
+            return Ok(());
         }
+        let ruled = mm::IRQL_MM_APC_LTE.contains(&routine);
+        if ruled && self.options.verifier {
+            return Err(self.irql_rule_violated(0x0002_0019, routine, limit, call.return_address));
+        }
+        let kind = match ruled {
+            true => FindingKind::K02MmIrql { routine, irql },
+            false => FindingKind::IrqlAboveLimit { routine, irql, limit },
+        };
+        self.find(kind, call.return_address);
+        Ok(())
     }
 }

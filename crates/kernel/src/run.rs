@@ -129,8 +129,7 @@ impl Machine {
         let outcome = match self.read_u64(Va(rsp)) {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
-                self.check_service_irql(EXPORTS[index], &call);
-                (EXPORTS[index].handler)(self, &call)
+                self.check_service_irql(EXPORTS[index], &call).and_then(|()| (EXPORTS[index].handler)(self, &call))
             }
             Err(trap) => Err(trap),
         };

@@ -52,7 +52,7 @@ fn check_content(memory: &mut Memory, va: Va) {
     }
 }
 
-/// D46, R171: 0x7A in its third form: entry address, status, entry contents, faulting address.
+/// R168, R169, R171, D46: 0x7A in its third form: entry address, status, entry contents, faulting address.
 #[test]
 fn d46_a_failed_read_is_0x7a() {
     for status in [

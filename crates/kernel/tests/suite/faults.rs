@@ -35,7 +35,7 @@ const NOWHERE: Va = Va(0xFFFF_9000_0000_0000);
 
 type Target = fn(&Probe) -> Va;
 
-/// R160, R164, D41, D43: above `APC_LEVEL` what is absent is 0xD1 for a driver, whatever made it absent.
+/// R160, R161, R164, R169, D41, D43: above `APC_LEVEL` what is absent is 0xD1 for a driver, whatever made it absent.
 #[test]
 fn r160_absent_above_apc_level() {
     let targets: [(&str, Target); 3] =
@@ -69,7 +69,7 @@ fn r166_out_at_apc_level_comes_back() {
     }
 }
 
-/// D12, D44: 0x50 and its fourth parameter.
+/// R58, R169, D12, D44: 0x50 and its fourth parameter.
 #[test]
 fn d44_absent_for_good_at_passive_level() {
     let targets: [(&str, Target, u64); 3] = [
@@ -87,7 +87,7 @@ fn d44_absent_for_good_at_passive_level() {
     }
 }
 
-/// D45: on a resident page protection decides at any IRQL.
+/// R165, R169, D45: on a resident page protection decides at any IRQL.
 #[test]
 fn d45_protection_of_a_resident_page() {
     for irql in [0, DISPATCH] {
@@ -117,7 +117,7 @@ fn a_stack_that_is_used_up_is_0x7f() {
     }
 }
 
-/// R162: a service that touches the driver's absent page is 0xD3; what belongs to no driver is 0xA.
+/// R161, R162, R163, D42: a service that touches the driver's absent page is 0xD3; what belongs to no driver is 0xA.
 #[test]
 fn r162_the_kernel_touches_what_is_absent() {
     let mut probe = Probe::plain();

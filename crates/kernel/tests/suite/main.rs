@@ -8,6 +8,7 @@ mod interrupts;
 mod objects;
 mod paging;
 mod probe;
+mod routines;
 mod sample;
 mod seh;
 mod stack_trace;

@@ -31,10 +31,22 @@ pub(crate) const TABLES: &[&[Export]] = &[
     section::EXPORTS,
 ];
 
-/// True for the routines that lock, unlock, page and reset.
-pub(crate) fn is_paging_routine(name: &str) -> bool {
-    paging::EXPORTS.iter().any(|export| export.name == name)
-}
+/// The routines of rule IrqlMmApcLte (R142; docs: devtest/wdm-irqlmmapclte), and the alias of one of them (D15).
+pub(crate) const IRQL_MM_APC_LTE: [&str; 13] = [
+    "MmAllocateNonCachedMemory",
+    "MmAllocatePagesForMdl",
+    "MmAllocatePagesForMdlEx",
+    "MmFreeNonCachedMemory",
+    "MmFreePagesFromMdl",
+    "MmLockPagableDataSection",
+    "MmLockPagableImageSection",
+    "MmLockPagableSectionByHandle",
+    "MmPageEntireDriver",
+    "MmResetDriverPaging",
+    "MmSecureVirtualMemory",
+    "MmUnlockPagableImageSection",
+    "MmUnsecureVirtualMemory",
+];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]

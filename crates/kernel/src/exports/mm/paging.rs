@@ -5,7 +5,7 @@
 //! the IRQL rule.
 
 use engine::{Access, Fault, PageFault};
-use nt_types::{Irql, PAGE_SHIFT, Va};
+use nt_types::{PAGE_SHIFT, Va};
 use section_paging::{
     Answer, DpcFlush, Event, Failure, Handle, LockStep, LockWait, Locked, PageEntireStep, ResetStep, Restore, Runs,
     Transition, WholeWait,
@@ -78,7 +78,7 @@ impl PagingThen {
 }
 
 fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
-    let site = Site { address: Some(address), ..begin(m, call, "MmLockPagableDataSection")? };
+    let site = Site { address: Some(address), ..begin(m, call) };
     let answer = m.memory.paging_mut().lock_by_address(address, site.caller);
     lock(m, site, answer)
 }
@@ -89,13 +89,13 @@ fn MmLockPagableImageSection(m: &mut Machine, call: &Call, address: Va) -> Outco
 }
 
 fn MmLockPagableSectionByHandle(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
-    let site = begin(m, call, "MmLockPagableSectionByHandle")?;
+    let site = begin(m, call);
     let answer = m.memory.paging_mut().lock_by_handle(Handle::from_value(handle), site.caller);
     lock(m, site, answer)
 }
 
 fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
-    let site = begin(m, call, "MmUnlockPagableImageSection")?;
+    let site = begin(m, call);
     let unlocked = m.memory.paging_mut().unlock(Handle::from_value(handle), site.caller);
     let unlocked = unlocked.map_err(|failure| fail(m, site, failure))?;
     m.record_at(site.caller, EventKind::SectionUnlocked { section: unlocked.section, count: unlocked.count });
@@ -106,7 +106,7 @@ fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Out
 }
 
 fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
-    let site = begin(m, call, "MmPageEntireDriver")?;
+    let site = begin(m, call);
     m.check_opening(address);
     let connected = m.has_connected_interrupt(address);
     let Answer { step, findings } = m.memory.paging_mut().page_entire(address, connected);
@@ -115,7 +115,7 @@ fn MmPageEntireDriver(m: &mut Machine, call: &Call, address: Va) -> Outcome {
 }
 
 fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
-    let site = begin(m, call, "MmResetDriverPaging")?;
+    let site = begin(m, call);
     m.opening_began(address);
     let connected = m.has_connected_interrupt(address);
     let Answer { step, findings } = m.memory.paging_mut().reset(address, connected);
@@ -123,18 +123,9 @@ fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     reset_step(m, site, step)
 }
 
-/// Rule IrqlMmApcLte (R142): with the verifier on a violation is 0xC4 and nothing has changed (D39); with it off it is
-/// K02 and the call goes on as far as it physically can (D40).
-fn begin(m: &mut Machine, call: &Call, routine: &'static str) -> Result<Site, Trap> {
-    let irql = m.irql();
-    if irql > Irql::APC {
-        if m.options.verifier {
-            return Err(m.irql_rule_violated(0x0002_0019, routine, Irql::APC, call.return_address));
-        }
-        m.find(FindingKind::K02MmIrql { routine, irql }, call.return_address);
-    }
+fn begin(m: &mut Machine, call: &Call) -> Site {
     m.memory.set_step(m.steps());
-    Ok(Site { caller: call.return_address, address: None })
+    Site { caller: call.return_address, address: None }
 }
 
 fn fail(m: &mut Machine, site: Site, failure: Failure) -> Trap {

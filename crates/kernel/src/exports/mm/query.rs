@@ -15,8 +15,8 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmIsNonPagedSystemAddressValid(address: Va), HIGH),
     export!(Ntoskrnl, MmIsThisAnNtAsSystem(), HIGH),
     export!(Ntoskrnl, MmQuerySystemSize(), HIGH),
-    export!(Ntoskrnl, MmSecureVirtualMemory(address: Va, bytes: u64, mode: u32), PASSIVE),
-    export!(Ntoskrnl, MmUnsecureVirtualMemory(handle: u64), PASSIVE),
+    export!(Ntoskrnl, MmSecureVirtualMemory(address: Va, bytes: u64, mode: u32), APC),
+    export!(Ntoskrnl, MmUnsecureVirtualMemory(handle: u64), APC),
 ];
 
 /// A name that no export bears is documented to give NULL; one that Windows has and this machine does not looks the same,
