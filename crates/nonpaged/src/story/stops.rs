@@ -16,7 +16,11 @@ use super::{fault, irql, objects, paging, pool};
 pub(super) fn report(scene: &Scene<'_>, kind: &StopKind) -> Diagnostic {
     match kind {
         StopKind::BugCheck(check, why) => Diagnostic { bug_check: Some(*check), ..bug_check(scene, *check, why) },
-        StopKind::Unsupported(what) => Diagnostic::from(Cause::Unsupported(unsupported(what))),
+        StopKind::Unsupported(what) => {
+            // A call of an import that nobody answers is known by where it would have returned to.
+            let called = matches!(what, NotModelled::Import { .. }).then(|| scene.call(scene.place.instruction));
+            Diagnostic { at: called.flatten(), ..Diagnostic::from(Cause::Unsupported(unsupported(what))) }
+        }
         StopKind::Limit(limit) => Diagnostic::from(Cause::Limit(self::limit(scene, *limit))),
         StopKind::PagingFile(error) => Diagnostic::from(Cause::Limit(paging_file(scene, *error))),
         StopKind::Internal(invariant) => Diagnostic::from(Cause::OwnBug { invariant: invariant.clone() }),
