@@ -2,6 +2,7 @@
 
 use nt_types::{Irql, NtStatus, Va};
 
+use crate::choice::Deed;
 use crate::finding::Finding;
 use crate::routine::{ObjectKind, Routine};
 use crate::thread::ThreadId;
@@ -246,6 +247,11 @@ pub enum EventKind {
     RoutineNotFound {
         /// The name.
         name: String,
+    },
+    /// Something happened because it was chosen.
+    Chosen {
+        /// What.
+        deed: Deed,
     },
     /// The checker found something.
     Found(Finding),

@@ -3,6 +3,7 @@
 use engine::{Device, DeviceAccess, Exception, Exit, Fault, Privileged, Run};
 use nt_types::{Irql, Va};
 
+use crate::choice::{ChoicePoints, Deed};
 use crate::machine::Machine;
 use crate::stop::{StopKind, Unsupported};
 
@@ -39,7 +40,9 @@ impl Machine {
         {
             return self.page_table_access(address, access);
         }
+        let Some(is_absent) = self.choose_absence(access) else { return };
         let answer = match (access.device, access.write) {
+            (_, None) if is_absent => u64::MAX,
             (Device::Port(port), None) => self.bus.port_read(port, access.width, now),
             (Device::Memory(address), None) => self.bus.memory_read(address, access.width, now),
             (Device::Port(port), Some(value)) => {
@@ -53,6 +56,14 @@ impl Machine {
         };
         self.cpu().answers.push(answer);
         self.attention = true;
+    }
+
+    /// Asks whether the device that is read is there; `None` while that is undecided.
+    fn choose_absence(&mut self, access: DeviceAccess) -> Option<bool> {
+        if access.write.is_some() || !self.options.choices.has(ChoicePoints::DEVICE) {
+            return Some(false);
+        }
+        self.choose(|_| vec![Deed::Absent]).map(|deed| deed.is_some())
     }
 
     /// The only RAM that is mapped as devices are holds page tables: a driver reads or edits its own.

@@ -8,6 +8,7 @@
 mod boot;
 mod call;
 mod checker;
+mod choice;
 mod driver;
 mod driver_life;
 mod event;
@@ -20,6 +21,7 @@ mod interrupt;
 mod irql;
 mod machine;
 mod modules;
+mod moment;
 mod ntos_image;
 mod options;
 pub mod registry;
@@ -37,6 +39,7 @@ mod wait;
 
 pub use boot::{BootError, KUSER_SHARED_DATA};
 pub use call::{Call, Callout, Next, Outcome, Then, Trap};
+pub use choice::{Choice, ChoicePoints, Deed, Parting, Schedule};
 pub use driver::LoadError;
 pub use event::{Event, EventKind, EventLog};
 pub use exports::io::exercise::Action;

@@ -60,6 +60,11 @@ pub struct Machine {
     pub(crate) stop: Option<Box<Stop>>,
     /// Something changed that the scheduler must look at before the next instruction.
     pub(crate) attention: bool,
+    pub(crate) choices: crate::choice::Choices,
+    /// What may happen between two instructions has not been decided yet.
+    pub(crate) moment: bool,
+    /// The step at which the slice in progress ends.
+    pub(crate) slice_end: Option<u64>,
     pub(crate) cm: cm::State,
     pub(crate) ex: ex::State,
     pub(crate) io: io::State,
@@ -97,6 +102,9 @@ impl Machine {
             requests: self.requests.clone(),
             stop: self.stop.clone(),
             attention: self.attention,
+            choices: self.choices.clone(),
+            moment: self.moment,
+            slice_end: self.slice_end,
             cm: self.cm.clone(),
             ex: self.ex.clone(),
             io: self.io.clone(),

@@ -2,6 +2,7 @@
 
 use nt_types::Va;
 
+use crate::choice::ChoicePoints;
 use crate::registry::Registry;
 
 /// Options of a machine.
@@ -17,6 +18,8 @@ pub struct Options {
     pub quantum_steps: u64,
     /// Seed of every choice.
     pub seed: u64,
+    /// Where choices are asked for.
+    pub choices: ChoicePoints,
     /// Driver Verifier's rules are on (D39, D48).
     pub verifier: bool,
     /// Overwrite discarded bytes that share a kept page (D11).
@@ -39,6 +42,7 @@ impl Default for Options {
             slice_steps: 10_000,
             quantum_steps: 1_000_000,
             seed: 0,
+            choices: ChoicePoints::NONE,
             verifier: false,
             poison: true,
             discard: driver_image::pageability::DiscardMode::Documented,

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::schedule::NewThread;
 
 /// Number of a request in this run.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestId(pub usize);
 
 /// How a request ended.

@@ -5,6 +5,7 @@ use memory::Memory;
 use nt_types::Va;
 
 use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
+use crate::choice::ChoicePoints;
 use crate::exports::EXPORTS;
 use crate::machine::Machine;
 use crate::ntos_image::Stub;
@@ -21,6 +22,8 @@ pub enum RunEnd {
     Stopped(Box<Stop>),
     /// Nothing can happen any more without a new request.
     Quiescent,
+    /// A choice needs an answer: see [`Machine::choice`] and [`Machine::answer_choice`]. Then it goes on where it was.
+    Undecided,
 }
 
 /// How far [`Machine::run`] goes.
@@ -39,7 +42,11 @@ pub enum Until {
 impl Machine {
     /// Runs until the machine stops, what is waited for has happened, or nothing is left to do.
     pub fn run(&mut self, engine: &mut dyn Engine<Memory>, until: Until) -> RunEnd {
-        loop {
+        while !self.is_undecided() {
+            if self.slice_end.is_some() {
+                self.slice(engine);
+                continue;
+            }
             self.fire_due();
             if let Some(stop) = self.stop.take() {
                 return RunEnd::Stopped(stop);
@@ -53,11 +60,12 @@ impl Machine {
                 return RunEnd::Stopped(Box::new(stop));
             }
             if self.pick_processor() {
-                self.slice(engine);
+                self.begin_slice();
             } else if self.stop.is_none() && !self.skip_to_next_deadline(until) {
                 return RunEnd::Quiescent;
             }
         }
+        RunEnd::Undecided
     }
 
     fn has_reached(&self, until: Until) -> bool {
@@ -90,26 +98,45 @@ impl Machine {
         !thread.idle || !thread.frames.is_empty()
     }
 
-    /// Executes until the slice is over or something needs the scheduler.
-    fn slice(&mut self, engine: &mut dyn Engine<Memory>) {
+    fn begin_slice(&mut self) {
         self.attention = false;
-        let end = self.steps.saturating_add(self.slice_steps());
-        while self.steps < end && !self.attention {
+        self.slice_end = Some(self.steps.saturating_add(self.slice_steps()));
+    }
+
+    /// Executes until the slice is over, something needs the scheduler, or a choice needs an answer.
+    fn slice(&mut self, engine: &mut dyn Engine<Memory>) {
+        while let Some(end) = self.slice_end {
+            if self.moment && self.stop.is_none() && !self.pass_moment() {
+                return;
+            }
+            if self.steps >= end || self.attention {
+                self.slice_end = None;
+                return;
+            }
             let now = self.now_ns();
+            let budget = self.budget(end - self.steps);
             let processor = &mut self.processors[self.active];
             processor.cpu.tsc = now;
-            let run = engine.run(&mut processor.cpu, &mut self.memory, end - self.steps);
+            let run = engine.run(&mut processor.cpu, &mut self.memory, budget);
             self.steps += run.retired;
             self.handle_exit(run);
             self.note_pressure();
+            if self.is_undecided() {
+                return;
+            }
+            self.moment = self.is_moment(run.exit);
         }
+    }
+
+    /// Instructions to execute before the machine looks at what may happen.
+    fn budget(&self, left: u64) -> u64 {
+        if self.options.choices.has(ChoicePoints::EVERY_INSTRUCTION) { 1 } else { left }
     }
 
     /// Steps until the next deadline, the end of the quantum or the limit, whichever comes first.
     fn slice_steps(&self) -> u64 {
         let now = self.now_ns();
-        let due = [self.deadlines.next_ns(), self.bus.next_deadline()].into_iter().flatten().min();
-        let until_due = due.map_or(u64::MAX, |due| due.saturating_sub(now).max(1));
+        let until_due = self.next_due().map_or(u64::MAX, |due| due.saturating_sub(now).max(1));
         let limit = self.options.step_limit.saturating_sub(self.steps);
         until_due.min(self.options.slice_steps).min(limit).max(1)
     }
@@ -129,7 +156,11 @@ impl Machine {
         let outcome = match self.read_u64(Va(rsp)) {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
-                self.check_service_irql(EXPORTS[index], &call).and_then(|()| (EXPORTS[index].handler)(self, &call))
+                let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
+                self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
+                    Some(value) => Ok(Next::Return(value)),
+                    None => (EXPORTS[index].handler)(self, &call),
+                })
             }
             Err(trap) => Err(trap),
         };

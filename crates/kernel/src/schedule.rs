@@ -200,7 +200,7 @@ impl Machine {
         }
     }
 
-    fn switch_to(&mut self, next: ThreadId) {
+    pub(crate) fn switch_to(&mut self, next: ThreadId) {
         let index = self.active;
         let current = self.processors[index].current;
         if current != next {

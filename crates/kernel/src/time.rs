@@ -71,13 +71,18 @@ impl Machine {
         self.update_shared_time();
     }
 
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        [self.deadlines.next_ns(), self.bus.next_deadline()].into_iter().flatten().min()
+    }
+
     /// With nothing to run, lets time pass to the next deadline, or to the end of the run; false where there is neither.
     pub(crate) fn skip_to_next_deadline(&mut self, until: Until) -> bool {
         let end = match until {
             Until::Time(time_ns) | Until::AnsweredOrTime(_, time_ns) => Some(time_ns),
             Until::Quiescent | Until::Answered(_) => None,
         };
-        let next = [self.deadlines.next_ns(), self.bus.next_deadline(), end].into_iter().flatten().min();
+        let next = self.next_due().into_iter().chain(end).min();
         let Some(next_ns) = next else { return false };
         self.skipped_ns += next_ns.saturating_sub(self.now_ns());
         true

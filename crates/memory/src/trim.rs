@@ -52,6 +52,12 @@ impl Memory {
         frames.into_iter().map(|frame| self.va_of(frame)).collect()
     }
 
+    /// True where a trim would take something out of memory.
+    pub fn can_trim(&mut self) -> bool {
+        self.reconsider_images();
+        self.config.trim != TrimPolicy::Never && self.eligible.count() > 0
+    }
+
     pub(crate) fn va_of(&self, frame: u32) -> Va {
         Va(self.pfn(frame).page << PAGE_SHIFT)
     }

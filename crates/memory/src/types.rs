@@ -175,6 +175,8 @@ pub enum TrimReason {
     Pressure,
     /// A command of a test or scenario.
     Command,
+    /// Somebody who explores chose this moment.
+    Choice,
 }
 
 /// Pages that left memory.

@@ -97,6 +97,8 @@ pub enum DepartureReason {
     Verifier,
     /// A trim step of the scenario.
     Scenario,
+    /// The schedule that is explored or replayed.
+    Schedule,
     /// The frame budget was used up.
     Pressure {
         /// The budget, in pages.

@@ -105,6 +105,7 @@ fn left_memory(departure: Departure) -> String {
             "the page left memory because of `--verifier`: Force IRQL Checking trims before each raise"
         }
         DepartureReason::Scenario => "the page left memory because of a `trim` step of the scenario",
+        DepartureReason::Schedule => "the page left memory at a moment that the schedule chose",
         DepartureReason::Pressure { frames } => {
             return format!("the page left memory because `--frames={frames}` were in use");
         }

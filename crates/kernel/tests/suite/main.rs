@@ -1,6 +1,7 @@
 //! Tests of the machine: small programs assembled in the test, run by the interpreter. One module a subject.
 
 mod broken;
+mod choices;
 mod common;
 mod exceptions;
 mod faults;

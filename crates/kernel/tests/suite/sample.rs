@@ -6,7 +6,9 @@ use std::path::Path;
 use devices::{Bus, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
-use kernel::{Action, Answer, EventKind, Finding, Machine, Options, RequestId, RunEnd, Stop, StopKind, Until};
+use kernel::{
+    Action, Answer, ChoicePoints, EventKind, Finding, Machine, Options, RequestId, RunEnd, Stop, StopKind, Until,
+};
 use memory::{InitialResidency, Memory, MemoryConfig, TrimPolicy};
 use nt_types::{BugCheck, NtStatus, Va};
 
@@ -23,11 +25,13 @@ pub(crate) struct Setup {
     pub(crate) trim: TrimPolicy,
     pub(crate) verifier: bool,
     pub(crate) processors: usize,
+    pub(crate) choices: ChoicePoints,
 }
 
 impl Setup {
     /// `[S]` of the samples' table: every page leaves as soon as it may.
-    pub(crate) const TRIMMED: Setup = Setup { trim: TrimPolicy::AtOnce, verifier: false, processors: 1 };
+    pub(crate) const TRIMMED: Setup =
+        Setup { trim: TrimPolicy::AtOnce, verifier: false, processors: 1, choices: ChoicePoints::NONE };
     /// `[N]`: the driver is in memory, and no page leaves.
     pub(crate) const NEVER: Setup = Setup { trim: TrimPolicy::Never, ..Setup::TRIMMED };
     /// `[V]`: the verifier with its own trim.
@@ -37,7 +41,7 @@ impl Setup {
 /// A machine with sample drivers.
 pub(crate) struct Lab {
     pub(crate) machine: Machine,
-    engine: Interpreter<Memory>,
+    pub(crate) engine: Interpreter<Memory>,
 }
 
 impl Lab {
@@ -49,7 +53,8 @@ impl Lab {
             _ => InitialResidency::Out,
         };
         let memory = MemoryConfig { frames: 8192, trim: setup.trim, initial, ..MemoryConfig::default() };
-        let options = Options { verifier: setup.verifier, processors: setup.processors, ..Options::default() };
+        let Setup { verifier, processors, choices, .. } = setup;
+        let options = Options { verifier, processors, choices, ..Options::default() };
         let machine = Machine::boot(options, memory, bus).expect("the machine boots");
         Lab { machine, engine: Interpreter::default() }
     }
@@ -113,6 +118,7 @@ impl Lab {
         match self.machine.run(&mut self.engine, until) {
             RunEnd::Stopped(stop) => Err(stop),
             RunEnd::Reached | RunEnd::Quiescent => Ok(()),
+            RunEnd::Undecided => panic!("a choice that nobody asked for"),
         }
     }
 

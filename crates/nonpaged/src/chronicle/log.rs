@@ -126,6 +126,7 @@ fn fields(machine: &Machine, kind: &EventKind) -> (&'static str, Fields) {
             line!("error_logged", "code": code.to_string(), "status": status.to_string())
         }
         E::RoutineNotFound { name } => line!("routine_not_found", "name": name),
+        E::Chosen { deed } => line!("chosen", "deed": format!("{deed:?}")),
         E::Found(finding) => line!("found", "code": finding.kind.code()),
         E::Action { text } => line!("action", "text": text),
         E::Exception { code, address } => line!("exception", "code": code.to_string(), "address": hex(*address)),
@@ -145,5 +146,6 @@ fn reason_word(reason: TrimReason) -> &'static str {
         TrimReason::Eligible => "eligible",
         TrimReason::Pressure => "pressure",
         TrimReason::Command => "command",
+        TrimReason::Choice => "choice",
     }
 }

@@ -206,6 +206,7 @@ impl Session {
                 RunEnd::Stopped(stop) if is_end_of_part(&stop, limit) => {}
                 RunEnd::Stopped(stop) => return Err(SessionError::Stopped(stop)),
                 RunEnd::Reached | RunEnd::Quiescent => return Ok(()),
+                RunEnd::Undecided => self.machine.answer_choice(None),
             }
         }
     }

@@ -107,6 +107,7 @@ pub(super) fn departure(scene: &Scene<'_>, address: Va) -> Departure {
         Some(TrimReason::Eligible) => DepartureReason::TrimAtOnce,
         Some(TrimReason::Pressure) => DepartureReason::Pressure { frames: u64::from(config.frames) },
         Some(TrimReason::Command) => DepartureReason::Scenario,
+        Some(TrimReason::Choice) => DepartureReason::Schedule,
     };
     Departure { reason, passes_untrimmed: false }
 }

@@ -178,6 +178,14 @@ impl Machine {
         Ok(request)
     }
 
+    /// Actions whose request a driver has.
+    pub(crate) fn pending_actions(&self) -> impl Iterator<Item = RequestId> {
+        self.io.requests.values().filter(|live| live.sent).filter_map(|live| match live.owner {
+            Owner::Harness(id) => Some(id),
+            _ => None,
+        })
+    }
+
     /// The request that an action has outstanding.
     fn request_of(&self, id: RequestId) -> Option<Va> {
         let owned = self.io.requests.iter().find(|(_, live)| live.sent && live.owner == Owner::Harness(id));

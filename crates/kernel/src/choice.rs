@@ -1,0 +1,230 @@
+//! Everything that could go either way is one call of [`Machine::choose`].
+//!
+//! A machine asks only at the points that [`ChoicePoints`] names. Whatever it asks, doing nothing special is always
+//! possible and is the default, so that a machine that nobody answers behaves as one that does not ask. Choices are
+//! numbered in the order of the run; a [`Schedule`] names those that are to be answered otherwise. The machine is
+//! deterministic, so a schedule is a whole run, and a token that replays it.
+//!
+//! Restart, do not resume: a choice that has no answer ends [`Machine::run`] with [`RunEnd::Undecided`] and nothing
+//! committed. Whoever explores forks the machine there and answers differently in each fork.
+//!
+//! [`RunEnd::Undecided`]: crate::RunEnd::Undecided
+
+use std::sync::Arc;
+
+use nt_types::Va;
+
+use crate::event::EventKind;
+use crate::machine::Machine;
+use crate::request::RequestId;
+use crate::thread::ThreadId;
+
+/// Something that happens only if it is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Deed {
+    /// All pages that may leave memory leave it.
+    Trim,
+    /// An interrupt that no device asked for arrives on this vector.
+    Interrupt(u32),
+    /// Another thread gets the processor.
+    Switch(ThreadId),
+    /// Another processor goes on.
+    Processor(u8),
+    /// Time passes to the next moment at which a timer, a read or a device is due.
+    Time,
+    /// A request of the harness is cancelled.
+    Cancel(RequestId),
+    /// The routine that was called finds no memory.
+    Fail,
+    /// The device answers all ones, as one does that was pulled out.
+    Absent,
+}
+
+/// Where a machine asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct ChoicePoints(u16);
+
+impl ChoicePoints {
+    /// Nowhere.
+    pub const NONE: ChoicePoints = ChoicePoints(0);
+    /// [`Deed::Trim`].
+    pub const TRIM: ChoicePoints = ChoicePoints(1);
+    /// [`Deed::Interrupt`].
+    pub const INTERRUPT: ChoicePoints = ChoicePoints(1 << 1);
+    /// [`Deed::Switch`] and [`Deed::Processor`].
+    pub const SWITCH: ChoicePoints = ChoicePoints(1 << 2);
+    /// [`Deed::Time`].
+    pub const TIME: ChoicePoints = ChoicePoints(1 << 3);
+    /// [`Deed::Cancel`].
+    pub const CANCEL: ChoicePoints = ChoicePoints(1 << 4);
+    /// [`Deed::Fail`].
+    pub const FAIL: ChoicePoints = ChoicePoints(1 << 5);
+    /// [`Deed::Absent`].
+    pub const DEVICE: ChoicePoints = ChoicePoints(1 << 6);
+    /// Asks between any two instructions, not only after calls, faults and changes of IRQL.
+    pub const EVERY_INSTRUCTION: ChoicePoints = ChoicePoints(1 << 7);
+    /// What is asked at a moment of the run, rather than by a call or an access.
+    const MOMENT: ChoicePoints = ChoicePoints(0b1_1111);
+    /// All deeds but absent devices, after calls, faults and changes of IRQL.
+    pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111);
+
+    /// Both.
+    pub const fn and(self, other: ChoicePoints) -> ChoicePoints {
+        ChoicePoints(self.0 | other.0)
+    }
+
+    /// True where any of these is among them.
+    pub const fn has(self, other: ChoicePoints) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// As a number that stays the same from version to version.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// From such a number; bits that mean nothing are left out.
+    pub const fn from_bits(bits: u16) -> ChoicePoints {
+        ChoicePoints(bits & 0xFF)
+    }
+}
+
+/// A choice that waits for its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// Its number in this run, from 0.
+    pub index: u32,
+    /// Where the processor was.
+    pub place: Va,
+    /// What can happen instead of nothing, at least one.
+    pub deeds: Vec<Deed>,
+}
+
+/// The choices that are not answered by doing nothing: number and deed, in ascending order of numbers.
+pub type Schedule = Vec<(u32, Deed)>;
+
+/// Where a schedule stopped to fit the run: there it was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parting {
+    /// Number of the choice.
+    pub index: u32,
+    /// What the schedule wanted.
+    pub wanted: Deed,
+    /// Instructions retired before it.
+    pub step: u64,
+}
+
+/// Questions and answers of a machine.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Choices {
+    /// Choices made so far.
+    made: u32,
+    /// Answers given in advance.
+    planned: Arc<Schedule>,
+    /// How many of them were used.
+    used: usize,
+    /// From this choice on the machine asks; `u32::MAX` for never.
+    ask_from: Option<u32>,
+    pending: Option<Choice>,
+    /// The answer to what was pending.
+    answer: Option<Option<Deed>>,
+    /// What was not answered by doing nothing.
+    deeds: Schedule,
+    parting: Option<Parting>,
+}
+
+impl Machine {
+    /// Answers choices by this schedule; those that it does not name are answered by doing nothing.
+    pub fn follow(&mut self, schedule: Schedule) {
+        self.choices.planned = Arc::new(schedule);
+        self.choices.used = 0;
+    }
+
+    /// From the choice of this number on, what no schedule answers is asked; `None` asks nothing any more.
+    pub fn ask_from(&mut self, index: Option<u32>) {
+        self.choices.ask_from = index;
+    }
+
+    /// The choice that ended the run.
+    pub fn choice(&self) -> Option<&Choice> {
+        self.choices.pending.as_ref()
+    }
+
+    /// Answers the choice that ended the run: one of its deeds, or nothing. Without such a choice it does nothing.
+    pub fn answer_choice(&mut self, deed: Option<Deed>) {
+        if self.choices.pending.take().is_some() {
+            self.choices.answer = Some(deed);
+        }
+    }
+
+    /// Number of choices made so far, those in which nothing could happen included.
+    pub fn choices_made(&self) -> u32 {
+        self.choices.made
+    }
+
+    /// What was not answered by doing nothing so far.
+    pub fn schedule_so_far(&self) -> &Schedule {
+        &self.choices.deeds
+    }
+
+    /// Where the schedule stopped to fit.
+    pub fn parting(&self) -> Option<Parting> {
+        self.choices.parting
+    }
+
+    /// Asks what happens here: `deeds` finds out what is possible. `None` while there is no answer: then whoever asks must
+    /// have committed nothing, and asks again.
+    pub(crate) fn choose(&mut self, deeds: impl FnOnce(&mut Machine) -> Vec<Deed>) -> Option<Option<Deed>> {
+        let index = self.choices.made;
+        let deed = match self.choices.answer.take() {
+            Some(answer) => answer,
+            None => match self.planned(index) {
+                Some(wanted) => {
+                    let possible = deeds(self);
+                    self.take_planned(index, wanted, &possible)
+                }
+                None if self.choices.ask_from.is_none_or(|from| index < from) => None,
+                None => {
+                    let (deeds, place) = (deeds(self), Va(self.cpu().rip));
+                    if !deeds.is_empty() {
+                        self.choices.pending = Some(Choice { index, place, deeds });
+                        return None;
+                    }
+                    None
+                }
+            },
+        };
+        self.choices.made += 1;
+        if let Some(deed) = deed {
+            self.choices.deeds.push((index, deed));
+            self.record(EventKind::Chosen { deed });
+        }
+        Some(deed)
+    }
+
+    fn planned(&self, index: u32) -> Option<Deed> {
+        let (planned, deed) = self.choices.planned.get(self.choices.used)?;
+        (*planned == index).then_some(*deed)
+    }
+
+    /// What the schedule wants, if it is possible; else the rest of the schedule is about another run.
+    fn take_planned(&mut self, index: u32, wanted: Deed, possible: &[Deed]) -> Option<Deed> {
+        if possible.contains(&wanted) {
+            self.choices.used += 1;
+            return Some(wanted);
+        }
+        self.choices.used = self.choices.planned.len();
+        self.choices.parting = Some(Parting { index, wanted, step: self.steps });
+        None
+    }
+
+    /// True where a choice waits for its answer.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.choices.pending.is_some()
+    }
+
+    /// True where anything is asked at moments of the run.
+    pub(crate) fn asks_at_moments(&self) -> bool {
+        self.options.choices.has(ChoicePoints::MOMENT)
+    }
+}

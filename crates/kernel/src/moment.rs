@@ -1,0 +1,124 @@
+//! Moments: between two instructions, after a call, a fault or a change of IRQL, what nobody planned may happen.
+
+use engine::Exit;
+use memory::TrimReason;
+use nt_types::Irql;
+
+use crate::choice::{ChoicePoints, Deed};
+use crate::exports::io::exercise::Action;
+use crate::machine::Machine;
+use crate::thread::{ThreadId, ThreadState};
+
+impl Machine {
+    /// True where the processor has come to a moment at which the machine asks.
+    pub(crate) fn is_moment(&self, exit: Exit) -> bool {
+        let points = self.options.choices;
+        match exit {
+            Exit::Hypercall | Exit::PageFault(_) | Exit::IrqlChanged { .. } | Exit::InterruptsEnabled => {
+                self.asks_at_moments()
+            }
+            _ => self.asks_at_moments() && points.has(ChoicePoints::EVERY_INSTRUCTION),
+        }
+    }
+
+    /// Lets happen what is chosen for this moment; false while that is undecided.
+    pub(crate) fn pass_moment(&mut self) -> bool {
+        let Some(deed) = self.choose(Machine::possible_now) else { return false };
+        self.moment = false;
+        if let Some(deed) = deed {
+            self.perform(deed);
+        }
+        true
+    }
+
+    fn possible_now(&mut self) -> Vec<Deed> {
+        let points = self.options.choices;
+        let mut deeds = Vec::new();
+        if points.has(ChoicePoints::SWITCH) {
+            deeds.extend(self.other_threads().map(Deed::Switch));
+            deeds.extend(self.other_processors().map(Deed::Processor));
+        }
+        if points.has(ChoicePoints::TRIM) && self.memory.can_trim() {
+            deeds.push(Deed::Trim);
+        }
+        if points.has(ChoicePoints::INTERRUPT) {
+            let vectors = self.connected_interrupts().iter().map(|connected| connected.vector);
+            for vector in vectors.filter(|vector| !self.bus.pending(*vector)) {
+                if !deeds.contains(&Deed::Interrupt(vector)) {
+                    deeds.push(Deed::Interrupt(vector));
+                }
+            }
+        }
+        if points.has(ChoicePoints::TIME) && self.next_due().is_some() {
+            deeds.push(Deed::Time);
+        }
+        if points.has(ChoicePoints::CANCEL) {
+            deeds.extend(self.pending_actions().map(Deed::Cancel));
+        }
+        deeds
+    }
+
+    /// Threads that could run here instead of the current one.
+    fn other_threads(&self) -> impl Iterator<Item = ThreadId> {
+        let (current, here) = (self.current_thread(), self.active);
+        let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
+        let ready = self.threads().filter(move |thread| {
+            preemptible
+                && thread.id != current
+                && !thread.idle
+                && matches!(thread.state, ThreadState::Ready)
+                && thread.may_run_on(here)
+        });
+        ready.map(|thread| thread.id)
+    }
+
+    fn thread_is_idle(&self, id: ThreadId) -> bool {
+        self.thread_of(id).is_none_or(|thread| thread.idle)
+    }
+
+    /// Processors that could go on instead of this one.
+    fn other_processors(&self) -> impl Iterator<Item = u8> {
+        let others = (0..self.processors.len()).filter(|&index| index != self.active);
+        others.filter(|&index| self.has_work(index)).map(|index| index as u8)
+    }
+
+    fn has_work(&self, index: usize) -> bool {
+        let current = self.processors[index].current;
+        let runs = self.thread_of(current).is_some_and(|thread| {
+            matches!(thread.state, ThreadState::Running) && (!thread.idle || !thread.frames.is_empty())
+        });
+        let waits = |thread: &crate::thread::Thread| {
+            !thread.idle && matches!(thread.state, ThreadState::Ready) && thread.may_run_on(index)
+        };
+        runs || self.threads().any(waits)
+    }
+
+    fn perform(&mut self, deed: Deed) {
+        self.attention = true;
+        match deed {
+            Deed::Trim => {
+                let pages = self.memory.eligible();
+                self.evict(&pages, TrimReason::Choice);
+            }
+            Deed::Interrupt(vector) => self.spurious_interrupt(vector),
+            Deed::Switch(thread) => self.switch_to(thread),
+            // The next processor in turn is looked at first.
+            Deed::Processor(index) => {
+                let count = self.processors.len();
+                self.active = (usize::from(index) + count - 1) % count;
+            }
+            Deed::Time => {
+                if let Some(due_ns) = self.next_due() {
+                    self.skipped_ns += due_ns.saturating_sub(self.now_ns());
+                }
+            }
+            Deed::Cancel(request) => {
+                if let Err(trap) = self.act("cancel", Action::Cancel { request }) {
+                    let stop = self.trap_to_stop(trap);
+                    self.halt(*stop);
+                }
+            }
+            Deed::Fail | Deed::Absent => {}
+        }
+    }
+}
