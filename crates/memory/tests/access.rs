@@ -162,7 +162,7 @@ fn aliases_share_content_and_stamp() {
     assert_eq!((span.bytes[0], span.stamp == before.0), (0xcc, false));
 }
 
-/// D6, ARCHITECTURE "content has identity": leaving and coming back does not change it, in transition or in the file.
+/// R46, D6: content has identity; leaving and coming back does not change it, in transition or in the file.
 #[test]
 fn a_stamp_survives_the_paging_file() {
     for transition_stay in [false, true] {

@@ -101,7 +101,7 @@ fn reset(memory: &mut Memory, address: Va) {
     memory.paging_mut().finish_reset(restore);
 }
 
-/// D1, D4: the load map starts out, in the paging file; the rest is resident. The content is what was loaded.
+/// R45, R46, D1, D4: the load map starts out, in the paging file; the rest is resident. The content is what was loaded.
 #[test]
 fn d1_the_load_map_starts_out() {
     let mut memory = memory_with(|_| {});
@@ -131,7 +131,7 @@ fn d1_initially_resident() {
     assert_eq!(memory.trim(TrimReason::Command).written_pages, 0);
 }
 
-/// D5 `at-once` counts load among the moments when a page becomes eligible.
+/// D5: `at-once` counts load among the moments when a page becomes eligible.
 #[test]
 fn d5_at_once_evicts_after_load_and_last_unlock_and_page_entire() {
     let mut memory = memory_with(|config| {
@@ -163,7 +163,7 @@ fn r61_paging_disabled() {
     assert_eq!(memory.paging_mut().unlock(handle, base).unwrap().count, 0);
 }
 
-/// D32, D36 and the table of section 6: what each page does under MmPageEntireDriver, a trim and MmResetDriverPaging.
+/// D32, D36, D38: the table of section 6, what each page does under MmPageEntireDriver, a trim and MmResetDriverPaging.
 #[test]
 fn d36_page_entire_trim_and_reset() {
     let mut memory = memory_with(|_| {});
@@ -183,7 +183,7 @@ fn d36_page_entire_trim_and_reset() {
     assert!(memory.trim(TrimReason::Command).pages.is_empty());
 }
 
-/// D12: a discarded page is gone for good, and says so. D13: a lock does not keep it.
+/// R56, D12, D13: a discarded page is gone for good, and says so; a lock does not keep it.
 #[test]
 fn d12_discarded_pages_never_come_back() {
     let mut memory = memory_with(|_| {});

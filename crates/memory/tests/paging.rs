@@ -74,7 +74,7 @@ fn d5_pressure_makes_room() {
     }
 }
 
-/// D5, D48: a trim takes eligible pages only, and every one of them.
+/// R182, D5, D48: a trim takes eligible pages only, and every one of them.
 #[test]
 fn d48_a_trim_takes_what_is_eligible() {
     let mut memory = memory();
@@ -92,7 +92,7 @@ fn d48_a_trim_takes_what_is_eligible() {
     check_all(&mut memory, paged, 3);
 }
 
-/// D5 `at-once`: a page leaves when it becomes eligible; one that a fault brought in stays until the next trim.
+/// D5: under `at-once` a page leaves when it becomes eligible; one that a fault brought in stays until the next trim.
 #[test]
 fn d5_at_once_evicts_what_becomes_eligible() {
     let mut memory = configured(TrimPolicy::AtOnce, 1000);
@@ -189,7 +189,7 @@ fn d6_a_fork_during_a_read_ends_it_by_itself() {
     assert_eq!((first.read_u64(va), second.read_u64(va)), (Ok(va.0), Ok(va.0)));
 }
 
-/// Issue 3: many pages that lie together come in with few reads, each page once; what never comes is skipped (D22).
+/// D22: many pages that lie together come in with few reads, each page once; what never comes is skipped.
 #[test]
 fn d22_a_range_is_read_in_clusters() {
     let mut memory = memory();
@@ -208,7 +208,7 @@ fn d22_a_range_is_read_in_clusters() {
     assert_eq!(memory.read_u64(va + 255 * PAGE_SIZE), Ok(va.0 + 255));
 }
 
-/// D27: pins that exceed the frame budget end in 0x7A with 0xC000009A.
+/// R104, D27: pins that exceed the frame budget end in 0x7A with 0xC000009A.
 #[test]
 fn d27_pins_exceed_the_budget() {
     let mut memory = configured(TrimPolicy::OnRaise, 64);

@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(found(0x1000, &sections), [""; 0]);
     }
 
-    /// K15, R43(d).
+    /// R43(d), K15: it is told that none of its pages can leave.
     #[test]
     fn a_small_section_in_shared_pages_is_pageable_nowhere() {
         let sections = [(".text", CODE, 0x200), ("PAGE", CODE, 0x80), (".data", VARIABLES, 0x80)];
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(found(0x80, &sections), [title, "K27: 128 bytes of pageable code in all"]);
     }
 
-    /// K16, D3.
+    /// R39, R42, D3, K16: it is told that they mean nothing.
     #[test]
     fn names_that_miss_their_purpose_are_suspicious() {
         let discardable = SectionFlags(CODE.0 | SectionFlags::DISCARDABLE);
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(found(0x1000, &sections), ["page", "Init", "INITDATA"].map(title));
     }
 
-    /// K17, K27.
+    /// R4, R10, K17, K27: it is told that both cost more than they give.
     #[test]
     fn code_and_data_in_one_small_section() {
         let both = SectionFlags(CODE.0 | SectionFlags::WRITE);

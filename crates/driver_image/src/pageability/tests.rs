@@ -45,14 +45,18 @@ impl Layout {
     }
 }
 
+/// R2, R3, R39, R42, R150, D3: the first four bytes decide, in capitals; no flag and no other spelling does.
 #[test]
 fn r41_names_decide_and_flags_do_not() {
-    let names = ["PAGE", "PAGESER", "PAGEabcd", ".edata", ".edabcde"];
+    let names = ["PAGE", "PAGE_PWR", "PAGESER", "PAGEabcd", ".edata", ".edabcde"];
     for name in names {
         let map = layout(0x1000, &[(name, 0x1000, 0x1000, PLAIN | SectionFlags::NOT_PAGED)]).load_map();
         assert_eq!(map, [1], "{name}");
     }
-    for name in [".text", "INIT", "page", "Page", "pAGE", "PAG", ".rsrc", "xPAGE", ".ed"] {
+    for name in [
+        ".text", ".data", ".rdata", ".pdata", ".idata", ".reloc", "INIT", "INITDATA", "init", "page", "Page", "pAGE",
+        "PAG", ".rsrc", "xPAGE", ".ed",
+    ] {
         assert_eq!(layout(0x1000, &[(name, 0x1000, 0x1000, PLAIN)]).load_map(), [0u32; 0], "{name}");
     }
 }
@@ -134,7 +138,7 @@ fn d2_a_range_ends_with_the_image() {
     assert_eq!(image.load_map(), [1, 2]);
 }
 
-/// R55 has the same arithmetic. D3: `INITKDBG` is not `INIT`.
+/// R55, D3: INIT by its whole name and discardable sections by their flag, anywhere; `INITKDBG` is not `INIT`.
 #[test]
 fn d9_documented_takes_init_by_name_and_discardable_by_flag_anywhere() {
     let image = layout(
@@ -190,6 +194,7 @@ fn d22_the_range_of_a_section_starts_rounded_down() {
     assert!(section_pages(&section("PAGE", 0x1480, 0, PLAIN)).is_empty(), "span 0 contains no address");
 }
 
+/// R53: what shares a page shares its protection.
 #[test]
 fn d8_protection_is_the_union_and_headers_are_read_only() {
     let (read, write, execute) = (SectionFlags::READ, SectionFlags::WRITE, SectionFlags::EXECUTE);

@@ -7,4 +7,5 @@ mod reading;
 mod real_drivers;
 mod refused;
 mod round_trip;
+mod samples;
 mod support;

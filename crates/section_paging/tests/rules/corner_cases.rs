@@ -5,7 +5,7 @@ use crate::world::{BASE, PAGEA, Trim, World, aligned};
 use nt_types::Va;
 use section_paging::{Config, LockStep, PageEntireStep, Reason, ResetStep};
 
-/// 1. R14: lock by handle at count 0 with the section out: count 1, all pages in.
+/// R14: lock by handle at count 0 with the section out: count 1, all pages in.
 #[test]
 fn case_1_lock_by_handle_at_count_zero() {
     let (mut world, image) = World::new(&aligned(), Trim::AtOnce);
@@ -17,7 +17,7 @@ fn case_1_lock_by_handle_at_count_zero() {
     assert!((3..6).all(|page| world.resident().contains(&page)));
 }
 
-/// 2. R12: lock, then pressure: residency is unchanged.
+/// R12: lock, then pressure: residency is unchanged.
 #[test]
 fn case_2_eviction_passes_a_locked_section_by() {
     let (mut world, _) = World::new(&aligned(), Trim::Never);
@@ -27,7 +27,7 @@ fn case_2_eviction_passes_a_locked_section_by() {
     assert_eq!(world.resident(), before);
 }
 
-/// 3. D23: unlock to 0 without trimming: still resident.
+/// D23: unlock to 0 without trimming: still resident.
 #[test]
 fn case_3_unlock_leaves_pages_resident() {
     let (mut world, _) = World::new(&aligned(), Trim::Never);
@@ -36,7 +36,7 @@ fn case_3_unlock_leaves_pages_resident() {
     assert_eq!((world.unlock(handle), world.resident()), (Ok(0), before));
 }
 
-/// 4. R61, D14: page-entire with paging disabled: base, no flush, nothing pageable; locks and 0x1010 still work.
+/// R61, D14: page-entire with paging disabled: base, no flush, nothing pageable; locks and 0x1010 still work.
 #[test]
 fn case_4_paging_disabled() {
     let config = Config { paging: false, ..Config::default() };
@@ -48,14 +48,14 @@ fn case_4_paging_disabled() {
     assert_eq!(world.unlock(handle).unwrap_err().bug_check(BASE).parameters[0], 0x1010);
 }
 
-/// 5. R120, D37: page-entire with an address in no image: NULL and K28.
+/// R120, D37: page-entire with an address in no image: NULL and K28.
 #[test]
 fn case_5_page_entire_in_no_image() {
     let (mut world, _) = World::new(&aligned(), Trim::AtOnce);
     assert_eq!((world.page_entire(BASE + 0x9000, false), &world.findings[..]), (Va::NULL, &[28][..]));
 }
 
-/// 6. R124: the override is set after the flush: what was queued before has run, what is queued later is not waited for.
+/// R124: the override is set after the flush: what was queued before has run, what is queued later is not waited for.
 #[test]
 fn case_6_flush_comes_before_the_effect() {
     let (mut world, image) = World::new(&aligned(), Trim::AtOnce);
@@ -65,7 +65,7 @@ fn case_6_flush_comes_before_the_effect() {
     assert!(world.paging.image(image).unwrap().overridden);
 }
 
-/// 7. D34: reset with override clear and an interrupt connected: K04 (a warning), no effect.
+/// D34: reset with override clear and an interrupt connected: K04 (a warning), no effect.
 #[test]
 fn case_7_reset_with_interrupt_and_no_override() {
     let (mut world, _) = World::new(&aligned(), Trim::AtOnce);
@@ -74,7 +74,7 @@ fn case_7_reset_with_interrupt_and_no_override() {
     assert_eq!((answer.step, answer.findings[0].number(), world.paging), (ResetStep::Done, 4, before));
 }
 
-/// 8. D32: the last unlock under the override makes .text eligible.
+/// D32: the last unlock under the override makes .text eligible.
 #[test]
 fn case_8_last_unlock_under_the_override() {
     let (mut world, image) = World::new(&aligned(), Trim::Never);
@@ -85,7 +85,7 @@ fn case_8_last_unlock_under_the_override() {
     assert_eq!(world.eligible(image), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
-/// 9. D21: two first locks of one section at once: one transition, count 2.
+/// D21: two first locks of one section at once: one transition, count 2.
 #[test]
 fn case_9_two_first_locks_at_once() {
     let (mut world, image) = World::new(&aligned(), Trim::AtOnce);

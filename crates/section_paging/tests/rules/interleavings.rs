@@ -67,7 +67,8 @@ impl Search {
     }
 }
 
-/// R104, D6, D12, D13, D16, D21, D22, D23, D25, D26, D27, D28, D29, D31, D32, D33, D36, D38, R97.
+/// R97, R104, D6, D12, D13, D16, D21, D22, D23, D25, D26, D27, D28, D29, D31, D32, D33, D36, D38: whatever callers do, in
+/// whatever order, answers, counts, pins and findings are those of the model.
 #[test]
 fn every_interleaving_agrees_with_the_model() {
     let mut search = Search::default();
