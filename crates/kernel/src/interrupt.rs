@@ -96,13 +96,10 @@ impl Machine {
         self.enter(Callout { routine, arguments: arguments.to_vec(), then }, base, service);
     }
 
-    /// An interrupting routine is done: what it interrupted goes on.
+    /// An interrupting routine is done: what it interrupted goes on, where the routine ended. After an APC that waited this
+    /// may be another processor.
     pub(crate) fn resume_interrupted(&mut self, context: &Cpu) {
-        let index = self.active;
-        let cpu = &mut self.processors[index].cpu;
-        let tsc = cpu.tsc;
-        *cpu = context.clone();
-        cpu.tsc = tsc;
+        self.processors[self.active].load(context);
         self.watch_by_irql();
         self.attention = true;
     }

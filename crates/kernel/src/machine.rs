@@ -33,6 +33,17 @@ pub struct Processor {
     pub quantum: u64,
 }
 
+impl Processor {
+    /// Puts registers on the processor that were saved on any: what belongs to the processor itself stays.
+    pub(crate) fn load(&mut self, context: &Cpu) {
+        let old = std::mem::replace(&mut self.cpu, context.clone());
+        let cpu = &mut self.cpu;
+        (cpu.gs_base, cpu.kernel_gs_base) = (old.gs_base, old.kernel_gs_base);
+        (cpu.cr0, cpu.cr3, cpu.cr4, cpu.tsc) = (old.cr0, old.cr3, old.cr4, old.tsc);
+        (cpu.gdtr, cpu.idtr) = (old.gdtr, old.idtr);
+    }
+}
+
 /// A whole guest machine.
 pub struct Machine {
     /// Guest memory.

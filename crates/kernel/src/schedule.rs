@@ -230,11 +230,7 @@ impl Machine {
     fn load_context(&mut self, index: usize, next: ThreadId) {
         let thread = &self.threads[next.0 as usize];
         let processor = &mut self.processors[index];
-        let old = std::mem::replace(&mut processor.cpu, (*thread.context).clone());
-        let cpu = &mut processor.cpu;
-        (cpu.gs_base, cpu.kernel_gs_base) = (old.gs_base, old.kernel_gs_base);
-        (cpu.cr0, cpu.cr3, cpu.cr4, cpu.tsc) = (old.cr0, old.cr3, old.cr4, old.tsc);
-        (cpu.gdtr, cpu.idtr) = (old.gdtr, old.idtr);
+        processor.load(&thread.context);
         processor.current = next;
         let (pcr, object) = (processor.pcr, thread.object);
         self.set_current_thread(pcr, object);

@@ -69,7 +69,8 @@ fn KeInitializeApc(
 
 fn KeInsertQueueApc(m: &mut Machine, apc: Va, argument1: u64, argument2: u64, _increment: i32) -> Outcome {
     let object = m.read_va(kapc::THREAD.at(apc))?;
-    let thread = m.threads.iter().find(|thread| thread.object == object).map(|thread| thread.id);
+    // An idle thread takes none: it can wait for nothing, and what runs at PASSIVE_LEVEL or APC_LEVEL may have to.
+    let thread = m.threads.iter().find(|thread| thread.object == object && !thread.idle).map(|thread| thread.id);
     let (Some(thread), 0) = (thread, m.read_u8(kapc::INSERTED.at(apc))?) else { return Ok(Next::Return(0)) };
     m.write_u64(kapc::SYSTEM_ARGUMENT1.at(apc), argument1)?;
     m.write_u64(kapc::SYSTEM_ARGUMENT2.at(apc), argument2)?;

@@ -42,7 +42,7 @@ pub struct State {
     /// Timers whose time has come, not handled yet.
     pub(crate) expired: std::collections::VecDeque<nt_types::Va>,
     /// Clock ticks that KUSER_SHARED_DATA shows.
-    pub(crate) tick: u64,
+    pub(crate) tick: Option<u64>,
 }
 
 /// Continuations of this family.

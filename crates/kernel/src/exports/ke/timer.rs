@@ -149,10 +149,10 @@ impl Machine {
     /// Brings the times in KUSER_SHARED_DATA up to the current tick; drivers read them directly.
     pub(crate) fn update_shared_time(&mut self) {
         let tick = self.now_ns() / 100 / TICK_100NS;
-        if tick == self.ke.tick && tick != 0 {
+        if self.ke.tick == Some(tick) {
             return;
         }
-        self.ke.tick = tick;
+        self.ke.tick = Some(tick);
         let interrupt_time = self.now_ns() / 100;
         let times = [
             (kuser_shared_data::INTERRUPT_TIME, interrupt_time),
