@@ -194,11 +194,12 @@ impl Session {
         })
     }
 
-    /// Runs in parts short enough to take note of everything that happens.
+    /// Runs in parts short enough to take note of everything that happens, and of how much of the driver is in memory.
     fn run(&mut self, until: Until) -> Result<(), SessionError> {
         let limit = self.machine.options.step_limit;
         loop {
-            self.machine.options.step_limit = limit.min(self.machine.steps().saturating_add(PART_STEPS));
+            let part = (self.machine.steps() / PARTS).clamp(SHORTEST_PART_STEPS, LONGEST_PART_STEPS);
+            self.machine.options.step_limit = limit.min(self.machine.steps().saturating_add(part));
             let end = self.machine.run(&mut self.engine, until);
             self.machine.options.step_limit = limit;
             self.observe();
@@ -232,7 +233,11 @@ fn is_end_of_part(stop: &Stop, limit: u64) -> bool {
     matches!(stop.kind, StopKind::Limit(Limit::Steps(steps)) if steps < limit)
 }
 
-/// Steps of a part of a run: far fewer than the events that a log holds.
-const PART_STEPS: u64 = 100_000;
+/// Parts of a run so far, at least: several for each column of the graph of resident pages.
+const PARTS: u64 = 128;
+/// Steps of a part of a run, at least.
+const SHORTEST_PART_STEPS: u64 = 64;
+/// Steps of a part of a run, at most: far fewer than the events that a log holds.
+const LONGEST_PART_STEPS: u64 = 100_000;
 /// Virtual time in which everything under way comes to rest, unless it waits for a device or a timer.
 const SHORT_NS: u64 = 1_000_000;
