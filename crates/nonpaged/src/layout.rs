@@ -1,12 +1,12 @@
-//! Findings about an image that need no run: K15, K16, K17 and K27 of BEHAVIOUR.md section 10.
+//! Findings about an image that need no run: K15, K16, K17, K24 and K27 of BEHAVIOUR.md section 10.
 
 use driver_image::pageability::{PageRanges, load_map, section_pages};
-use driver_image::{Image, Section, SectionFlags};
-use nt_types::PAGE_SIZE;
+use driver_image::{Image, ImportedSymbol, Section, SectionFlags};
+use nt_types::{PAGE_SIZE, storport};
 use report::cause::{Cause, Layout};
 use report::{Diagnostic, Place};
 
-/// What the sections of an image show, in header order; what they show together comes last. `name` is the image's file
+/// What the sections of an image show, in header order; what its imports and all sections together show comes last. `name` is the image's file
 /// name.
 pub fn findings(name: &str, image: &Image) -> Vec<Diagnostic> {
     let pageable = load_map(image.headers(), image.sections());
@@ -16,6 +16,7 @@ pub fn findings(name: &str, image: &Image) -> Vec<Diagnostic> {
         layouts.into_iter().flatten().map(|layout| in_section(name, section, layout))
     });
     let together = [true, false].into_iter().filter_map(|code| small(image.sections(), code));
+    let together = prohibited_imports(image).chain(together);
     each.chain(together.map(|layout| Diagnostic::from(Cause::Layout(layout)))).collect()
 }
 
@@ -48,6 +49,19 @@ fn suspicious_name(section: &Section) -> Option<Layout> {
 fn mixed(section: &Section) -> Option<Layout> {
     let mixed = section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE);
     mixed.then(|| Layout::MixedSection { section: section.name() })
+}
+
+/// K24: what a Storport miniport imports and should not (R144).
+fn prohibited_imports(image: &Image) -> impl Iterator<Item = Layout> {
+    let modules = image.imports();
+    let miniport = modules.iter().any(|module| module.name.eq_ignore_ascii_case("storport.sys"));
+    let imports = modules.iter().filter(move |_| miniport).flat_map(|module| &module.imports);
+    imports.filter_map(|import| match &import.symbol {
+        ImportedSymbol::Name { name, .. } if storport::prohibited_ddis().any(|prohibited| prohibited == name) => {
+            Some(Layout::ProhibitedImport { routine: name.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// K27 for code, or for data.
@@ -97,6 +111,22 @@ mod tests {
         let sections = [("page", CODE, 1), ("Init", CODE, 1), ("INITDATA", CODE, 1), ("INITCODE", discardable, 1)];
         let title = |name| format!("K16: section name `{name}` has no effect on paging");
         assert_eq!(found(0x1000, &sections), ["page", "Init", "INITDATA"].map(title));
+    }
+
+    /// R144, K24: only a Storport miniport is told.
+    #[test]
+    fn imports_that_a_miniport_should_not_have() {
+        let symbol = |name: &str| ImportedSymbol::Name { name: name.into(), hint: 0 };
+        let kernel = [symbol("MmPageEntireDriver"), symbol("RtlCopyMemory")];
+        let found = |port: &str| {
+            let mut builder = PeBuilder::new();
+            builder.section(".text", CODE, &[0xc3]);
+            builder.imports(&[("ntoskrnl.exe", &kernel), (port, &[symbol("PortInitialize")])]);
+            let image = Image::parse(builder.build()).expect("the builder's images are sound");
+            findings("x.sys", &image).iter().map(|report| report.title().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("STORPORT.SYS"), ["Storport miniport imports `MmPageEntireDriver`"]);
+        assert!(found("scsiport.sys").is_empty());
     }
 
     /// R4, R10, K17, K27: it is told that both cost more than they give.

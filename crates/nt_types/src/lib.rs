@@ -1,4 +1,4 @@
-//! The NT ABI as data, no logic: IRQL, status values, bug checks, addresses, x64 structure layouts.
+//! The NT ABI as data, no logic: IRQL, status values, bug checks, addresses, x64 structure layouts, lists of routines.
 //!
 //! Every other crate knows this one; it knows nobody.
 #![no_std]
@@ -11,6 +11,7 @@ mod irp;
 mod irql;
 pub mod layout;
 mod status;
+pub mod storport;
 
 pub use address::{PAGE_SHIFT, PAGE_SIZE, Rva, Va};
 pub use bug_check::{BugCheck, BugCheckCode};
