@@ -1,12 +1,13 @@
 //! The routines as a driver meets them: names, calling convention, IRQL rules (BEHAVIOUR.md sections 3 and 7).
 
-use kernel::{Cause, Options, StopKind};
-use memory::{MemoryConfig, TrimReason};
-use nt_types::{PAGE_SIZE, Va};
+use kernel::{Cause, EventKind, Options, StopKind};
+use memory::{MemoryConfig, TrimPolicy, TrimReason};
+use nt_types::{NtStatus, PAGE_SIZE, Va};
+use section_paging::SectionId;
 
 use crate::common::{Guest, Program};
 use crate::probe::Probe;
-use crate::sample::bug_check;
+use crate::sample::{IOCTL, Lab, Setup, bug_check};
 
 const APC: u8 = 1;
 const DISPATCH: u8 = 2;
@@ -226,4 +227,48 @@ fn d49_a_write_to_cr8_is_a_raise() {
     let mut unverified = Probe::plain();
     unverified.call(DISPATCH, nothing, [0, 0]).expect("nothing is touched");
     assert_eq!((raises(&unverified), trims(&unverified)), (0, 0));
+}
+
+/// What a driver can see of a run: each lock and unlock with its count, and each answer.
+#[derive(PartialEq, Debug)]
+struct Seen {
+    locks: Vec<(SectionId, u32)>,
+    answers: Vec<Option<NtStatus>>,
+    codes: Vec<&'static str>,
+}
+
+/// The life of a sample driver, with a few control codes.
+fn seen(name: &str, setup: Setup) -> Seen {
+    let mut lab = Lab::new(setup);
+    let base = lab.load(name).expect("it starts");
+    let file = lab.open(base).expect("it opens");
+    let codes = (0..3).map(|index| IOCTL + 4 * index);
+    let answers = codes.map(|code| lab.ioctl(file, code, 1).expect("no rule is broken")).collect();
+    lab.close(file).expect("it closes");
+    lab.unload(base).expect("it goes");
+    let count = |event: &kernel::Event| match event.kind {
+        EventKind::SectionLocked { section, count } | EventKind::SectionUnlocked { section, count } => {
+            Some((section, count))
+        }
+        _ => None,
+    };
+    let locks = lab.machine.events.iter().filter_map(count).collect();
+    Seen { locks, answers, codes: lab.codes().into_iter().collect() }
+}
+
+/// R189, D50: the verifier changes no handle, no count and no result of a driver that breaks no rule.
+#[test]
+fn d50_the_verifier_changes_nothing_else() {
+    let unverified = Setup { verifier: false, ..Setup::VERIFIED };
+    assert_eq!(unverified.trim, TrimPolicy::OnRaise);
+    let mut locks = 0;
+    for name in
+        ["mixer/mixer", "mixer/mixer-a80", "cdmaker/cdmaker", "tables/tables", "apc/apc", "null/null", "init/init"]
+    {
+        let without = seen(name, unverified);
+        assert_eq!(seen(name, Setup::VERIFIED), without, "{name}");
+        assert_eq!(seen(name, Setup::NEVER).locks, without.locks, "{name}: whatever leaves memory");
+        locks += without.locks.len();
+    }
+    assert!(locks > 10, "the drivers lock sections: {locks}");
 }
