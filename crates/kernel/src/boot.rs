@@ -3,8 +3,8 @@
 use devices::Bus;
 use engine::Cpu;
 use memory::{Backing, Memory, MemoryConfig, Protection, Region};
-use nt_types::Va;
 use nt_types::layout::{kpcr, kuser_shared_data};
+use nt_types::{PAGE_SIZE, Va};
 use section_paging::ImageKind;
 
 use crate::call::{Then, Trap};
@@ -26,8 +26,9 @@ pub const KUSER_SHARED_DATA: Va = Va(0xFFFF_F780_0000_0000);
 /// Where the KPRCB lies in the KPCR, and the processor number in it (x64: `gs:[184h]`).
 const PRCB_OFFSET: u64 = 0x180;
 const PRCB_NUMBER: u64 = 4;
-/// Pages reserved for each generated kernel image.
+/// Pages reserved for the kernel, and for the generated images that it comes with, which share them.
 const KERNEL_IMAGE_PAGES: u64 = 256;
+const COMPANION_PAGES: u64 = 128;
 
 /// Why a machine could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,8 @@ impl Machine {
     pub fn boot(options: Options, config: MemoryConfig, bus: Bus) -> Result<Machine, BootError> {
         let mut memory = Memory::new(config)?;
         let mut base = || memory.reserve(Region::Image, KERNEL_IMAGE_PAGES);
-        let kernel_images = KernelImages::generate([base()?, base()?])?;
+        let (ntoskrnl, hal) = (base()?, base()?);
+        let kernel_images = KernelImages::generate([ntoskrnl, hal, hal + COMPANION_PAGES * PAGE_SIZE])?;
         for image in &kernel_images.images {
             let bytes = image.image.map_at(image.base)?;
             load_image(&mut memory, image.module.name(), ImageKind::Kernel, &image.image, image.base, &bytes)?;

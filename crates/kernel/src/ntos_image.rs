@@ -1,4 +1,4 @@
-//! The kernel is an image too: `ntoskrnl.exe` and `hal.dll`, generated at start.
+//! The kernel is an image too: `ntoskrnl.exe`, `hal.dll` and `wmilib.sys`, generated at start.
 //!
 //! Every routine in the export tables gets a stub of 16 bytes: `vmcall`, which leaves the engine, and `ret`, which only
 //! disassemblers see. Exported variables are real memory. Where a stub lies follows from its name, so that the addresses
@@ -22,7 +22,13 @@ const STUB: [u8; STUB_SIZE as usize] =
 /// Room between stubs, and a place that no export has.
 const NO_STUB: [u8; STUB_SIZE as usize] = [0xcc; STUB_SIZE as usize];
 /// Places for stubs in an image: many more than exports, so that few names compete for one.
-const PLACES: usize = 8192;
+const fn place_count(module: Module) -> usize {
+    match module {
+        Module::Ntoskrnl | Module::Hal => 8192,
+        Module::Wmilib => 256,
+    }
+}
+
 /// Stubs of `ntoskrnl.exe` that are no exports, in order: names for stack traces.
 const OWN_STUBS: [&str; 4] = ["KiReturnFromRoutine", "KiThreadExit", "KiInterruptDispatch", "KiExceptionDispatch"];
 
@@ -52,10 +58,10 @@ pub struct KernelImage {
     stubs: Rva,
 }
 
-/// Both generated images.
+/// The generated images.
 #[derive(Clone, Debug)]
 pub struct KernelImages {
-    /// `ntoskrnl.exe`, `hal.dll`.
+    /// In the order of [`Module::ALL`].
     pub images: Vec<KernelImage>,
     by_name: Arc<BTreeMap<String, Va>>,
     /// Where guest routines return to.
@@ -82,11 +88,11 @@ impl KernelImage {
 }
 
 impl KernelImages {
-    /// Builds both images for the given bases; the caller maps them.
-    pub(crate) fn generate(bases: [Va; 2]) -> Result<KernelImages, driver_image::ImageError> {
+    /// Builds the images for the given bases; the caller maps them.
+    pub(crate) fn generate(bases: [Va; 3]) -> Result<KernelImages, driver_image::ImageError> {
         let mut images = Vec::new();
         let mut by_name = BTreeMap::new();
-        for (module, base) in [Module::Ntoskrnl, Module::Hal].into_iter().zip(bases) {
+        for (module, base) in Module::ALL.into_iter().zip(bases) {
             let image = generate(module, base)?;
             for (name, target) in image.image.exports()?.named() {
                 if let ExportTarget::Rva(rva) = target {
@@ -101,7 +107,7 @@ impl KernelImages {
         Ok(KernelImages { images, by_name, return_stub, thread_exit_stub, interrupt_entry, exception_entry })
     }
 
-    /// True for an address in either image: the kernel range of BEHAVIOUR.md.
+    /// True for an address in one of the images: the kernel range of BEHAVIOUR.md.
     pub fn holds(&self, address: Va) -> bool {
         self.image_at(address).is_some()
     }
@@ -135,9 +141,10 @@ impl KernelImages {
     /// Address of an export. Drivers import some names from either image, so the other one is searched too.
     pub fn export(&self, module: &str, name: &str) -> Option<Va> {
         let module = module.to_ascii_lowercase();
-        let order = match module.as_str() {
-            "hal.dll" | "hal" => [Module::Hal, Module::Ntoskrnl],
-            "ntoskrnl.exe" | "ntoskrnl" | "ntkrnlpa.exe" | "ntkrnlmp.exe" => [Module::Ntoskrnl, Module::Hal],
+        let order: &[Module] = match module.as_str() {
+            "hal.dll" | "hal" => &[Module::Hal, Module::Ntoskrnl],
+            "ntoskrnl.exe" | "ntoskrnl" | "ntkrnlpa.exe" | "ntkrnlmp.exe" => &[Module::Ntoskrnl, Module::Hal],
+            "wmilib.sys" => &[Module::Wmilib],
             _ => return None,
         };
         order.iter().find_map(|module| self.by_name.get(&format!("{}!{name}", module.name())).copied())
@@ -173,8 +180,9 @@ fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::Image
 
 /// Which export has its stub where. The first places are the kernel's own.
 fn places(module: Module) -> Vec<Option<usize>> {
-    let mut rows = vec![None; PLACES];
-    let open = PLACES - OWN_STUBS.len();
+    let count = place_count(module);
+    let mut rows = vec![None; count];
+    let open = count - OWN_STUBS.len();
     for (row, export) in EXPORTS.iter().enumerate().filter(|(_, export)| export.module == module) {
         let first = hash(export.name) as usize % open;
         let order = (first..first + open).map(|index| OWN_STUBS.len() + index % open);
@@ -209,10 +217,11 @@ mod tests {
     use super::{KernelImages, Module, hash};
     use crate::exports::EXPORTS;
 
+    const BASES: [Va; 3] = [Va(0xFFFF_F800_0000_0000), Va(0xFFFF_F800_0100_0000), Va(0xFFFF_F800_0200_0000)];
+
     #[test]
     fn every_export_has_a_stub_of_its_own() {
-        let bases = [Va(0xFFFF_F800_0000_0000), Va(0xFFFF_F800_0100_0000)];
-        let images = KernelImages::generate(bases).expect("the images are well formed");
+        let images = KernelImages::generate(BASES).expect("the images are well formed");
         for export in EXPORTS.iter() {
             let address = images.export(export.module.name(), export.name).expect("it is exported");
             assert_eq!(images.routine_name(address), Some(export.name));
@@ -221,8 +230,7 @@ mod tests {
 
     #[test]
     fn places_follow_from_names() {
-        let images = KernelImages::generate([Va(0xFFFF_F800_0000_0000), Va(0xFFFF_F800_0100_0000)]);
-        let images = images.expect("the images are well formed");
+        let images = KernelImages::generate(BASES).expect("the images are well formed");
         let lock = images.export(Module::Ntoskrnl.name(), "MmLockPagableDataSection").expect("it is exported");
         let expected = 4 + hash("MmLockPagableDataSection") % 8188;
         assert_eq!((lock.0 & 0xF_FFFF).checked_sub(0x1000), Some(16 * expected));

@@ -19,6 +19,10 @@ const fn variable(name: &'static str, initial: &'static [u8], zeros: usize) -> D
     DataExport { name, module: Module::Ntoskrnl, initial, zeros }
 }
 
+const fn hal_variable(name: &'static str, zeros: usize) -> DataExport {
+    DataExport { name, module: Module::Hal, initial: &[], zeros }
+}
+
 /// First address that user code cannot use, minus 64 KiB, as documented for MmUserProbeAddress.
 pub(crate) const USER_PROBE_ADDRESS: u64 = 0x0000_7FFF_FFFF_0000;
 const HIGHEST_USER_ADDRESS: &[u8] = &0x0000_7FFF_FFFE_FFFF_u64.to_le_bytes();
@@ -39,6 +43,8 @@ pub(crate) const DATA_EXPORTS: &[DataExport] = &[
     variable("IoStatisticsLock", &[], 8),
     variable("KdDebuggerEnabled", &[], 1),
     variable("KdDebuggerNotPresent", &[1], 0),
+    // No port is in use by a debugger.
+    hal_variable("KdComPortInUse", 8),
     variable("KeNumberProcessors", &[1], 3),
     variable("KeTickCount", &[], 8),
     variable("LpcPortObjectType", &[], 8),

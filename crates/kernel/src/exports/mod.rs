@@ -1,4 +1,4 @@
-//! The routines and data that `ntoskrnl.exe` and `hal.dll` export: one file a family, each row with its declared
+//! The routines and data that `ntoskrnl.exe`, `hal.dll` and `wmilib.sys` export: one file a family, each row with its declared
 //! signature and IRQL ceiling.
 #![expect(non_snake_case, reason = "exports carry their Windows names")]
 
@@ -21,6 +21,7 @@ pub mod rtl;
 mod se;
 mod seh;
 mod table;
+mod wmilib;
 
 pub(crate) use data::{DATA_EXPORTS, USER_PROBE_ADDRESS};
 pub(crate) use table::EXPORTS;
@@ -32,14 +33,20 @@ pub enum Module {
     Ntoskrnl,
     /// `hal.dll`.
     Hal,
+    /// `wmilib.sys`.
+    Wmilib,
 }
 
 impl Module {
+    /// All of them.
+    pub const ALL: [Module; 3] = [Module::Ntoskrnl, Module::Hal, Module::Wmilib];
+
     /// The file name.
     pub const fn name(self) -> &'static str {
         match self {
             Module::Ntoskrnl => "ntoskrnl.exe",
             Module::Hal => "hal.dll",
+            Module::Wmilib => "wmilib.sys",
         }
     }
 }

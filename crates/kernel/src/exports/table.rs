@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Export, cm, ex, hal, io, ke, mm, ob, ps, rtl, se, seh};
+use super::{Export, cm, ex, hal, io, ke, mm, ob, ps, rtl, se, seh, wmilib};
 
 /// Every exported routine, sorted by name.
 pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
@@ -18,6 +18,7 @@ pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
         rtl::TABLES,
         se::TABLES,
         seh::TABLES,
+        wmilib::TABLES,
     ];
     let mut rows: Vec<&Export> = families.into_iter().flatten().copied().flatten().collect();
     rows.sort_by_key(|export| export.name);

@@ -15,3 +15,4 @@ mod seh;
 mod stack_trace;
 mod unwind_data;
 mod unwinding;
+mod wmilib;

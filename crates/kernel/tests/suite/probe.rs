@@ -127,9 +127,11 @@ impl Probe {
         self.base + self.layout.spin
     }
 
-    /// An export of `ntoskrnl.exe`.
+    /// An export of one of the kernel's images.
     pub(crate) fn export(&self, name: &str) -> Va {
-        self.machine.kernel_images().export("ntoskrnl.exe", name).expect("the routine is exported")
+        let images = self.machine.kernel_images();
+        let found = ["ntoskrnl.exe", "wmilib.sys"].iter().find_map(|module| images.export(module, name));
+        found.expect("the routine is exported")
     }
 
     /// Begins a call of `routine` at this IRQL, on a thread of its own.

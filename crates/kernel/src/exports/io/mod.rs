@@ -1,6 +1,7 @@
 //! The I/O manager.
 
 mod complete;
+mod description;
 mod device;
 mod draft;
 mod driver;
@@ -23,8 +24,16 @@ use crate::ntos_image::KernelImages;
 pub use irp::Owner;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] =
-    &[complete::EXPORTS, device::EXPORTS, driver::EXPORTS, file::EXPORTS, irp::EXPORTS, names::EXPORTS, pnp::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] = &[
+    complete::EXPORTS,
+    description::EXPORTS,
+    device::EXPORTS,
+    driver::EXPORTS,
+    file::EXPORTS,
+    irp::EXPORTS,
+    names::EXPORTS,
+    pnp::EXPORTS,
+];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
