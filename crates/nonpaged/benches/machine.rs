@@ -4,7 +4,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devices::SerialLine;
@@ -12,6 +13,8 @@ use driver_image::builder::{CODE, CONSTANTS, PeBuilder};
 use driver_image::{Image, ImportedSymbol};
 use kernel::{Machine, Options};
 use memory::MemoryConfig;
+use nonpaged::Driver;
+use nonpaged::scenario::{Scenario, play};
 use nonpaged::session::Session;
 use nt_types::{Rva, Va};
 
@@ -110,27 +113,27 @@ fn touch(machine: &mut Machine, buffer: Va) {
     }
 }
 
-fn serial_image() -> Image {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/serial/serial.sys");
-    Image::parse(std::fs::read(path).expect("the sample driver")).expect("the sample driver is valid")
+fn serial_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/serial/serial.sys")
 }
 
 /// A machine in which the serial driver has been started.
 fn serial_session() -> Session {
     let mut session = session();
-    let base = session.load("serial.sys", serial_image()).expect("it loads");
+    let base =
+        session.load("serial.sys", Driver::read(&serial_path()).expect("the sample driver").image).expect("it loads");
     session.initialize(base).expect("it starts");
     session
 }
 
 fn serial() {
-    let image = serial_image();
+    let driver = Arc::new(Driver::read(&serial_path()).expect("the sample driver"));
     let whole = (0..5)
         .map(|_| {
             timed(|| {
                 let mut session = session();
-                let base = session.load("serial.sys", image.clone()).expect("it loads");
-                session.exercise(base, &image, |_, _| {}).expect("it is clean");
+                let base = session.load("serial.sys", driver.image.clone()).expect("it loads");
+                play(&mut session, base, &driver, &Scenario::default(), |_, _| {}).expect("it is clean");
             })
         })
         .min()

@@ -1,5 +1,7 @@
 //! `nonpaged run`.
 
+use std::sync::Arc;
+
 use kernel::{Limit, Stop, StopKind};
 use nonpaged::scenario::{self, PlayError, Scenario};
 use nonpaged::session::{Session, SessionError};
@@ -31,7 +33,7 @@ pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
     machine::check(options)?;
     let progress = Progress::new(&options.driver.display().to_string(), options.json);
     progress.phase("reading the image");
-    let driver = input::driver(&options.driver)?;
+    let driver = Arc::new(input::driver(&options.driver)?);
     let scenario = options.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
     let mut far_end = FarEnd::open(&options.serial_line)?;
     let mut session = machine::session(options, far_end.cable())?;
@@ -62,7 +64,7 @@ fn with_log<T>(
 fn perform(
     options: &RunOptions,
     session: &mut Session,
-    driver: &Driver,
+    driver: &Arc<Driver>,
     scenario: &Scenario,
     far_end: &mut FarEnd,
     progress: &Progress,

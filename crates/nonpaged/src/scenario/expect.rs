@@ -1,11 +1,11 @@
 //! What a step came to, and what must hold after it.
 
-use kernel::Answer;
+use kernel::{Answer, Machine};
 use nt_types::{NtStatus, Va};
 use report::cause::{Expectation, Expected};
 
 use super::{Expect, Step};
-use crate::session::{Reply, SectionResidency, Session};
+use crate::session::{Residency, SectionResidency};
 
 /// What a step came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,15 +20,6 @@ pub(super) enum Outcome {
     Pending,
 }
 
-impl From<Reply> for Outcome {
-    fn from(reply: Reply) -> Outcome {
-        match reply {
-            Reply::Answered(answer) => Outcome::Answered(answer),
-            Reply::Outstanding(_) => Outcome::Pending,
-        }
-    }
-}
-
 impl Outcome {
     fn status(&self) -> Option<NtStatus> {
         match self {
@@ -41,9 +32,9 @@ impl Outcome {
 }
 
 /// Compares with what the step expects; the first difference is the error.
-pub(super) fn check(session: &Session, base: Va, step: &Step, outcome: &Outcome) -> Result<(), Expectation> {
+pub(super) fn check(machine: &Machine, base: Va, step: &Step, outcome: &Outcome) -> Result<(), Expectation> {
     let of_request = request(&step.expect, outcome);
-    let sections = session.residency(base).sections;
+    let sections = Residency::of(machine, base).sections;
     let mut differences = of_request.into_iter().chain(memory(&step.expect, &sections));
     match differences.next() {
         Some(what) => Err(Expectation { line: step.line, what }),

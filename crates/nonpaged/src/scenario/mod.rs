@@ -26,6 +26,7 @@ mod error;
 mod expect;
 mod file;
 mod play;
+mod player;
 mod values;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use nt_types::NtStatus;
 
 pub use error::ScenarioError;
 pub use play::{PlayError, play};
+pub use player::{Demand, Player};
 
 /// The handle that `open` makes, and that requests go to, where the step names none.
 pub const DEFAULT_HANDLE: &str = "file";

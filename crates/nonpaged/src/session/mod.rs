@@ -1,6 +1,5 @@
 //! A machine with an engine: load drivers, ask them things, see what happens.
 
-pub(crate) mod exercise;
 mod ioctl_codes;
 mod residency;
 
@@ -195,7 +194,7 @@ impl Session {
     }
 
     /// Runs in parts short enough to take note of everything that happens, and of how much of the driver is in memory.
-    fn run(&mut self, until: Until) -> Result<(), SessionError> {
+    pub(crate) fn run(&mut self, until: Until) -> Result<(), SessionError> {
         let limit = self.machine.options.step_limit;
         loop {
             let part = (self.machine.steps() / PARTS).clamp(SHORTEST_PART_STEPS, LONGEST_PART_STEPS);
@@ -213,7 +212,7 @@ impl Session {
     }
 
     fn observe(&mut self) {
-        let residency = self.driver_base().map(|base| self.residency(base));
+        let residency = self.driver_base().map(|base| Residency::of(&self.machine, base));
         self.chronicle.observe(&self.machine, residency.as_ref());
     }
 
@@ -240,4 +239,4 @@ const SHORTEST_PART_STEPS: u64 = 64;
 /// Steps of a part of a run, at most: far fewer than the events that a log holds.
 const LONGEST_PART_STEPS: u64 = 100_000;
 /// Virtual time in which everything under way comes to rest, unless it waits for a device or a timer.
-const SHORT_NS: u64 = 1_000_000;
+pub(crate) const SHORT_NS: u64 = 1_000_000;

@@ -4,6 +4,7 @@ use memory::PageState;
 use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 
 use super::Session;
+use kernel::Machine;
 
 /// The sections of an image at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,21 +32,22 @@ pub struct SectionResidency {
     pub pageable: bool,
 }
 
-impl Session {
+impl Residency {
     /// Looks at the sections of a loaded driver; empty where it is not loaded.
-    pub fn residency(&self, base: Va) -> Residency {
-        let step = self.machine.steps();
-        let Some(driver) = self.machine.modules().driver_at(base) else {
+    pub fn of(machine: &Machine, base: Va) -> Residency {
+        let step = machine.steps();
+        let Some(driver) = machine.modules().driver_at(base) else {
             return Residency { step, sections: Vec::new() };
         };
-        let sections = (0..driver.image.sections().len()).map(|index| self.section(base, index)).collect();
-        Residency { step, sections }
+        let count = driver.image.sections().len();
+        Residency { step, sections: (0..count).map(|index| SectionResidency::of(machine, base, index)).collect() }
     }
+}
 
-    fn section(&self, base: Va, index: usize) -> SectionResidency {
-        let modules = self.machine.modules();
-        let name = modules.section_name_of(base, index).unwrap_or_default();
-        let paging = self.machine.memory.paging();
+impl SectionResidency {
+    fn of(machine: &Machine, base: Va, index: usize) -> SectionResidency {
+        let name = machine.modules().section_name_of(base, index).unwrap_or_default();
+        let paging = machine.memory.paging();
         let state = paging
             .image_at(base)
             .and_then(|image| paging.section(section_paging::SectionId { image, index: index as u16 }));
@@ -61,13 +63,20 @@ impl Session {
             pageable: state.pageable,
         };
         for page in state.pages.pages() {
-            match self.machine.memory.page_state(Va(page << PAGE_SHIFT)) {
+            match machine.memory.page_state(Va(page << PAGE_SHIFT)) {
                 PageState::Resident { .. } => section.resident += 1,
                 PageState::Absent(_) => section.discarded += 1,
                 _ => {}
             }
         }
         section
+    }
+}
+
+impl Session {
+    /// Looks at the sections of a loaded driver; empty where it is not loaded.
+    pub fn residency(&self, base: Va) -> Residency {
+        Residency::of(&self.machine, base)
     }
 
     /// Bytes of a driver's image that are in memory.
