@@ -22,6 +22,8 @@ pub enum RunEnd {
     Stopped(Box<Stop>),
     /// Nothing can happen any more without a new request.
     Quiescent,
+    /// The part of the run is over: it goes on where it was.
+    Paused,
     /// A choice needs an answer: see [`Machine::choice`] and [`Machine::answer_choice`]. Then it goes on where it was.
     Undecided,
 }
@@ -42,9 +44,17 @@ pub enum Until {
 impl Machine {
     /// Runs until the machine stops, what is waited for has happened, or nothing is left to do.
     pub fn run(&mut self, engine: &mut dyn Engine<Memory>, until: Until) -> RunEnd {
+        self.run_part(engine, until, u64::MAX)
+    }
+
+    /// The same, but pauses when so many instructions were retired in all. Pauses change nothing of what happens.
+    pub fn run_part(&mut self, engine: &mut dyn Engine<Memory>, until: Until, part_end: u64) -> RunEnd {
         while !self.is_undecided() {
             if self.slice_end.is_some() {
-                self.slice(engine);
+                self.slice(engine, part_end);
+                if self.slice_end.is_some() && self.steps >= part_end {
+                    return RunEnd::Paused;
+                }
                 continue;
             }
             self.fire_due();
@@ -104,7 +114,7 @@ impl Machine {
     }
 
     /// Executes until the slice is over, something needs the scheduler, or a choice needs an answer.
-    fn slice(&mut self, engine: &mut dyn Engine<Memory>) {
+    fn slice(&mut self, engine: &mut dyn Engine<Memory>, part_end: u64) {
         while let Some(end) = self.slice_end {
             if self.moment && self.stop.is_none() && !self.pass_moment() {
                 return;
@@ -113,8 +123,11 @@ impl Machine {
                 self.slice_end = None;
                 return;
             }
+            if self.steps >= part_end {
+                return;
+            }
             let now = self.now_ns();
-            let budget = self.budget(end - self.steps);
+            let budget = self.budget(end.min(part_end) - self.steps);
             let processor = &mut self.processors[self.active];
             processor.cpu.tsc = now;
             let run = engine.run(&mut processor.cpu, &mut self.memory, budget);

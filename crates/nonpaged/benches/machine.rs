@@ -5,7 +5,6 @@
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devices::SerialLine;
@@ -127,7 +126,7 @@ fn serial_session() -> Session {
 }
 
 fn serial() {
-    let driver = Arc::new(Driver::read(&serial_path()).expect("the sample driver"));
+    let driver = Driver::read(&serial_path()).expect("the sample driver");
     let whole = (0..5)
         .map(|_| {
             timed(|| {

@@ -196,7 +196,7 @@ impl Probe {
 
     fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
         match self.machine.run(&mut self.engine, until) {
-            RunEnd::Undecided => panic!("a choice that nobody asked for"),
+            RunEnd::Paused | RunEnd::Undecided => panic!("a choice that nobody asked for"),
             RunEnd::Stopped(stop) => Err(stop),
             RunEnd::Reached | RunEnd::Quiescent => Ok(()),
         }

@@ -118,7 +118,7 @@ impl Lab {
         match self.machine.run(&mut self.engine, until) {
             RunEnd::Stopped(stop) => Err(stop),
             RunEnd::Reached | RunEnd::Quiescent => Ok(()),
-            RunEnd::Undecided => panic!("a choice that nobody asked for"),
+            RunEnd::Paused | RunEnd::Undecided => panic!("a choice that nobody asked for"),
         }
     }
 

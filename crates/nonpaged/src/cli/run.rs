@@ -1,7 +1,5 @@
 //! `nonpaged run`.
 
-use std::sync::Arc;
-
 use kernel::{Limit, Stop, StopKind};
 use nonpaged::scenario::{self, PlayError, Scenario};
 use nonpaged::session::{Session, SessionError};
@@ -33,7 +31,7 @@ pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
     machine::check(options)?;
     let progress = Progress::new(&options.driver.display().to_string(), options.json);
     progress.phase("reading the image");
-    let driver = Arc::new(input::driver(&options.driver)?);
+    let driver = input::driver(&options.driver)?;
     let scenario = options.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
     let mut far_end = FarEnd::open(&options.serial_line)?;
     let mut session = machine::session(options, far_end.cable())?;
@@ -64,7 +62,7 @@ fn with_log<T>(
 fn perform(
     options: &RunOptions,
     session: &mut Session,
-    driver: &Arc<Driver>,
+    driver: &Driver,
     scenario: &Scenario,
     far_end: &mut FarEnd,
     progress: &Progress,

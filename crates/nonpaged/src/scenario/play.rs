@@ -34,11 +34,11 @@ pub enum PlayError {
 pub fn play(
     session: &mut Session,
     base: Va,
-    driver: &Arc<Driver>,
+    driver: &Driver,
     scenario: &Scenario,
     phase: impl FnMut(&mut Session, &str),
 ) -> Result<(), PlayError> {
-    let player = Player::new(base, Arc::clone(driver), session.serial_port(), scenario);
+    let player = Player::new(base, Arc::new(driver.clone()), session.serial_port(), scenario);
     session.play(player, phase)
 }
 

@@ -6,7 +6,7 @@ mod residency;
 use devices::{Bus, DeviceId, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
-use kernel::{Action, Answer, Limit, Machine, Options, RequestId, RunEnd, Stop, StopKind, Trap, Until};
+use kernel::{Action, Answer, Machine, Options, RequestId, RunEnd, Stop, Trap, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{NtStatus, Va};
 use report::Diagnostic;
@@ -195,15 +195,13 @@ impl Session {
 
     /// Runs in parts short enough to take note of everything that happens, and of how much of the driver is in memory.
     pub(crate) fn run(&mut self, until: Until) -> Result<(), SessionError> {
-        let limit = self.machine.options.step_limit;
         loop {
             let part = (self.machine.steps() / PARTS).clamp(SHORTEST_PART_STEPS, LONGEST_PART_STEPS);
-            self.machine.options.step_limit = limit.min(self.machine.steps().saturating_add(part));
-            let end = self.machine.run(&mut self.engine, until);
-            self.machine.options.step_limit = limit;
+            let part_end = self.machine.steps().saturating_add(part);
+            let end = self.machine.run_part(&mut self.engine, until, part_end);
             self.observe();
             match end {
-                RunEnd::Stopped(stop) if is_end_of_part(&stop, limit) => {}
+                RunEnd::Paused => {}
                 RunEnd::Stopped(stop) => return Err(SessionError::Stopped(stop)),
                 RunEnd::Reached | RunEnd::Quiescent => return Ok(()),
                 RunEnd::Undecided => self.machine.answer_choice(None),
@@ -225,11 +223,6 @@ impl Session {
     fn stopped(&mut self, trap: Trap) -> SessionError {
         SessionError::Stopped(self.machine.trap_to_stop(trap))
     }
-}
-
-/// True for the end of a part of a run, false for a limit of the user.
-fn is_end_of_part(stop: &Stop, limit: u64) -> bool {
-    matches!(stop.kind, StopKind::Limit(Limit::Steps(steps)) if steps < limit)
 }
 
 /// Parts of a run so far, at least: several for each column of the graph of resident pages.

@@ -100,7 +100,7 @@ impl Guest {
             RunEnd::Stopped(stop) => Err(stop),
             RunEnd::Reached => Ok(self.machine.answer_of(request).expect("it was answered").clone()),
             RunEnd::Quiescent => panic!("nothing is left to run, and there is no answer"),
-            RunEnd::Undecided => panic!("a choice that nobody asked for"),
+            RunEnd::Paused | RunEnd::Undecided => panic!("a choice that nobody asked for"),
         }
     }
 
