@@ -12,6 +12,7 @@ mod interrupts;
 mod memory_faults;
 mod registers;
 mod repeat;
+mod segments;
 mod self_modification;
 
 use crate::Engine;
@@ -25,7 +26,7 @@ pub type MakeEngine<'a> = &'a dyn Fn() -> Box<dyn Engine<FlatMmu>>;
 pub type Case = (&'static str, fn(MakeEngine<'_>));
 
 /// Groups of cases that belong together.
-pub const AREAS: [(&str, &[Case]); 9] = [
+pub const AREAS: [(&str, &[Case]); 10] = [
     ("memory faults", memory_faults::CASES),
     ("fetch", fetch::CASES),
     ("repeat", repeat::CASES),
@@ -33,6 +34,7 @@ pub const AREAS: [(&str, &[Case]); 9] = [
     ("interrupts", interrupts::CASES),
     ("exceptions", exceptions::CASES),
     ("registers", registers::CASES),
+    ("segments", segments::CASES),
     ("answers", answers::CASES),
     ("self-modification", self_modification::CASES),
 ];

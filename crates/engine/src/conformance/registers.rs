@@ -4,7 +4,9 @@ use super::guest::{ABSENT, Assembled, CODE, DATA, Guest, NON_CANONICAL, exceptio
 use super::{MakeEngine, cases};
 use crate::Access::Read;
 use crate::{DescriptorTable, Exit, Gpr, Privileged};
-use iced_x86::code_asm::{CodeAssembler, cr0, cr2, cr3, cr4, dword_ptr, eax, ptr, qword_ptr, rax, rbx, rcx, rdx};
+use iced_x86::code_asm::{
+    CodeAssembler, cr0, cr2, cr3, cr4, dr0, dr7, dword_ptr, eax, ptr, qword_ptr, rax, rbx, rcx, rdx,
+};
 
 cases![
     segment_bases_are_added,
@@ -18,6 +20,11 @@ cases![
     descriptor_tables_are_stored_and_loaded,
     narrow_addresses_are_cut,
     identification_is_stable,
+    task_switched_is_cleared,
+    debug_registers_are_read_and_written,
+    time_comes_with_the_processor,
+    extended_state_needs_the_system,
+    there_are_no_performance_counters,
 ];
 
 fn segment_bases_are_added(make: MakeEngine<'_>) {
@@ -166,4 +173,65 @@ fn identification_is_stable(make: MakeEngine<'_>) {
     guest.cpu.rip = CODE;
     guest.expect(Exit::Halt, 2);
     assert_eq!(guest.cpu.gpr, first);
+}
+
+fn task_switched_is_cleared(make: MakeEngine<'_>) {
+    let mut guest = Guest::new(make, |a| {
+        a.clts()?;
+        a.hlt()
+    });
+    let before = guest.cpu.cr0;
+    guest.cpu.cr0 |= 8;
+    guest.expect_before(Exit::Privileged(Privileged::WriteControl(0, before)), 0);
+    guest.answer(0, Exit::Halt, 2);
+    assert_eq!(guest.cpu.cr0, before);
+}
+
+fn debug_registers_are_read_and_written(make: MakeEngine<'_>) {
+    let mut guest = Guest::new(make, |a| {
+        a.mov(dr0, rax)?;
+        a.mov(rbx, dr0)?;
+        a.mov(rcx, dr7)?;
+        a.hlt()
+    });
+    guest.cpu.set(Gpr::Rax, NON_CANONICAL);
+    guest.expect(Exit::Halt, 4);
+    assert_eq!((guest.get(Gpr::Rbx), guest.get(Gpr::Rcx)), (NON_CANONICAL, guest.cpu.dr[7]));
+    let mut wide = Guest::new(make, |a| a.mov(dr7, rax)).with(Gpr::Rax, 1 << 32);
+    wide.expect_before(exception(13, Some(0)), 0);
+    let mut missing = Guest::with_code(make, &[0x0f, 0x21, 0xe0]); // mov rax, dr4
+    missing.expect_before(exception(6, None), 0);
+}
+
+fn time_comes_with_the_processor(make: MakeEngine<'_>) {
+    let mut guest = Guest::new(make, |a| {
+        a.nop()?;
+        a.rdtscp()?;
+        a.hlt()
+    });
+    guest.cpu.tsc = 0x5_0000_0010;
+    guest.expect_before(Exit::Privileged(Privileged::ReadMsr(0xc000_0103)), 1);
+    guest.answer(7, Exit::Halt, 2);
+    assert_eq!((guest.get(Gpr::Rdx), guest.get(Gpr::Rax), guest.get(Gpr::Rcx)), (5, 0x11, 7));
+}
+
+/// XGETBV.
+fn extended_state_needs_the_system(make: MakeEngine<'_>) {
+    let program = |a: &mut CodeAssembler| {
+        a.xgetbv()?;
+        a.hlt()
+    };
+    let mut guest = Guest::new(make, program);
+    guest.cpu.cr4 &= !(1 << 18);
+    guest.expect_before(exception(6, None), 0);
+    guest.cpu.cr4 |= 1 << 18;
+    guest.expect(Exit::Halt, 2);
+    assert_eq!((guest.get(Gpr::Rdx), guest.get(Gpr::Rax) & 3), (0, 3), "x87 and SSE");
+    let mut other = Guest::new(make, program).with(Gpr::Rcx, 0x100);
+    other.cpu.cr4 |= 1 << 18;
+    other.expect_before(exception(13, Some(0)), 0);
+}
+
+fn there_are_no_performance_counters(make: MakeEngine<'_>) {
+    Guest::new(make, |a| a.rdpmc()).expect_before(exception(13, Some(0)), 0);
 }

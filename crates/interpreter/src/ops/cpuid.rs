@@ -55,10 +55,8 @@ pub(super) fn answer(leaf: u32, subleaf: u32) -> [u32; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{select_chain, select_handler};
-    use engine::flat::FlatMmu;
-    use iced_x86::{Code, CpuidFeature, Decoder, Instruction, Mnemonic};
-    use std::collections::BTreeMap;
+    use super::super::samples::{is_implemented, samples};
+    use iced_x86::{CpuidFeature, Instruction, Mnemonic};
 
     /// The features above that have instructions of their own.
     const OFFERED: [CpuidFeature; 20] = [
@@ -89,30 +87,6 @@ mod tests {
     const REFUSED: [Mnemonic; 5] =
         [Mnemonic::Rcpps, Mnemonic::Rcpss, Mnemonic::Rsqrtps, Mnemonic::Rsqrtss, Mnemonic::Maskmovdqu];
 
-    /// One instruction of each code in the tables that begin with 0F, and of their VEX forms.
-    fn samples() -> BTreeMap<Code, Instruction> {
-        let legacy = [&[0x0f][..], &[0x0f, 0x38], &[0x0f, 0x3a]].into_iter().flat_map(|table| {
-            [&[][..], &[0x66], &[0xf3], &[0xf2]]
-                .into_iter()
-                .flat_map(move |prefix| [&[][..], &[0x48]].map(|rex| [prefix, rex, table].concat()))
-        });
-        let vex = [0xe2, 0xe3].into_iter().flat_map(|table| (0..8).map(move |bits| vec![0xc4, table, vex_bits(bits)]));
-        let mut found = BTreeMap::new();
-        for start in legacy.chain(vex) {
-            for (opcode, modrm) in (0..=255).flat_map(|opcode| (0..=255).map(move |modrm| (opcode, modrm))) {
-                let bytes = [&start[..], &[opcode, modrm, 0, 0, 0, 0, 0, 0]].concat();
-                let instruction = Decoder::new(64, &bytes, 0).decode();
-                found.entry(instruction.code()).or_insert(instruction);
-            }
-        }
-        found
-    }
-
-    /// The last byte of a VEX prefix: operand size and the implied prefix.
-    fn vex_bits(bits: u8) -> u8 {
-        (bits & 4) << 5 | 0x78 | bits & 3
-    }
-
     fn is_refused(instruction: &Instruction) -> bool {
         let uses_mmx = format!("{:?}", instruction.code()).contains("_mm");
         uses_mmx || REFUSED.contains(&instruction.mnemonic())
@@ -125,8 +99,7 @@ mod tests {
             let of_feature = || samples.iter().filter(|(code, _)| code.cpuid_features().contains(&feature));
             assert!(of_feature().count() > 0, "no sample of {feature:?}");
             for (code, instruction) in of_feature().filter(|(_, instruction)| !is_refused(instruction)) {
-                let chain = select_chain::<FlatMmu>(instruction).is_some();
-                assert!(chain || select_handler::<FlatMmu>(instruction).is_some(), "{feature:?}: {code:?}");
+                assert!(is_implemented(instruction), "{feature:?}: {code:?}");
             }
         }
     }

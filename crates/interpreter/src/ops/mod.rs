@@ -23,6 +23,8 @@ mod interrupt;
 mod mov;
 mod muldiv;
 mod port;
+#[cfg(test)]
+mod samples;
 mod segment;
 mod shift;
 mod sse;
