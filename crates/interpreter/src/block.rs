@@ -125,3 +125,34 @@ fn fetch_fault<M: Mmu>(context: &mut Context<'_, M>, fault: Fault) -> Stop {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK_COST, Cache, MOST_OPS};
+    use crate::context::Context;
+    use engine::Cpu;
+    use engine::flat::{FlatMmu, PAGE_SIZE, Protection};
+
+    const BASE: u64 = 0x10_0000;
+    const PAGES: u64 = 30;
+    const RET: u8 = 0xc3;
+
+    /// A block at each address of code, together more than may be kept.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let length = PAGES * PAGE_SIZE;
+        assert!(length as usize * (1 + BLOCK_COST) > MOST_OPS);
+        let mut memory = FlatMmu::new(BASE, PAGES as usize, Protection::ReadWriteExecute);
+        memory.poke(BASE, &vec![RET; length as usize]);
+        let (mut cpu, mut cache, mut most) = (Cpu::default(), Cache::default(), 0);
+        let mut context = Context::enter(&mut cpu, &mut memory, 1);
+        for address in BASE..BASE + length {
+            context.rip = address;
+            assert_eq!(cache.find(&mut context).expect("code").key.address, address);
+            assert_eq!(cache.by_key.len(), cache.blocks.len());
+            most = most.max(cache.blocks.len());
+        }
+        assert!(most * (1 + BLOCK_COST) <= MOST_OPS, "{most} blocks");
+        assert!(cache.blocks.len() < most, "everything was forgotten once");
+    }
+}

@@ -1,8 +1,11 @@
 //! The x87 floating-point unit.
 //!
-//! Transcendental functions, the packed decimal format and the FNSAVE family are left out. The address of the last
-//! instruction is kept; the opcode and the operand address beside it, which processors of today write at exceptions only,
-//! are not.
+//! Left out, and so refused by name: transcendental functions, whose last bits differ from processor to processor, with
+//! the constants, scaling and remainders that serve them; the packed decimal format; and the FNSAVE family, which
+//! FXSAVE replaced. No compiler for 64-bit Windows emits any of them.
+//!
+//! The address of the last instruction is kept; the opcode and the operand address beside it, which processors of today
+//! write at exceptions only, are not.
 
 mod arithmetic;
 mod comparison;
