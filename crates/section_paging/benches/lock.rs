@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use nt_types::Va;
-use section_paging::sync::{Host, SharedPaging};
+use section_paging::sync::{Host, SharedPaging, Threads};
 use section_paging::{Config, Handle, ImageKind, LockStep, NewImage, NewSection, PageRun, Paging, Runs};
 
 const ROUNDS: usize = 41;
@@ -148,7 +148,7 @@ impl Host for Resident {
     fn flush_queued_dpcs(&self) {}
 }
 
-fn shared(modules: u64) -> SharedPaging<Resident> {
+fn shared(modules: u64) -> SharedPaging<Resident, Threads> {
     let shared = SharedPaging::new(Config::default(), Resident);
     let sections = sections();
     (0..modules).for_each(|module| image(module, &sections, |new| assert!(shared.load(new).is_ok())));

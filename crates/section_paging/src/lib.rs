@@ -17,7 +17,6 @@ mod lock;
 mod pages;
 mod paging;
 mod step;
-#[cfg(feature = "std")]
 pub mod sync;
 mod table;
 mod whole;

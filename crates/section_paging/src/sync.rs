@@ -7,14 +7,18 @@
 //! Call sites (D24) and foreign callers (K06) are not recorded here: they would need a write that callers share.
 
 mod platform;
+#[cfg(feature = "std")]
+mod threads;
 mod words;
 
+use alloc::vec::Vec;
 use core::fmt;
-use std::vec::Vec;
 
 use nt_types::Va;
 
-pub use self::platform::{Monitor, Platform, ThreadMonitor, Threads, Word};
+pub use self::platform::{Monitor, Platform, Word};
+#[cfg(feature = "std")]
+pub use self::threads::{ThreadMonitor, Threads};
 use self::words::Words;
 use crate::failure::Failure;
 use crate::finding::Finding;
@@ -73,22 +77,15 @@ impl<E> From<Failure> for Error<E> {
 }
 
 /// The machine, shared by threads.
-pub struct SharedPaging<H, P: Platform = Threads> {
+pub struct SharedPaging<H, P: Platform> {
     host: H,
     words: Words<P::Word>,
     paging: P::Monitor,
     count_limit: u32,
 }
 
-impl<H: Host> SharedPaging<H> {
-    /// A machine without images, for threads of the standard library. `config.call_sites` is ignored.
-    pub fn new(config: Config, host: H) -> Self {
-        Self::on_platform(config, host)
-    }
-}
-
 impl<H: Host, P: Platform> SharedPaging<H, P> {
-    /// A machine without images, for another platform.
+    /// A machine without images. `config.call_sites` is ignored.
     pub fn on_platform(config: Config, host: H) -> Self {
         let paging = P::Monitor::new(Paging::new(Config { call_sites: 0, ..config }));
         SharedPaging { host, words: Words::new(), paging, count_limit: config.count_limit.get() }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nt_types::Va;
-use section_paging::sync::{Error, Host, SharedPaging};
+use section_paging::sync::{Error, Host, SharedPaging, Threads};
 use section_paging::{
     Config, Failure, Finding, Handle, ImageId, ImageKind, NewImage, NewSection, PageRun, Reason, Runs, SectionId,
 };
@@ -61,7 +61,7 @@ impl Host for Memory {
     }
 }
 
-fn machine(memory: Memory) -> (SharedPaging<Memory>, ImageId) {
+fn machine(memory: Memory) -> (SharedPaging<Memory, Threads>, ImageId) {
     let shared = SharedPaging::new(Config::default(), memory);
     let sections = SECTIONS.map(|(va, span)| NewSection { va, span, pageable: va > 0x1000 });
     let load_map = [PageRun::at(BASE + 0x2000, 6)];
@@ -87,7 +87,7 @@ fn address(index: usize) -> Va {
     BASE + u64::from(SECTIONS[index].0)
 }
 
-fn count(shared: &SharedPaging<Memory>, image: ImageId, index: u16) -> u32 {
+fn count(shared: &SharedPaging<Memory, Threads>, image: ImageId, index: u16) -> u32 {
     shared.inspect(|paging| paging.section(SectionId { image, index }).unwrap().count)
 }
 

@@ -1,13 +1,13 @@
 //! What the thread-safe form asks of the host: one atomic word, and a lock that can be waited on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::paging::Paging;
 
-/// Where the callers run. [`Threads`] is the standard library; a kernel or a model checker brings its own.
+/// Where the callers run. A kernel or a model checker brings its own; `Threads`, with the feature `std`, is the standard
+/// library.
 pub trait Platform {
-    /// The fast path of one section.
+    /// The fast path of one section; `AtomicU64` where nothing speaks against it.
     type Word: Word;
     /// Everything else.
     type Monitor: Monitor<Paging>;
@@ -38,15 +38,6 @@ pub trait Monitor<T>: Send + Sync {
     fn wake_all(&self);
 }
 
-/// Threads of the standard library.
-#[derive(Clone, Copy, Debug)]
-pub struct Threads;
-
-impl Platform for Threads {
-    type Word = AtomicU64;
-    type Monitor = ThreadMonitor<Paging>;
-}
-
 impl Word for AtomicU64 {
     fn new(value: u64) -> Self {
         AtomicU64::new(value)
@@ -62,43 +53,5 @@ impl Word for AtomicU64 {
 
     fn swap(&self, new: u64) -> u64 {
         self.swap(new, Ordering::AcqRel)
-    }
-}
-
-/// A mutex and a condition variable.
-#[derive(Debug)]
-pub struct ThreadMonitor<T> {
-    value: Mutex<T>,
-    changed: Condvar,
-}
-
-impl<T> ThreadMonitor<T> {
-    /// A poisoned lock is no reason to stop: the machine never panics half way through a change.
-    fn enter(&self) -> MutexGuard<'_, T> {
-        self.value.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: Send> Monitor<T> for ThreadMonitor<T> {
-    fn new(value: T) -> Self {
-        ThreadMonitor { value: Mutex::new(value), changed: Condvar::new() }
-    }
-
-    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        f(&mut self.enter())
-    }
-
-    fn wait_until<R>(&self, mut f: impl FnMut(&mut T) -> Option<R>) -> R {
-        let mut value = self.enter();
-        loop {
-            if let Some(result) = f(&mut value) {
-                return result;
-            }
-            value = self.changed.wait(value).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn wake_all(&self) {
-        self.changed.notify_all();
     }
 }

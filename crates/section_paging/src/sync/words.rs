@@ -4,8 +4,9 @@
 //! for all of them: the word is *published*. A published word at zero still keeps the pages in memory, so that the next
 //! lock costs one exchange; the pin is taken back as soon as somebody asks whether a page may be evicted.
 
-use std::boxed::Box;
-use std::sync::OnceLock;
+use alloc::boxed::Box;
+
+use spin::Once;
 
 use crate::id::{ImageId, SectionId};
 use crate::sync::platform::Word;
@@ -20,24 +21,24 @@ const CHUNKS: usize = 20;
 struct Line<W>([W; 2]);
 
 type ImageWords<W> = Box<[Line<W>]>;
-type Chunk<W> = Box<[OnceLock<ImageWords<W>>]>;
+type Chunk<W> = Box<[Once<ImageWords<W>>]>;
 
 /// The words of all images by load serial. Serials are never reused, so the table only grows.
 pub(super) struct Words<W> {
-    chunks: [OnceLock<Chunk<W>>; CHUNKS],
+    chunks: [Once<Chunk<W>>; CHUNKS],
 }
 
 impl<W: Word> Words<W> {
     pub(super) fn new() -> Self {
-        Words { chunks: [const { OnceLock::new() }; CHUNKS] }
+        Words { chunks: [const { Once::new() }; CHUNKS] }
     }
 
     /// Makes the words of a new image, all unpublished.
     pub(super) fn add(&self, image: ImageId, sections: usize) {
         let (chunk, place) = position(image);
-        let slots = self.chunks[chunk].get_or_init(|| (0..1usize << chunk).map(|_| OnceLock::new()).collect());
+        let slots = self.chunks[chunk].call_once(|| (0..1usize << chunk).map(|_| Once::new()).collect());
         let line = |_| Line([W::new(0), W::new(0)]);
-        slots[place].get_or_init(|| (0..sections.div_ceil(2)).map(line).collect());
+        slots[place].call_once(|| (0..sections.div_ceil(2)).map(line).collect());
     }
 
     /// The word of a section; `None` if no image has or had it.
