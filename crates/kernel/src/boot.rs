@@ -30,6 +30,10 @@ const PRCB_NUMBER: u64 = 4;
 const KERNEL_IMAGE_PAGES: u64 = 256;
 const COMPANION_PAGES: u64 = 128;
 
+/// Where `DisablePagingExecutive` stands (R60).
+const MEMORY_MANAGEMENT: &str =
+    "\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management";
+
 /// Why a machine could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -51,9 +55,12 @@ pub enum BootError {
 }
 
 impl Machine {
-    /// A machine that has booted and loaded no driver.
+    /// A machine that has booted and loaded no driver. The registry may keep drivers in memory: `DisablePagingExecutive` is
+    /// read here and never again (R60).
     pub fn boot(options: Options, config: MemoryConfig, bus: Bus) -> Result<Machine, BootError> {
-        let mut memory = Memory::new(config)?;
+        let stay = options.registry.dword(MEMORY_MANAGEMENT, "DisablePagingExecutive").is_some_and(|value| value != 0);
+        let paging_enabled = config.paging_enabled && !stay;
+        let mut memory = Memory::new(MemoryConfig { paging_enabled, ..config })?;
         let mut base = || memory.reserve(Region::Image, KERNEL_IMAGE_PAGES);
         let (ntoskrnl, hal) = (base()?, base()?);
         let kernel_images = KernelImages::generate([ntoskrnl, hal, hal + COMPANION_PAGES * PAGE_SIZE])?;

@@ -1,5 +1,6 @@
 //! How a memory is set up.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// When eligible pages leave memory (D5).
@@ -58,6 +59,8 @@ pub struct MemoryConfig {
     pub transition_stay: bool,
     /// False for DisablePagingExecutive (R60): no image page is ever eligible.
     pub paging_enabled: bool,
+    /// The largest lock count of a section (D25).
+    pub lock_limit: NonZeroU32,
     /// Where the clock hand of eviction under pressure starts. Everything else is the same for all seeds.
     pub seed: u64,
 }
@@ -72,6 +75,7 @@ impl Default for MemoryConfig {
             paging_file_pages: 1 << 20,
             transition_stay: false,
             paging_enabled: true,
+            lock_limit: NonZeroU32::MAX,
             seed: 0,
         }
     }

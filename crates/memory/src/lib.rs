@@ -58,7 +58,6 @@ mod types;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use engine::new_code_epoch;
@@ -137,7 +136,11 @@ impl Memory {
             tlb: Tlb::new(),
             epoch: new_code_epoch(),
             regions: Regions::new(),
-            paging: Paging::new(section_paging::Config { paging: config.paging_enabled, ..Default::default() }),
+            paging: Paging::new(section_paging::Config {
+                paging: config.paging_enabled,
+                count_limit: config.lock_limit,
+                ..Default::default()
+            }),
             eligible: Eligible::default(),
             watch: Watch::default(),
             standby: BTreeMap::new(),
@@ -182,17 +185,6 @@ impl Memory {
     /// The configuration it was made with.
     pub fn config(&self) -> &MemoryConfig {
         &self.config
-    }
-
-    /// The limit of lock counts and the number of call sites kept for each section (D24, D25). Only before the first
-    /// image is loaded; later it changes nothing and returns false.
-    pub fn configure_locks(&mut self, count_limit: NonZeroU32, call_sites: usize) -> bool {
-        let unused = self.paging.images().next().is_none() && self.paging.unloaded().next().is_none();
-        if unused {
-            let paging = self.config.paging_enabled;
-            self.paging = Paging::new(section_paging::Config { paging, count_limit, call_sites });
-        }
-        unused
     }
 
     /// Sets the step that histories record from now on.

@@ -10,6 +10,8 @@ mod toml_text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nt_types::constants;
+
 pub use text::RegistryError;
 
 /// Number of a key; never used again after the key is deleted.
@@ -142,6 +144,12 @@ impl Registry {
         Some(id)
     }
 
+    /// A DWORD value; `None` where the key or the value is missing or of another type.
+    pub fn dword(&self, key: &str, value: &str) -> Option<u32> {
+        let value = self.value(self.find(key)?, value).filter(|value| value.kind == constants::REG_DWORD)?;
+        value.data.as_slice().try_into().map(u32::from_le_bytes).ok()
+    }
+
     /// True where the key is gone.
     pub fn is_deleted(&self, key: KeyId) -> bool {
         self.key(key).deleted
@@ -231,13 +239,13 @@ fn below_root(path: &str) -> Option<&str> {
 impl Value {
     /// A `REG_SZ` value.
     pub fn string(name: &str, text: &str) -> Value {
-        Value { name: name.to_owned(), kind: nt_types::constants::REG_SZ, data: units(text) }
+        Value { name: name.to_owned(), kind: constants::REG_SZ, data: units(text) }
     }
 
     /// A `REG_DWORD` value.
     pub fn dword(name: &str, number: u32) -> Value {
         let data = number.to_le_bytes().to_vec();
-        Value { name: name.to_owned(), kind: nt_types::constants::REG_DWORD, data }
+        Value { name: name.to_owned(), kind: constants::REG_DWORD, data }
     }
 }
 
