@@ -54,7 +54,11 @@ impl Lab {
         };
         let memory = MemoryConfig { frames: 8192, trim: setup.trim, initial, ..MemoryConfig::default() };
         let Setup { verifier, processors, choices, .. } = setup;
-        let options = Options { verifier, processors, choices, ..Options::default() };
+        Lab::with(Options { verifier, processors, choices, ..Options::default() }, memory, bus)
+    }
+
+    /// A machine of the test's own making.
+    pub(crate) fn with(options: Options, memory: MemoryConfig, bus: Bus) -> Lab {
         let machine = Machine::boot(options, memory, bus).expect("the machine boots");
         Lab { machine, engine: Interpreter::default() }
     }
@@ -120,6 +124,14 @@ impl Lab {
             RunEnd::Reached | RunEnd::Quiescent => Ok(()),
             RunEnd::Paused | RunEnd::Undecided => panic!("a choice that nobody asked for"),
         }
+    }
+
+    /// Lets one slice execute, or a little time pass where there is nothing to do.
+    pub(crate) fn slice(&mut self) -> Result<(), Box<Stop>> {
+        let steps = self.machine.steps();
+        self.run(Until::Time(self.machine.now_ns() + 1))?;
+        let idle = self.machine.steps() == steps;
+        if idle { self.run(Until::Time(self.machine.now_ns() + 100)) } else { Ok(()) }
     }
 
     /// What was found so far.
