@@ -93,6 +93,7 @@ impl Machine {
             ke: Default::default(),
             mm: Default::default(),
             ob: Default::default(),
+            po: Default::default(),
             ps: Default::default(),
             rtl: rtl::State::new(options.seed),
             findings_seen: Default::default(),

@@ -7,7 +7,7 @@
 use engine::{Cpu, Fault, Gpr};
 use nt_types::{Irql, NtStatus, Va};
 
-use crate::exports::{ex, io, ke, mm, rtl};
+use crate::exports::{ex, io, ke, mm, po, rtl};
 use crate::machine::Machine;
 use crate::stop::Stop;
 use crate::wait::Wait;
@@ -120,6 +120,8 @@ pub enum Then {
     Ke(ke::Then),
     /// Memory manager.
     Mm(mm::Then),
+    /// Power manager.
+    Po(po::Then),
     /// Run-time library.
     Rtl(rtl::Then),
     /// Structured exception handling.
@@ -140,6 +142,7 @@ impl Then {
             Then::Io(then) => then.run(m, value),
             Then::Ke(then) => then.run(m, value),
             Then::Mm(then) => then.run(m, value),
+            Then::Po(then) => then.run(m),
             Then::Rtl(then) => then.run(m, value),
             Then::Seh(then) => then.run(m, value),
         }

@@ -9,7 +9,7 @@ use nt_types::{Irql, Va};
 
 use crate::call::Trap;
 use crate::event::{Event, EventKind, EventLog};
-use crate::exports::{cm, ex, io, ke, mm, ob, ps, rtl};
+use crate::exports::{cm, ex, io, ke, mm, ob, po, ps, rtl};
 use crate::finding::{Finding, FindingKind};
 use crate::modules::Modules;
 use crate::ntos_image::KernelImages;
@@ -82,6 +82,7 @@ pub struct Machine {
     pub(crate) ke: ke::State,
     pub(crate) mm: mm::State,
     pub(crate) ob: ob::State,
+    pub(crate) po: po::State,
     pub(crate) ps: ps::State,
     pub(crate) rtl: rtl::State,
     pub(crate) findings_seen: BTreeMap<(&'static str, u64, u64), ()>,
@@ -122,6 +123,7 @@ impl Machine {
             ke: self.ke.clone(),
             mm: self.mm.clone(),
             ob: self.ob.clone(),
+            po: self.po.clone(),
             ps: self.ps.clone(),
             rtl: self.rtl.clone(),
             findings_seen: self.findings_seen.clone(),

@@ -1,6 +1,7 @@
 // What `cargo xtask layouts` compiles: each line of a family file that uses one of these macros becomes a constant named
 // after its line, holding offset and size in bytes.
 #include <ntifs.h>
+#include <ntddk.h>
 
 #define PASTE(a, b) a##b
 #define AT_LINE(line, offset, size) const unsigned PASTE(layout_, line)[2] = {offset, size};

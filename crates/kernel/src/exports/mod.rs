@@ -16,6 +16,7 @@ pub mod io;
 pub mod ke;
 pub mod mm;
 pub mod ob;
+pub mod po;
 pub mod ps;
 pub mod rtl;
 mod se;

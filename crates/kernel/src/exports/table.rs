@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Export, cm, ex, hal, io, ke, mm, ob, ps, rtl, se, seh, wmilib};
+use super::{Export, cm, ex, hal, io, ke, mm, ob, po, ps, rtl, se, seh, wmilib};
 
 /// Every exported routine, sorted by name.
 pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
@@ -14,6 +14,7 @@ pub(crate) static EXPORTS: LazyLock<Vec<&'static Export>> = LazyLock::new(|| {
         ke::TABLES,
         mm::TABLES,
         ob::TABLES,
+        po::TABLES,
         ps::TABLES,
         rtl::TABLES,
         se::TABLES,

@@ -4,6 +4,7 @@ mod broken;
 mod choices;
 mod common;
 mod exceptions;
+mod exports;
 mod faults;
 mod good;
 mod interrupts;

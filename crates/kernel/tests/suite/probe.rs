@@ -3,7 +3,8 @@
 use devices::Bus;
 use driver_image::builder::{CODE, PeBuilder, VARIABLES};
 use driver_image::{Image, SectionFlags};
-use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, cr8, eax, ecx, r8, r9, rax, rbx, rcx, rdx, rsp};
+use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, cr8, eax, ecx, qword_ptr, r8, r9, r10, rax, rbx, rcx, rdx, rsp};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use interpreter::Interpreter;
 use kernel::{EventKind, Machine, Options, RequestId, RunEnd, Stop, Until};
 use memory::{Memory, MemoryConfig};
@@ -24,10 +25,14 @@ struct Layout {
     read: Rva,
     write: Rva,
     spin: Rva,
+    record: Rva,
     data: Rva,
     paged: Rva,
     init: Rva,
 }
+
+/// Where the recorder keeps its log in the probe's data: calls, five arguments, then what it returns.
+const LOG: u64 = 0xF00;
 
 /// `PAGEX` has this many pages, all `ret`.
 pub(crate) const PAGED_PAGES: u64 = 2;
@@ -64,21 +69,37 @@ fn layout() -> Layout {
     a.set_label(&mut spin).unwrap();
     a.sub(rsp, 0x400).unwrap();
     a.call(spin).unwrap();
+    let mut record = a.create_label();
+    a.set_label(&mut record).unwrap();
+    let log = MemoryOperand::with_base_displ(Register::RIP, i64::from(data.0) + LOG as i64);
+    a.add_instruction(Instruction::with2(Code::Lea_r64_m, Register::RAX, log).unwrap()).unwrap();
+    a.inc(qword_ptr(rax)).unwrap();
+    a.mov(r10, qword_ptr(rsp + 0x28)).unwrap();
+    for (index, register) in (1..).zip([rcx, rdx, r8, r9, r10]) {
+        a.mov(qword_ptr(rax + 8 * index), register).unwrap();
+    }
+    a.mov(rax, qword_ptr(rax + 0x30)).unwrap();
+    a.ret().unwrap();
     let options = iced_x86::BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
     let code = a.assemble_options(u64::from(text.0), options).unwrap();
-    let [invoke, read, write, spin] =
-        [invoke, read, write, spin].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
+    let [invoke, read, write, spin, record] =
+        [invoke, read, write, spin, record].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
     builder.section(".text", CODE, &code.inner.code_buffer);
     builder.entry_point(text);
     let init = builder.section("INIT", SectionFlags(CODE.0 | SectionFlags::DISCARDABLE), &[0xC3; 16]);
-    Layout { file: builder.build(), invoke, read, write, spin, data, paged, init }
+    Layout { file: builder.build(), invoke, read, write, spin, record, data, paged, init }
 }
 
 impl Probe {
     /// A machine with the probe, initialised: its INIT section is discarded.
     pub(crate) fn new(options: Options, config: MemoryConfig) -> Probe {
+        Probe::on(Bus::new(), options, config)
+    }
+
+    /// The same, with devices.
+    pub(crate) fn on(bus: Bus, options: Options, config: MemoryConfig) -> Probe {
         let layout = layout();
-        let mut machine = Machine::boot(options, config, Bus::new()).expect("the machine boots");
+        let mut machine = Machine::boot(options, config, bus).expect("the machine boots");
         let image = Image::parse(layout.file.clone()).expect("the image is well formed");
         let base = machine.load_driver("probe.sys", image).expect("the image can be loaded");
         let mut probe = Probe { machine, base, engine: Interpreter::default(), layout };
@@ -120,6 +141,25 @@ impl Probe {
     /// Does nothing.
     pub(crate) fn nothing(&self) -> Va {
         self.reader() + 2
+    }
+
+    /// Keeps the arguments of its last call, and returns what the test set.
+    pub(crate) fn recorder(&self) -> Va {
+        self.base + self.layout.record
+    }
+
+    /// How often the recorder was called, and the arguments of the last call.
+    pub(crate) fn recorded(&mut self) -> (u64, [u64; 5]) {
+        let log = self.data() + LOG;
+        let mut words = (0..6).map(|index| self.machine.read_u64(log + 8 * index).expect("the log can be read"));
+        let calls = words.next().expect("there are six");
+        (calls, std::array::from_fn(|_| words.next().expect("there are six")))
+    }
+
+    /// What the recorder returns from now on.
+    pub(crate) fn record_returning(&mut self, value: u64) {
+        let result = self.data() + LOG + 0x30;
+        self.machine.write_u64(result, value).expect("the log can be written");
     }
 
     /// Uses up the stack.

@@ -494,3 +494,20 @@ pub mod io_interrupt_message_info_entry {
     pub const MODE: Field = Field::new(0x24, 4);
     pub const POLARITY: Field = Field::new(0x28, 4);
 }
+
+pub mod configuration_information {
+    use crate::layout::Field;
+
+    pub const SIZEOF: u64 = 0x28;
+    pub const DISK_COUNT: Field = Field::new(0x0, 4);
+    pub const FLOPPY_COUNT: Field = Field::new(0x4, 4);
+    pub const CD_ROM_COUNT: Field = Field::new(0x8, 4);
+    pub const TAPE_COUNT: Field = Field::new(0xc, 4);
+    pub const SCSI_PORT_COUNT: Field = Field::new(0x10, 4);
+    pub const SERIAL_COUNT: Field = Field::new(0x14, 4);
+    pub const PARALLEL_COUNT: Field = Field::new(0x18, 4);
+    pub const AT_DISK_PRIMARY_ADDRESS_CLAIMED: Field = Field::new(0x1c, 1);
+    pub const AT_DISK_SECONDARY_ADDRESS_CLAIMED: Field = Field::new(0x1d, 1);
+    pub const VERSION: Field = Field::new(0x20, 4);
+    pub const MEDIUM_CHANGER_COUNT: Field = Field::new(0x24, 4);
+}

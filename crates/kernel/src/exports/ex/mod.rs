@@ -1,7 +1,13 @@
-//! The executive: pool, fast mutexes, work items, interlocked lists.
+//! The executive: pool, locks, callbacks, work items, interlocked lists.
 
+mod callback;
 mod fast_mutex;
+mod interlocked;
+mod lookaside;
 mod pool;
+mod push_lock;
+mod resource;
+mod slist;
 mod work_item;
 
 use super::Export;
@@ -9,23 +15,42 @@ use crate::call::Outcome;
 use crate::machine::Machine;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[fast_mutex::EXPORTS, pool::EXPORTS, work_item::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] = &[
+    callback::EXPORTS,
+    fast_mutex::EXPORTS,
+    interlocked::EXPORTS,
+    lookaside::EXPORTS,
+    pool::EXPORTS,
+    push_lock::EXPORTS,
+    resource::EXPORTS,
+    slist::EXPORTS,
+    work_item::EXPORTS,
+];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
-pub struct State {}
+pub struct State {
+    pub(crate) callbacks: callback::Callbacks,
+    pub(crate) resources: resource::Resources,
+}
 
 /// Continuations of this family.
 #[derive(Clone, Debug)]
 pub enum Then {
     /// A worker thread starts on its item.
     WorkItem(work_item::Work),
+    /// A routine of a callback object returned.
+    Notifying(callback::Notifying),
+    /// A lookaside list freed an entry.
+    Emptying(lookaside::Emptying),
 }
 
 impl Then {
     pub(crate) fn run(self, m: &mut Machine, _value: u64) -> Outcome {
         match self {
             Then::WorkItem(work) => work.run(m),
+            Then::Notifying(notifying) => notifying.run(),
+            Then::Emptying(emptying) => emptying.run(m),
         }
     }
 }

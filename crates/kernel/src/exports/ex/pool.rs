@@ -34,7 +34,7 @@ fn ExAllocatePool(m: &mut Machine, call: &Call, kind: u32, bytes: u64) -> Outcom
     ExAllocatePoolWithTag(m, call, kind, bytes, NO_TAG)
 }
 
-fn ExAllocatePoolWithTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
+pub(super) fn ExAllocatePoolWithTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
     let kind = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
     Ok(Next::pointer(allocate(m, call, kind, bytes, tag).unwrap_or(Va::NULL)))
 }
@@ -85,7 +85,7 @@ fn allocate(m: &mut Machine, call: &Call, kind: PoolKind, bytes: u64, tag: u32) 
     Some(address)
 }
 
-fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+pub(super) fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     ExFreePoolWithTag(m, call, address, 0)
 }
 

@@ -41,7 +41,11 @@ fn ExQueueWorkItem(m: &mut Machine, item: Va, _queue: u32) -> Outcome {
 impl Machine {
     /// Runs a routine on a worker thread.
     pub(crate) fn start_work(&mut self, name: &str, routine: Va, arguments: Vec<u64>) -> Result<ThreadId, Trap> {
-        let then = Then::Ex(ex::Then::WorkItem(Work { routine, arguments }));
+        self.start_system_thread(name, routine, Then::Ex(ex::Then::WorkItem(Work { routine, arguments })))
+    }
+
+    /// A thread of this name that begins with a continuation, which calls `routine`.
+    pub(crate) fn start_system_thread(&mut self, name: &str, routine: Va, then: Then) -> Result<ThreadId, Trap> {
         self.create_thread(NewThread { name: name.to_owned(), routine, then, idle: false })
     }
 }

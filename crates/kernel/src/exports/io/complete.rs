@@ -1,7 +1,7 @@
 //! Completion: back up through the stack locations, routine by routine (ddi: IofCompleteRequest).
 
 use nt_types::layout::{io_stack_location, irp};
-use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
 
 use super::irp::{Owner, SL_PENDING_RETURNED};
 use crate::call::{Call, Next, Outcome, Then, Trap};
@@ -95,30 +95,21 @@ fn finish(m: &mut Machine, how: Completing) -> Outcome {
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
     let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(request))?;
     let owner = m.io.requests.get(&request).map(|live| live.owner);
-    if owner == Some(Owner::Built) {
-        hand_back(m, request, status, information)?;
+    if owner == Some(Owner::Built) && m.irql() < Irql::DISPATCH {
+        m.hand_back(request)?;
+        m.request_is_complete(request, status, information);
+        return Ok(Next::Return(how.result));
     }
     m.request_is_complete(request, status, information);
-    if owner == Some(Owner::Built) {
-        m.io.requests.remove(&request);
-        m.pool_free(request);
+    match owner {
+        Some(Owner::Built) => {
+            let service = m.kernel_images.export("ntoskrnl.exe", "IopFinishRequest").unwrap_or(Va::NULL);
+            m.start_work("finish request", service, vec![request.0])?;
+            Ok(Next::Return(how.result))
+        }
+        Some(Owner::Power) => m.power_request_is_complete(request, how.result),
+        _ => Ok(Next::Return(how.result)),
     }
-    Ok(Next::Return(how.result))
-}
-
-/// The request was built for a caller that waits: its status block and event.
-fn hand_back(m: &mut Machine, request: Va, status: NtStatus, information: u64) -> Result<(), Trap> {
-    let iosb = m.read_va(irp::USER_IOSB.at(request))?;
-    let event = m.read_va(irp::USER_EVENT.at(request))?;
-    if !iosb.is_null() {
-        m.write_u32(iosb, status.0)?;
-        m.write_u64(iosb + 8, information)?;
-    }
-    if !event.is_null() {
-        m.set_signal_state(event, 1)?;
-        m.signal(event)?;
-    }
-    Ok(())
 }
 
 impl Machine {

@@ -25,7 +25,7 @@ const DO_EXCLUSIVE: u32 = 0x8;
 /// What follows a DEVICE_OBJECT before the driver's extension: room for DEVOBJ_EXTENSION.
 const AFTER_DEVICE: u64 = 0x50;
 /// Longest chain of devices that is followed: a driver may have made it circular.
-const MAX_DEVICES: usize = 256;
+pub(super) const MAX_DEVICES: usize = 256;
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn IoCreateDevice(
@@ -79,23 +79,21 @@ fn IoDeleteDevice(m: &mut Machine, device: Va) -> Outcome {
         }
         link = device_object::NEXT_DEVICE.at(current);
     }
+    m.delete_device_timer(device)?;
     m.io.names.remove_device(device);
+    m.io.attached_to.remove(&device);
     m.pool_free(device);
     Ok(Next::VOID)
 }
 
 fn IoAttachDeviceToDeviceStack(m: &mut Machine, source: Va, target: Va) -> Outcome {
-    let top = m.top_of_stack(target)?;
-    let stack_size = m.read_u8(device_object::STACK_SIZE.at(top))?;
-    m.write_u64(device_object::ATTACHED_DEVICE.at(top), source.0)?;
-    m.write_u8(device_object::STACK_SIZE.at(source), stack_size.wrapping_add(1))?;
-    let alignment = m.read_u32(device_object::ALIGNMENT_REQUIREMENT.at(top))?;
-    m.write_u32(device_object::ALIGNMENT_REQUIREMENT.at(source), alignment)?;
-    Ok(Next::pointer(top))
+    Ok(Next::pointer(m.attach_device(source, target)?))
 }
 
 fn IoDetachDevice(m: &mut Machine, target: Va) -> Outcome {
+    let above = m.read_va(device_object::ATTACHED_DEVICE.at(target))?;
     m.write_u64(device_object::ATTACHED_DEVICE.at(target), 0)?;
+    m.io.attached_to.remove(&above);
     Ok(Next::VOID)
 }
 
@@ -108,6 +106,18 @@ fn IoGetAttachedDeviceReference(m: &mut Machine, device: Va) -> Outcome {
 }
 
 impl Machine {
+    /// Puts `source` on top of the stack that `target` is in; the device that was on top.
+    pub(super) fn attach_device(&mut self, source: Va, target: Va) -> Result<Va, Trap> {
+        let top = self.top_of_stack(target)?;
+        let stack_size = self.read_u8(device_object::STACK_SIZE.at(top))?;
+        let alignment = self.read_u32(device_object::ALIGNMENT_REQUIREMENT.at(top))?;
+        self.write_u64(device_object::ATTACHED_DEVICE.at(top), source.0)?;
+        self.write_u8(device_object::STACK_SIZE.at(source), stack_size.wrapping_add(1))?;
+        self.write_u32(device_object::ALIGNMENT_REQUIREMENT.at(source), alignment)?;
+        self.io.attached_to.insert(source, top);
+        Ok(top)
+    }
+
     /// The device that requests for this one reach first.
     pub(crate) fn top_of_stack(&mut self, device: Va) -> Result<Va, Trap> {
         let mut top = device;
@@ -135,6 +145,7 @@ impl Machine {
         self.write_u32(device_object::CHARACTERISTICS.at(device), new.characteristics)?;
         self.write_u32(device_object::DEVICE_TYPE.at(device), new.kind)?;
         self.write_u8(device_object::STACK_SIZE.at(device), 1)?;
+        self.initialize_device_queue(device_object::DEVICE_QUEUE.at(device))?;
         if new.extension_size > 0 {
             self.write_u64(device_object::DEVICE_EXTENSION.at(device), device.0 + extension_offset)?;
         }

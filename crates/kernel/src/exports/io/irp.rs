@@ -36,6 +36,8 @@ pub enum Owner {
     Harness(RequestId),
     /// A driver made it with `IoBuild...Request`: the I/O manager signals its event and frees it.
     Built,
+    /// A driver asked for it with `PoRequestPowerIrp`: its routine is called, then the power manager frees it.
+    Power,
     /// A driver made it with `IoAllocateIrp` and frees it itself.
     Driver,
 }
@@ -58,8 +60,7 @@ fn IoInitializeIrp(m: &mut Machine, request: Va, size: u16, stack_size: u8) -> O
 }
 
 fn IoFreeIrp(m: &mut Machine, request: Va) -> Outcome {
-    m.io.requests.remove(&request);
-    m.pool_free(request);
+    m.forget_irp(request);
     Ok(Next::VOID)
 }
 
@@ -92,6 +93,12 @@ fn IoCancelIrp(m: &mut Machine, call: &Call, request: Va) -> Outcome {
 }
 
 impl Machine {
+    /// A request goes.
+    pub(crate) fn forget_irp(&mut self, request: Va) {
+        self.io.requests.remove(&request);
+        self.pool_free(request);
+    }
+
     /// A fresh request with this many stack locations.
     pub(crate) fn new_irp(&mut self, stack_size: u8, owner: Owner) -> Result<Option<Va>, Trap> {
         let size = irp::SIZEOF + u64::from(stack_size) * io_stack_location::SIZEOF;
@@ -101,7 +108,7 @@ impl Machine {
         Ok(Some(request))
     }
 
-    fn initialize_irp(&mut self, request: Va, size: u16, stack_size: u8) -> Result<(), Trap> {
+    pub(super) fn initialize_irp(&mut self, request: Va, size: u16, stack_size: u8) -> Result<(), Trap> {
         self.fill_bytes(request, 0, u64::from(size))?;
         let list = irp::THREAD_LIST_ENTRY.at(request);
         let past_last = request.0 + irp::SIZEOF + u64::from(stack_size) * io_stack_location::SIZEOF;

@@ -1,17 +1,33 @@
 //! The I/O manager.
 
+mod attach;
+mod build;
 mod complete;
+mod configuration;
+mod csq;
 mod description;
 mod device;
 mod draft;
 mod driver;
+mod error_log;
 pub mod exercise;
+mod extension;
 mod file;
+mod interface;
 mod irp;
 mod names;
+mod notification;
 pub mod pnp;
+mod property;
+mod relations;
+mod remove_lock;
+mod shutdown;
+mod start_io;
+mod timer;
+mod wmi;
+mod work_item;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nt_types::Va;
 
@@ -25,14 +41,30 @@ pub use irp::Owner;
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[
+    attach::EXPORTS,
+    build::EXPORTS,
     complete::EXPORTS,
+    configuration::EXPORTS,
+    csq::EXPORTS,
     description::EXPORTS,
     device::EXPORTS,
     driver::EXPORTS,
+    error_log::EXPORTS,
+    extension::EXPORTS,
     file::EXPORTS,
+    interface::EXPORTS,
     irp::EXPORTS,
     names::EXPORTS,
+    notification::EXPORTS,
     pnp::EXPORTS,
+    property::EXPORTS,
+    relations::EXPORTS,
+    remove_lock::EXPORTS,
+    shutdown::EXPORTS,
+    start_io::EXPORTS,
+    timer::EXPORTS,
+    wmi::EXPORTS,
+    work_item::EXPORTS,
 ];
 
 /// What this family remembers.
@@ -42,6 +74,14 @@ pub struct State {
     pub(crate) names: names::Names,
     pub(crate) requests: BTreeMap<Va, irp::Live>,
     pub(crate) pnp: pnp::Pnp,
+    /// What each attached device is attached to.
+    pub(crate) attached_to: BTreeMap<Va, Va>,
+    configuration: Option<Va>,
+    extensions: extension::Extensions,
+    file_system_watchers: Vec<(Va, Va)>,
+    interfaces: Vec<interface::Interface>,
+    watchers: Vec<notification::Watcher>,
+    wmi_providers: BTreeSet<Va>,
 }
 
 /// Continuations of this family.
@@ -57,6 +97,14 @@ pub enum Then {
     Exercise(exercise::Step),
     /// A step of Plug and Play.
     Pnp(pnp::Step),
+    /// StartIo returned.
+    Started(start_io::Started),
+    /// A worker thread starts on an I/O work item.
+    Work(work_item::Work),
+    /// A routine of a cancel-safe queue returned.
+    Csq(csq::Operation),
+    /// A question of the Plug and Play manager is on its way.
+    Asked(relations::Asked),
 }
 
 impl Then {
@@ -67,6 +115,10 @@ impl Then {
             Then::File(then) => then.run(m),
             Then::Exercise(step) => step.run(m, value),
             Then::Pnp(step) => step.run(m, value),
+            Then::Started(then) => then.run(m),
+            Then::Work(work) => work.run(m),
+            Then::Csq(operation) => operation.run(m, value),
+            Then::Asked(asked) => asked.run(m),
         }
     }
 }

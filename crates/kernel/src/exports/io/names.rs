@@ -83,6 +83,21 @@ impl Names {
         self.entries.retain(|_, named| !matches!(named, Named::Device { device: other, .. } if *other == device));
     }
 
+    /// Adds a symbolic link; false where the name is taken.
+    pub(crate) fn add_link(&mut self, name: &str, target: &str) -> bool {
+        self.add(name, Named::Link { target: target.to_owned(), shown: name.to_owned() })
+    }
+
+    /// Removes a symbolic link; false where there is none.
+    pub(crate) fn remove_link(&mut self, name: &str) -> bool {
+        let name = canonical(name);
+        let known = matches!(self.entries.get(&name), Some(Named::Link { .. }));
+        if known {
+            self.entries.remove(&name);
+        }
+        known
+    }
+
     /// Where a symbolic link leads.
     pub(crate) fn target_of(&self, link: &str) -> Option<String> {
         match self.entries.get(&canonical(link))? {
@@ -126,8 +141,7 @@ impl Names {
 
 fn IoCreateSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
     let (link, target) = (m.read_text(link)?, m.read_text(target)?);
-    let shown = link.clone();
-    Ok(Next::status(match m.io.names.add(&link, Named::Link { target, shown }) {
+    Ok(Next::status(match m.io.names.add_link(&link, &target) {
         true => NtStatus::SUCCESS,
         false => NtStatus::OBJECT_NAME_COLLISION,
     }))
@@ -138,11 +152,8 @@ fn IoCreateUnprotectedSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Out
 }
 
 fn IoDeleteSymbolicLink(m: &mut Machine, link: Va) -> Outcome {
-    let link = canonical(&m.read_text(link)?);
-    let known = matches!(m.io.names.entries.get(&link), Some(Named::Link { .. }));
-    if known {
-        m.io.names.entries.remove(&link);
-    }
+    let link = m.read_text(link)?;
+    let known = m.io.names.remove_link(&link);
     Ok(Next::status(if known { NtStatus::SUCCESS } else { NtStatus::OBJECT_NAME_NOT_FOUND }))
 }
 
@@ -150,7 +161,10 @@ impl Machine {
     /// The names under which a program can open devices of this driver: symbolic links first.
     pub fn openable_names(&mut self, base: Va) -> Vec<String> {
         let driver = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
-        let own = self.devices_of(driver).unwrap_or_default();
+        let mut own = self.devices_of(driver).unwrap_or_default();
+        // Names of a device below open the stack that this driver's device is on.
+        let below: Vec<Va> = own.iter().filter_map(|device| self.io.attached_to.get(device).copied()).collect();
+        own.extend(below);
         let is_own = |name: &str| self.io.names.resolve(name).is_some_and(|(device, _)| own.contains(&device));
         let links = self.io.names.links().filter(|name| is_own(name)).map(str::to_owned);
         let devices = self.io.names.devices().filter(|(device, _)| own.contains(device));

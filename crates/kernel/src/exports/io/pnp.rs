@@ -73,6 +73,11 @@ impl Step {
     }
 }
 
+/// The name of a physical device object of the bus.
+pub(super) fn device_name(number: usize) -> String {
+    format!("\\Device\\{number:08}")
+}
+
 /// The IRQL of an interrupt line: device levels are 3 to 11 on x64.
 pub(crate) fn line_irql(line: u32) -> u32 {
     3 + line % 9
@@ -107,9 +112,10 @@ impl Machine {
         let kind = c::FILE_DEVICE_UNKNOWN;
         let new = NewDevice { driver, extension_size: 0, kind, characteristics: 0, flags: 0 };
         let Some(object) = self.new_device(&new)? else { return Err(self.no_pool()) };
-        let name = format!("\\Device\\{:08}", self.io.pnp.devices.len());
-        self.io.names.add_device(&name, object);
+        let number = self.io.pnp.devices.len();
+        self.io.names.add_device(&device_name(number), object);
         self.io.pnp.devices.push((object, device));
+        self.install_device(number);
         Ok(object)
     }
 
@@ -129,6 +135,18 @@ impl Machine {
 
     /// The CM_RESOURCE_LIST of a device, raw and translated alike.
     pub fn resource_list(&mut self, device: DeviceId) -> Result<Va, Trap> {
+        let bytes = self.resource_list_bytes(device);
+        let Some(address) = self.kernel_object(bytes.len() as u64, *b"CmRl") else { return Err(self.no_pool()) };
+        self.write_bytes(address, &bytes)?;
+        Ok(address)
+    }
+
+    /// The bytes of the list for the device with this number on the bus.
+    pub(super) fn resource_bytes(&self, number: usize) -> Vec<u8> {
+        self.io.pnp.devices.get(number).map_or(Vec::new(), |(_, device)| self.resource_list_bytes(*device))
+    }
+
+    fn resource_list_bytes(&self, device: DeviceId) -> Vec<u8> {
         let resources = self.bus.resources(device);
         let mut descriptors = Vec::new();
         for range in &resources.ports {
@@ -148,9 +166,7 @@ impl Machine {
         bytes[header as usize + 2] = 1;
         bytes[(header + list::COUNT.offset) as usize] = descriptors.len() as u8;
         bytes.extend(descriptors.concat());
-        let Some(address) = self.kernel_object(bytes.len() as u64, *b"CmRl") else { return Err(self.no_pool()) };
-        self.write_bytes(address, &bytes)?;
-        Ok(address)
+        bytes
     }
 }
 
@@ -176,33 +192,61 @@ fn interrupt_descriptor(line: u32, trigger: devices::Trigger) -> Vec<u8> {
     bytes
 }
 
-/// The bus driver's dispatch routine: it grants what a bus grants and leaves other requests as they are.
-fn IopBusDispatch(m: &mut Machine, _device: Va, request: Va) -> Outcome {
+/// The bus driver's dispatch routine: it grants what a bus grants, answers what it knows of its devices, and leaves other
+/// requests as they are.
+fn IopBusDispatch(m: &mut Machine, device: Va, request: Va) -> Outcome {
     let stack = m.stack_location(request)?;
     let major = u32::from(m.read_u8(stack)?);
     let minor = u32::from(m.read_u8(io_stack_location::MINOR_FUNCTION.at(stack))?);
     let old = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
-    let granted = match major {
-        c::IRP_MJ_PNP => matches!(
-            minor,
-            c::IRP_MN_START_DEVICE
-                | c::IRP_MN_QUERY_REMOVE_DEVICE
-                | c::IRP_MN_REMOVE_DEVICE
-                | c::IRP_MN_CANCEL_REMOVE_DEVICE
-                | c::IRP_MN_STOP_DEVICE
-                | c::IRP_MN_QUERY_STOP_DEVICE
-                | c::IRP_MN_CANCEL_STOP_DEVICE
-                | c::IRP_MN_SURPRISE_REMOVAL
-                | c::IRP_MN_QUERY_CAPABILITIES
-        ),
-        c::IRP_MJ_POWER => matches!(minor, c::IRP_MN_SET_POWER | c::IRP_MN_QUERY_POWER),
-        _ => false,
-    };
-    let status = match granted {
-        true => NtStatus::SUCCESS,
-        false if matches!(major, c::IRP_MJ_PNP | c::IRP_MJ_POWER | c::IRP_MJ_SYSTEM_CONTROL) => old,
-        false => NtStatus::INVALID_DEVICE_REQUEST,
+    let status = match major {
+        c::IRP_MJ_PNP => answer(m, device, request, minor)?.unwrap_or(old),
+        c::IRP_MJ_POWER if matches!(minor, c::IRP_MN_SET_POWER | c::IRP_MN_QUERY_POWER) => NtStatus::SUCCESS,
+        c::IRP_MJ_POWER | c::IRP_MJ_SYSTEM_CONTROL => old,
+        _ => NtStatus::INVALID_DEVICE_REQUEST,
     };
     m.write_u32(irp::IO_STATUS_STATUS.at(request), status.0)?;
     m.complete_request(request, status)
+}
+
+/// The status of a Plug and Play request that the bus driver answers.
+fn answer(m: &mut Machine, device: Va, request: Va, minor: u32) -> Result<Option<NtStatus>, Trap> {
+    let stack = m.stack_location(request)?;
+    let number = m.bus_device_number(device).unwrap_or_default();
+    let kind = m.read_u32(io_stack_location::PARAMETERS_QUERY_ID_ID_TYPE.at(stack))?;
+    let information = match minor {
+        c::IRP_MN_START_DEVICE
+        | c::IRP_MN_QUERY_REMOVE_DEVICE
+        | c::IRP_MN_REMOVE_DEVICE
+        | c::IRP_MN_CANCEL_REMOVE_DEVICE
+        | c::IRP_MN_STOP_DEVICE
+        | c::IRP_MN_QUERY_STOP_DEVICE
+        | c::IRP_MN_CANCEL_STOP_DEVICE
+        | c::IRP_MN_SURPRISE_REMOVAL => return Ok(Some(NtStatus::SUCCESS)),
+        c::IRP_MN_QUERY_CAPABILITIES => return capabilities(m, stack).map(Some),
+        c::IRP_MN_QUERY_ID => m.bus_query_id(number, kind)?,
+        c::IRP_MN_QUERY_DEVICE_TEXT => m.bus_device_text(kind)?,
+        _ => None,
+    };
+    let Some(information) = information else { return Ok(None) };
+    m.write_u64(irp::IO_STATUS_INFORMATION.at(request), information.0)?;
+    Ok(Some(NtStatus::SUCCESS))
+}
+
+/// A device that is at full power while the system works and off otherwise, and that cannot be removed.
+fn capabilities(m: &mut Machine, stack: Va) -> Result<NtStatus, Trap> {
+    use nt_types::layout::device_capabilities as caps;
+    let at = m.read_va(io_stack_location::PARAMETERS_DEVICE_CAPABILITIES_CAPABILITIES.at(stack))?;
+    if u64::from(m.read_u16(caps::SIZE.at(at))?) < caps::SIZEOF {
+        return Ok(NtStatus::INVALID_PARAMETER);
+    }
+    for state in 0..c::POWER_SYSTEM_MAXIMUM {
+        let device = match state {
+            c::POWER_SYSTEM_UNSPECIFIED => c::POWER_DEVICE_UNSPECIFIED,
+            c::POWER_SYSTEM_WORKING => c::POWER_DEVICE_D0,
+            _ => c::POWER_DEVICE_D3,
+        };
+        m.write_u32(caps::DEVICE_STATE.element(state, 4).at(at), device)?;
+    }
+    Ok(NtStatus::SUCCESS)
 }

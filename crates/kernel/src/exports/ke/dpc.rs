@@ -58,11 +58,7 @@ impl Queues {
 }
 
 fn KeInitializeDpc(m: &mut Machine, dpc: Va, routine: Va, context: u64) -> Outcome {
-    m.fill_bytes(dpc, 0, kdpc::SIZEOF)?;
-    m.write_u8(kdpc::TYPE.at(dpc), DPC_OBJECT)?;
-    m.write_u8(kdpc::IMPORTANCE.at(dpc), MEDIUM_IMPORTANCE)?;
-    m.write_u64(kdpc::DEFERRED_ROUTINE.at(dpc), routine.0)?;
-    m.write_u64(kdpc::DEFERRED_CONTEXT.at(dpc), context)?;
+    m.initialize_dpc(dpc, routine, context)?;
     m.object_initialised(dpc, ObjectKind::Dpc)
 }
 
@@ -97,6 +93,15 @@ fn KeFlushQueuedDpcs(m: &mut Machine) -> Outcome {
 }
 
 impl Machine {
+    /// Makes a KDPC.
+    pub(crate) fn initialize_dpc(&mut self, dpc: Va, routine: Va, context: u64) -> Result<(), Trap> {
+        self.fill_bytes(dpc, 0, kdpc::SIZEOF)?;
+        self.write_u8(kdpc::TYPE.at(dpc), DPC_OBJECT)?;
+        self.write_u8(kdpc::IMPORTANCE.at(dpc), MEDIUM_IMPORTANCE)?;
+        self.write_u64(kdpc::DEFERRED_ROUTINE.at(dpc), routine.0)?;
+        self.write_u64(kdpc::DEFERRED_CONTEXT.at(dpc), context)
+    }
+
     /// Queues a DPC; false where it is queued already.
     pub(crate) fn queue_dpc(&mut self, dpc: Va, argument1: u64, argument2: u64) -> Result<bool, Trap> {
         if self.read_u64(kdpc::DPC_DATA.at(dpc))? != 0 {

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod apc;
+mod device_queue;
 mod dispatcher;
 mod dpc;
 mod interrupt;
@@ -22,6 +23,7 @@ pub(crate) use timer::BOOT_TIME_100NS;
 pub(crate) const TABLES: &[&[Export]] = &[
     affinity::EXPORTS,
     apc::EXPORTS,
+    device_queue::EXPORTS,
     dispatcher::EXPORTS,
     dpc::EXPORTS,
     interrupt::EXPORTS,

@@ -41,9 +41,7 @@ fn KeInitializeTimer(m: &mut Machine, timer: Va) -> Outcome {
 }
 
 fn KeInitializeTimerEx(m: &mut Machine, timer: Va, kind: u32) -> Outcome {
-    const NOTIFICATION_TIMER: u8 = 8;
-    m.fill_bytes(timer, 0, ktimer::SIZEOF)?;
-    m.initialize_header(timer, NOTIFICATION_TIMER + (kind & 1) as u8, ktimer::SIZEOF, 0)?;
+    m.initialize_timer(timer, kind)?;
     m.object_initialised(timer, ObjectKind::Timer)
 }
 
@@ -52,24 +50,14 @@ fn KeSetTimer(m: &mut Machine, timer: Va, due: i64, dpc: Va) -> Outcome {
 }
 
 fn KeSetTimerEx(m: &mut Machine, timer: Va, due: i64, period: i32, dpc: Va) -> Outcome {
-    let at = m.moment(due);
-    m.set_signal_state(timer, 0)?;
-    m.write_u64(ktimer::DUE_TIME.at(timer), BOOT_TIME_100NS + at / 100)?;
-    m.write_u64(ktimer::DPC.at(timer), dpc.0)?;
-    m.write_u32(ktimer::PERIOD.at(timer), period.max(0) as u32)?;
-    let was_set = m.deadlines.remove(&Deadline::Timer(timer));
-    m.deadlines.add(at, Deadline::Timer(timer));
-    m.record(EventKind::TimerSet { timer, dpc });
-    m.attention = true;
+    let was_set = m.set_timer(timer, due, period, dpc)?;
     Ok(Next::Return(u64::from(was_set)))
 }
 
 fn KeCancelTimer(m: &mut Machine, timer: Va) -> Outcome {
     // Touching the header is part of the service: a timer in absent memory is fatal here as it is in Windows.
     m.read_u8(dispatcher_header::TYPE.at(timer))?;
-    let was_set = m.deadlines.remove(&Deadline::Timer(timer));
-    m.ke.expired.retain(|expired| *expired != timer);
-    Ok(Next::Return(u64::from(was_set)))
+    Ok(Next::Return(u64::from(m.cancel_timer(timer))))
 }
 
 fn KeReadStateTimer(m: &mut Machine, timer: Va) -> Outcome {
@@ -110,6 +98,33 @@ fn KeQueryTimeIncrement(_m: &mut Machine) -> Outcome {
 }
 
 impl Machine {
+    /// Makes a KTIMER; `kind` is `NotificationTimer` or `SynchronizationTimer`.
+    pub(crate) fn initialize_timer(&mut self, timer: Va, kind: u32) -> Result<(), Trap> {
+        const NOTIFICATION_TIMER: u8 = 8;
+        self.fill_bytes(timer, 0, ktimer::SIZEOF)?;
+        self.initialize_header(timer, NOTIFICATION_TIMER + (kind & 1) as u8, ktimer::SIZEOF, 0)
+    }
+
+    /// Sets a KTIMER; true where it was set.
+    pub(crate) fn set_timer(&mut self, timer: Va, due: i64, period: i32, dpc: Va) -> Result<bool, Trap> {
+        let at = self.moment(due);
+        self.set_signal_state(timer, 0)?;
+        self.write_u64(ktimer::DUE_TIME.at(timer), BOOT_TIME_100NS + at / 100)?;
+        self.write_u64(ktimer::DPC.at(timer), dpc.0)?;
+        self.write_u32(ktimer::PERIOD.at(timer), period.max(0) as u32)?;
+        let was_set = self.deadlines.remove(&Deadline::Timer(timer));
+        self.deadlines.add(at, Deadline::Timer(timer));
+        self.record(EventKind::TimerSet { timer, dpc });
+        self.attention = true;
+        Ok(was_set)
+    }
+
+    /// Unsets a KTIMER; true where it was set.
+    pub(crate) fn cancel_timer(&mut self, timer: Va) -> bool {
+        self.ke.expired.retain(|expired| *expired != timer);
+        self.deadlines.remove(&Deadline::Timer(timer))
+    }
+
     /// System time in 100 ns since 1601.
     pub fn system_time(&self) -> u64 {
         BOOT_TIME_100NS + self.now_ns() / 100

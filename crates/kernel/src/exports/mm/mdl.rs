@@ -157,7 +157,7 @@ impl Machine {
         Ok(link)
     }
 
-    pub(super) fn new_mdl(&mut self, buffer: Va, length: u64, site: Va) -> Result<Option<Va>, Trap> {
+    pub(crate) fn new_mdl(&mut self, buffer: Va, length: u64, site: Va) -> Result<Option<Va>, Trap> {
         if pages_of(buffer, length) > MAX_PAGES {
             return Ok(None);
         }

@@ -28,54 +28,34 @@ const CONTIGUOUS_CHUNKS: u32 = 0x20;
 
 fn MmProbeAndLockPages(m: &mut Machine, list: Va, mode: u8, operation: u32) -> Outcome {
     let extent = m.mdl_extent(list)?;
-    let flags = m.mdl_flags(list)?;
     m.probe_write(list, mdl::SIZEOF + 8 * extent.pages())?;
-    let access = if operation == c::IO_READ_ACCESS { Access::Read } else { Access::Write };
     if u32::from(mode) == c::USER_MODE && extent.buffer().is_kernel() {
         return Err(Trap::Raise(NtStatus::ACCESS_VIOLATION));
     }
-    let frames = m.pin_buffer(extent.start, extent.pages(), access)?;
-    m.write_mdl_frames(list, &frames)?;
-    let process = if extent.start.is_kernel() { 0 } else { m.current_process().0 };
-    m.write_u64(mdl::PROCESS.at(list), process)?;
-    let device = frames.iter().any(|frame| !m.memory.is_ram(frame << PAGE_SHIFT));
-    let io_space = if device { c::MDL_IO_SPACE } else { 0 };
-    let written = if access == Access::Write { c::MDL_WRITE_OPERATION } else { 0 };
-    m.set_mdl_flags(list, flags | c::MDL_PAGES_LOCKED | io_space | written)?;
+    m.lock_mdl(list, operation)?;
     Ok(Next::VOID)
 }
 
 fn MmUnlockPages(m: &mut Machine, call: &Call, list: Va) -> Outcome {
-    let flags = m.mdl_flags(list)?;
-    let frames = m.mdl_frames(list)?;
-    if flags & c::MDL_PAGES_LOCKED == 0 {
-        return Err(unlocked_too_often(m, call, frames.first().copied().unwrap_or(0)));
-    }
-    if flags & c::MDL_MAPPED_TO_SYSTEM_VA != 0 {
-        m.unmap_mdl(list)?;
-    }
-    unpin(m, call, &frames)?;
-    let flags = m.mdl_flags(list)?;
-    m.set_mdl_flags(list, flags & !(c::MDL_PAGES_LOCKED | c::MDL_IO_SPACE | c::MDL_WRITE_OPERATION))?;
-    m.settle();
+    m.unlock_mdl(list, call.return_address)?;
     Ok(Next::VOID)
 }
 
 /// 0x4E PFN_LIST_CORRUPT, P1 = 0x7: a driver has unlocked a page more times than it locked it (docs: debugger/bug-check-0x4e).
-fn unlocked_too_often(m: &mut Machine, call: &Call, frame: u64) -> Trap {
+fn unlocked_too_often(m: &mut Machine, caller: Va, frame: u64) -> Trap {
     let check = BugCheck { code: BugCheckCode(0x4E), parameters: [7, frame, 0, 0] };
     let rule = "the pages of an MDL are unlocked once, after they were locked";
     let cause = Cause::Rule { routine: "MmUnlockPages", rule };
-    m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()
+    m.stop_at(caller, StopKind::BugCheck(check, cause)).into()
 }
 
-fn unpin(m: &mut Machine, call: &Call, frames: &[u64]) -> Result<(), Trap> {
+fn unpin(m: &mut Machine, caller: Va, frames: &[u64]) -> Result<(), Trap> {
     let ram: Vec<Frame> = frames
         .iter()
         .filter(|frame| m.memory.is_ram(**frame << PAGE_SHIFT))
         .map(|frame| Frame(*frame as u32))
         .collect();
-    m.memory.unpin(&ram).map_err(|error| unlocked_too_often(m, call, error.0.0.into()))
+    m.memory.unpin(&ram).map_err(|error| unlocked_too_often(m, caller, error.0.0.into()))
 }
 
 fn MmAllocatePagesForMdl(m: &mut Machine, call: &Call, low: u64, high: u64, skip: u64, bytes: u64) -> Outcome {
@@ -118,19 +98,50 @@ fn MmAllocatePagesForMdlEx(
             m.set_mdl_flags(list, c::MDL_PAGES_LOCKED)?;
             Ok(Next::pointer(list))
         }
-        None => unpin(m, call, &frames).map(|()| Next::pointer(Va::NULL)),
+        None => unpin(m, call.return_address, &frames).map(|()| Next::pointer(Va::NULL)),
     }
 }
 
 fn MmFreePagesFromMdl(m: &mut Machine, call: &Call, list: Va) -> Outcome {
     let flags = m.mdl_flags(list)?;
     let frames = m.mdl_frames(list)?;
-    unpin(m, call, &frames)?;
+    unpin(m, call.return_address, &frames)?;
     m.set_mdl_flags(list, flags & !c::MDL_PAGES_LOCKED)?;
     Ok(Next::VOID)
 }
 
 impl Machine {
+    /// Locks the pages of an MDL in memory.
+    pub(crate) fn lock_mdl(&mut self, list: Va, operation: u32) -> Result<(), Trap> {
+        let (extent, flags) = (self.mdl_extent(list)?, self.mdl_flags(list)?);
+        let access = if operation == c::IO_READ_ACCESS { Access::Read } else { Access::Write };
+        let frames = self.pin_buffer(extent.start, extent.pages(), access)?;
+        self.write_mdl_frames(list, &frames)?;
+        let process = if extent.start.is_kernel() { 0 } else { self.current_process().0 };
+        self.write_u64(mdl::PROCESS.at(list), process)?;
+        let device = frames.iter().any(|frame| !self.memory.is_ram(frame << PAGE_SHIFT));
+        let io_space = if device { c::MDL_IO_SPACE } else { 0 };
+        let written = if access == Access::Write { c::MDL_WRITE_OPERATION } else { 0 };
+        self.set_mdl_flags(list, flags | c::MDL_PAGES_LOCKED | io_space | written)
+    }
+
+    /// Takes the lock back, and the mapping that the MDL may have.
+    pub(crate) fn unlock_mdl(&mut self, list: Va, caller: Va) -> Result<(), Trap> {
+        let flags = self.mdl_flags(list)?;
+        let frames = self.mdl_frames(list)?;
+        if flags & c::MDL_PAGES_LOCKED == 0 {
+            return Err(unlocked_too_often(self, caller, frames.first().copied().unwrap_or(0)));
+        }
+        if flags & c::MDL_MAPPED_TO_SYSTEM_VA != 0 {
+            self.unmap_mdl(list)?;
+        }
+        unpin(self, caller, &frames)?;
+        let flags = self.mdl_flags(list)?;
+        self.set_mdl_flags(list, flags & !(c::MDL_PAGES_LOCKED | c::MDL_IO_SPACE | c::MDL_WRITE_OPERATION))?;
+        self.settle();
+        Ok(())
+    }
+
     /// Pins the pages of a buffer and returns their numbers; a buffer that can never be touched raises
     /// `STATUS_ACCESS_VIOLATION`, as documented.
     fn pin_buffer(&mut self, start: Va, pages: u64, access: Access) -> Result<Vec<u64>, Trap> {

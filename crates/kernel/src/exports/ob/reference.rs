@@ -178,7 +178,10 @@ impl Machine {
     pub(crate) fn dereference_object(&mut self, body: Va) -> Outcome {
         match self.ob.counted.dereference(body) {
             Some(ObjectType::File) => self.close_file(body),
-            Some(_) => {
+            Some(kind) => {
+                if kind == ObjectType::Callback {
+                    self.callback_deleted(body);
+                }
                 self.io.names.remove_object(body);
                 self.pool_free(body);
                 Ok(Next::status(NtStatus::SUCCESS))

@@ -13,6 +13,7 @@ use crate::registry::KeyId;
 /// The types of objects that handles and pointers lead to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ObjectType {
+    Callback,
     Device,
     Driver,
     Event,
