@@ -62,6 +62,16 @@ pub struct Transmitted {
     pub signal: Signal,
 }
 
+impl Transmitted {
+    /// The character, unless it is a break.
+    pub fn byte(&self) -> Option<u8> {
+        match self.signal {
+            Signal::Character(byte) => Some(byte),
+            _ => None,
+        }
+    }
+}
+
 /// What the far end does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
@@ -144,11 +154,7 @@ impl SerialLine {
 
     /// The characters among [`sent`](SerialLine::sent).
     pub fn sent_bytes(&self) -> Vec<u8> {
-        let byte = |sent: &Transmitted| match sent.signal {
-            Signal::Character(byte) => Some(byte),
-            _ => None,
-        };
-        self.sent.iter().filter_map(byte).collect()
+        self.sent.iter().filter_map(Transmitted::byte).collect()
     }
 
     /// Signals that were sent and not kept.

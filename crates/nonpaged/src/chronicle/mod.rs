@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use kernel::{EventKind, Machine, Stop};
 use report::Diagnostic;
-use report::table::Summary;
+use report::table::{Summary, WatchedStep};
 use section_paging::ImageId;
 
 use crate::session::Residency;
@@ -21,6 +21,8 @@ pub struct Chronicle {
     pub story: Story,
     /// What was found, in the order it happened.
     pub reports: Vec<Diagnostic>,
+    /// What the scenario watches, after each step.
+    pub watched: Vec<WatchedStep>,
     log: Option<Box<dyn Write>>,
     log_error: Option<io::Error>,
     tally: Tally,
@@ -90,7 +92,7 @@ impl Chronicle {
     /// The sums at this moment.
     pub fn summary(&self, machine: &Machine) -> Summary {
         let name = self.driver.as_ref().map_or("", |(name, _)| name);
-        self.tally.summary(name, machine)
+        Summary { watched: self.watched.clone(), ..self.tally.summary(name, machine) }
     }
 
     /// Ends the log.

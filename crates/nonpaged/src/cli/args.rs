@@ -95,9 +95,9 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) registry: Option<PathBuf>,
 
-    /// What the serial port is connected to: loopback, stdio or file:PATH
-    #[arg(long, value_name = "LINE", default_value = "loopback", help_heading = "Machine")]
-    pub(crate) serial_line: SerialLine,
+    /// What the serial port is connected to: loopback, peer, stdio or file:PATH; without it, what the scenario says
+    #[arg(long, value_name = "LINE", help_heading = "Machine")]
+    pub(crate) serial_line: Option<SerialLine>,
 
     /// Watch the driver as Driver Verifier does with Force IRQL Checking and DDI compliance checking
     #[arg(long, help_heading = "Machine")]
@@ -156,6 +156,8 @@ pub(crate) enum Discard {
 pub(crate) enum SerialLine {
     /// Its own input.
     Loopback,
+    /// Somebody who says only what the scenario makes them say.
+    Peer,
     /// Standard input and output.
     Stdio,
     /// A file that takes what the driver sends.
@@ -168,9 +170,10 @@ impl std::str::FromStr for SerialLine {
     fn from_str(text: &str) -> Result<SerialLine, &'static str> {
         match (text, text.strip_prefix("file:")) {
             ("loopback", _) => Ok(SerialLine::Loopback),
+            ("peer", _) => Ok(SerialLine::Peer),
             ("stdio", _) => Ok(SerialLine::Stdio),
             (_, Some(path)) if !path.is_empty() => Ok(SerialLine::File(path.into())),
-            _ => Err("expected loopback, stdio or file:PATH"),
+            _ => Err("expected loopback, peer, stdio or file:PATH"),
         }
     }
 }

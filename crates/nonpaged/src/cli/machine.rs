@@ -17,7 +17,7 @@ const PLENTY: u32 = 1 << 20;
 
 /// Arguments that exclude each other.
 pub(crate) fn check(options: &RunOptions) -> Result<(), Box<Diagnostic>> {
-    if options.json && options.serial_line == SerialLine::Stdio {
+    if options.json && options.serial_line == Some(SerialLine::Stdio) {
         let problem = "`--json` and `--serial-line stdio` both need standard output".to_owned();
         return Err(refuse(Input::Arguments { problem }));
     }

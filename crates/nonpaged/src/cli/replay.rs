@@ -30,9 +30,11 @@ fn arguments(options: &RunOptions) -> Vec<String> {
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
     add(options.verifier, "--verifier".to_owned());
     match &options.serial_line {
-        SerialLine::Loopback => {}
-        SerialLine::Stdio => add(true, "--serial-line=stdio".to_owned()),
-        SerialLine::File(path) => add(true, format!("--serial-line=file:{}", path.display())),
+        None => {}
+        Some(SerialLine::Loopback) => add(true, "--serial-line=loopback".to_owned()),
+        Some(SerialLine::Peer) => add(true, "--serial-line=peer".to_owned()),
+        Some(SerialLine::Stdio) => add(true, "--serial-line=stdio".to_owned()),
+        Some(SerialLine::File(path)) => add(true, format!("--serial-line=file:{}", path.display())),
     }
     arguments
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use devices::{FlowControl, SerialLine as Cable, Uart16550};
+use nonpaged::scenario::SerialEnd;
 use nonpaged::session::Session;
 use report::Diagnostic;
 
@@ -31,8 +32,13 @@ const MAX_INPUT: u64 = 1 << 20;
 
 impl FarEnd {
     /// Opens what the arguments name. All input is read here, so that the run does not depend on when it arrives.
-    pub(crate) fn open(line: &SerialLine) -> Result<FarEnd, Box<Diagnostic>> {
-        match line {
+    pub(crate) fn open(line: Option<&SerialLine>, scenario: SerialEnd) -> Result<FarEnd, Box<Diagnostic>> {
+        let of_scenario = match scenario {
+            SerialEnd::Loopback => SerialLine::Loopback,
+            SerialEnd::Peer => SerialLine::Peer,
+        };
+        match line.unwrap_or(&of_scenario) {
+            SerialLine::Peer => Ok(FarEnd::new(Cable::peer(FlowControl::None), None)),
             SerialLine::Loopback => Ok(FarEnd::new(Cable::loopback_plug(), None)),
             SerialLine::Stdio => {
                 let mut cable = Cable::peer(FlowControl::RequestToSend);

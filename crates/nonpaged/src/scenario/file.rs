@@ -7,12 +7,18 @@ use toml::Spanned;
 
 use super::error::line_of;
 use super::values::{Status, bytes};
-use super::{Action, DEFAULT_HANDLE, DEFAULT_THREAD, Expect, MAX_BYTES, Scenario, ScenarioError, Step, TestCase};
+use super::{
+    Action, DEFAULT_HANDLE, DEFAULT_THREAD, Expect, MAX_BYTES, Scenario, ScenarioError, SerialEnd, Step, TestCase,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     name: Option<String>,
+    #[serde(default)]
+    watch: Vec<String>,
+    #[serde(default)]
+    serial_line: SerialEnd,
     test: Option<Test>,
     #[serde(default)]
     steps: Vec<Spanned<RawStep>>,
@@ -187,6 +193,7 @@ struct RawExpect {
     bytes: Option<u64>,
     text: Option<String>,
     hex: Option<String>,
+    sent: Option<Bytes>,
     pending: Option<bool>,
     #[serde(default)]
     resident: BTreeMap<String, u32>,
@@ -199,11 +206,13 @@ pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
         let offset = error.span().map_or(0, |span| span.start);
         ScenarioError::at(text, offset, error.message())
     })?;
-    let steps = file.steps.into_iter().map(|step| {
+    let File { name, watch, serial_line, test, steps } = file;
+    let steps = steps.into_iter().map(|step| {
         let offset = step.span().start;
         convert(step.into_inner(), line_of(text, offset)).map_err(|problem| ScenarioError::at(text, offset, problem))
     });
-    Ok(Scenario { name: file.name, test: file.test.map(TestCase::from), steps: steps.collect::<Result<_, _>>()? })
+    let steps = steps.collect::<Result<_, _>>()?;
+    Ok(Scenario { name, watch, serial_line, test: test.map(TestCase::from), steps })
 }
 
 impl From<Test> for TestCase {
@@ -281,6 +290,11 @@ fn ioctl(ioctl: Ioctl) -> Result<Action, String> {
     Ok(Action::Ioctl { handle: handle(ioctl.handle), code: ioctl.code, input, output_bytes })
 }
 
+/// The bytes of a table; none where it has none.
+fn given(given: &Bytes) -> Result<Vec<u8>, String> {
+    Ok(bytes(given.text.as_deref(), given.hex.as_deref(), given.zeros)?.unwrap_or_default())
+}
+
 fn receive(Bytes { text, hex, zeros }: Bytes) -> Result<Action, String> {
     let data = bytes(text.as_deref(), hex.as_deref(), zeros)?;
     Ok(Action::Receive { data: data.ok_or("`receive` needs one of `text`, `hex` and `zeros`")? })
@@ -302,6 +316,7 @@ impl TryFrom<RawExpect> for Expect {
             status: raw.status.map(|status| status.0),
             bytes: raw.bytes,
             data: bytes(raw.text.as_deref(), raw.hex.as_deref(), None)?,
+            sent: raw.sent.as_ref().map(given).transpose()?,
             pending: raw.pending,
             resident: raw.resident,
             locks: raw.locks,

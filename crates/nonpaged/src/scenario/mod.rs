@@ -32,6 +32,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use nt_types::NtStatus;
+use serde::Deserialize;
 
 pub use error::ScenarioError;
 pub use play::{PlayError, play};
@@ -49,10 +50,25 @@ pub const MAX_BYTES: u32 = 16 << 20;
 pub struct Scenario {
     /// Its name, for reports.
     pub name: Option<String>,
+    /// Sections whose residency the summary shows after each step.
+    pub watch: Vec<String>,
+    /// What the serial port is connected to, where the arguments do not say.
+    pub serial_line: SerialEnd,
     /// What the test suite needs to know; a run takes no notice of it.
     pub test: Option<TestCase>,
     /// The steps. Without any, the driver gets the built-in exercise.
     pub steps: Vec<Step>,
+}
+
+/// What the serial port of a scenario is connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SerialEnd {
+    /// Its own input.
+    #[default]
+    Loopback,
+    /// A peer that says what `receive` makes it say, and nothing else.
+    Peer,
 }
 
 /// A case of the test suite in `tests/ui`.
@@ -204,6 +220,8 @@ pub struct Expect {
     pub bytes: Option<u64>,
     /// What the request returned.
     pub data: Option<Vec<u8>>,
+    /// All that went out on the serial line since this was last asked.
+    pub sent: Option<Vec<u8>>,
     /// Is the request still pending?
     pub pending: Option<bool>,
     /// Resident pages by section.

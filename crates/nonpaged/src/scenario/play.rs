@@ -56,6 +56,10 @@ impl Session {
                     player.loaded(&mut self.machine, base)?;
                 }
                 Demand::Phase(name) => phase(self, &name),
+                Demand::Done(name) => {
+                    self.watch(&player, &name);
+                    phase(self, &name);
+                }
             }
         }
         Ok(())

@@ -1,10 +1,12 @@
 //! How much of each section is in memory.
 
+use kernel::Machine;
 use memory::PageState;
 use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
+use report::table::{WatchedSection, WatchedStep};
 
 use super::Session;
-use kernel::Machine;
+use crate::scenario::Player;
 
 /// The sections of an image at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +32,13 @@ pub struct SectionResidency {
     pub locks: u32,
     /// Pageable by name.
     pub pageable: bool,
+}
+
+impl From<&SectionResidency> for WatchedSection {
+    fn from(section: &SectionResidency) -> WatchedSection {
+        let SectionResidency { name, pages, resident, locks, .. } = section.clone();
+        WatchedSection { name, pages, resident, locks }
+    }
 }
 
 impl Residency {
@@ -77,6 +86,17 @@ impl Session {
     /// Looks at the sections of a loaded driver; empty where it is not loaded.
     pub fn residency(&self, base: Va) -> Residency {
         Residency::of(&self.machine, base)
+    }
+
+    /// Notes what the sections that a player watches are like after a step.
+    pub(crate) fn watch(&mut self, player: &Player, step: &str) {
+        if player.watch.is_empty() {
+            return;
+        }
+        let now = self.residency(player.base).sections;
+        let watched = player.watch.iter().filter_map(|name| now.iter().find(|section| section.name == *name));
+        let sections = watched.map(WatchedSection::from).collect();
+        self.chronicle.watched.push(WatchedStep { name: step.to_owned(), sections });
     }
 
     /// Bytes of a driver's image that are in memory.

@@ -27,6 +27,8 @@ pub enum Expected {
     Bytes { expected: u64, found: u64 },
     /// Data that a request returned.
     Data { expected: Vec<u8>, found: Vec<u8> },
+    /// What the driver sent on the serial line.
+    Sent { expected: Vec<u8>, found: Vec<u8> },
     /// Whether a request is pending.
     Pending { expected: bool },
     /// Resident pages of a section.
@@ -54,6 +56,9 @@ impl Expected {
             Expected::Status { expected, found } => differ(expected, found),
             Expected::Bytes { expected, found } => differ(&plural(*expected, "byte"), found),
             Expected::Data { expected, found } => differ(&shown(expected), &shown(found)),
+            Expected::Sent { expected, found } => {
+                differ(&format!("{} on the serial line", shown(expected)), &shown(found))
+            }
             Expected::Pending { expected: true } => "a pending request, found it completed".to_owned(),
             Expected::Pending { expected: false } => "a completed request, found it pending".to_owned(),
             Expected::Resident { section, expected, found } => {

@@ -42,6 +42,9 @@ struct Summary {
     virtual_time_ns: u64,
     /// What was asked of the driver, in order.
     requests: Vec<Request>,
+    /// What the scenario watches, after each step; left out where it watches nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    watched: Vec<WatchedStep>,
     /// Sections that can leave memory.
     sections: Vec<Section>,
     /// Page faults served from memory.
@@ -85,6 +88,30 @@ struct Request {
     information: Option<u64>,
 }
 
+/// What the watched sections were like after one step.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct WatchedStep {
+    /// What was done.
+    name: String,
+    /// In the order in which the scenario names them; none where the driver is gone.
+    sections: Vec<WatchedSection>,
+}
+
+/// One section after one step.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct WatchedSection {
+    /// Its name.
+    name: String,
+    /// Pages it touches.
+    pages: u32,
+    /// Of these, in memory.
+    resident: u32,
+    /// Its lock count.
+    locks: u32,
+}
+
 /// One section over the run.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
@@ -124,6 +151,7 @@ impl From<&table::Summary> for Summary {
             steps: summary.steps,
             virtual_time_ns: summary.virtual_time_ns,
             requests: summary.requests.iter().map(Request::from).collect(),
+            watched: summary.watched.iter().map(WatchedStep::from).collect(),
             sections: summary.sections.iter().map(Section::from).collect(),
             soft_faults: summary.soft_faults,
             hard_faults: summary.hard_faults,
@@ -148,6 +176,16 @@ impl From<&table::RequestMade> for Request {
             status: request.answer.map(|answer| format!("{:#010x}", answer.status.0)),
             information: request.answer.map(|answer| answer.information),
         }
+    }
+}
+
+impl From<&table::WatchedStep> for WatchedStep {
+    fn from(step: &table::WatchedStep) -> WatchedStep {
+        let section = |section: &table::WatchedSection| {
+            let table::WatchedSection { name, pages, resident, locks } = section.clone();
+            WatchedSection { name, pages, resident, locks }
+        };
+        WatchedStep { name: step.name.clone(), sections: step.sections.iter().map(section).collect() }
     }
 }
 

@@ -3,10 +3,12 @@
 mod map;
 mod requests;
 mod summary;
+mod watched;
 
 pub use map::{Map, Run, Totals};
 pub use requests::{RequestAnswer, RequestMade};
 pub use summary::{Sample, SectionUse, Summary};
+pub use watched::{WatchedSection, WatchedStep};
 
 /// `28.0 KiB`, for people; machines get bytes.
 fn kib(bytes: u64) -> String {

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use super::requests::{self, RequestMade};
+use super::watched::{self, WatchedStep};
 use super::{bytes, kib};
 use crate::event::Step;
 use crate::plural;
@@ -18,6 +19,8 @@ pub struct Summary {
     pub virtual_time_ns: u64,
     /// What was asked of the driver, in order.
     pub requests: Vec<RequestMade>,
+    /// What the scenario watches, after each step.
+    pub watched: Vec<WatchedStep>,
     /// The driver's sections that can leave memory, in header order.
     pub sections: Vec<SectionUse>,
     /// Page faults served from memory.
@@ -77,6 +80,7 @@ impl Summary {
     pub fn text(&self) -> String {
         let mut text = format!("{}: {}, {} of virtual time\n\n", self.driver, plural(self.steps, "step"), self.time());
         text += &requests::table(&self.requests);
+        text += &watched::table(&self.watched);
         text += &self.sections_table();
         for (name, value) in self.rows() {
             // Writing to a String cannot fail.

@@ -79,7 +79,8 @@ impl PagingThen {
 
 fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let site = Site { address: Some(address), ..begin(m, call) };
-    let answer = m.memory.paging_mut().lock_by_address(address, site.caller);
+    let caller = owner_of(m, site);
+    let answer = m.memory.paging_mut().lock_by_address(address, caller);
     lock(m, site, answer)
 }
 
@@ -90,13 +91,15 @@ fn MmLockPagableImageSection(m: &mut Machine, call: &Call, address: Va) -> Outco
 
 fn MmLockPagableSectionByHandle(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
     let site = begin(m, call);
-    let answer = m.memory.paging_mut().lock_by_handle(Handle::from_value(handle), site.caller);
+    let caller = owner_of(m, site);
+    let answer = m.memory.paging_mut().lock_by_handle(Handle::from_value(handle), caller);
     lock(m, site, answer)
 }
 
 fn MmUnlockPagableImageSection(m: &mut Machine, call: &Call, handle: u64) -> Outcome {
     let site = begin(m, call);
-    let unlocked = m.memory.paging_mut().unlock(Handle::from_value(handle), site.caller);
+    let caller = owner_of(m, site);
+    let unlocked = m.memory.paging_mut().unlock(Handle::from_value(handle), caller);
     let unlocked = unlocked.map_err(|failure| fail(m, site, failure))?;
     m.record_at(site.caller, EventKind::SectionUnlocked { section: unlocked.section, count: unlocked.count });
     found(m, unlocked.findings, site);
@@ -121,6 +124,12 @@ fn MmResetDriverPaging(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     let Answer { step, findings } = m.memory.paging_mut().reset(address, connected);
     found(m, findings, site);
     reset_step(m, site, step)
+}
+
+/// Whose code made the call; null where that is unknown: a routine that jumped here as its last act left the kernel as
+/// the place to return to.
+fn owner_of(m: &Machine, site: Site) -> Va {
+    if m.kernel_images.holds(site.caller) { Va::NULL } else { site.caller }
 }
 
 fn begin(m: &mut Machine, call: &Call) -> Site {

@@ -45,7 +45,7 @@ pub(super) fn tasks(rivals: bool) -> VecDeque<super::Task> {
     if rivals {
         tasks.extend([exercise(Task::Rivals), exercise(Task::CloseAll)]);
     }
-    let phase = T::Phase("unload".to_owned());
+    let phase = T::Done("unload".to_owned());
     tasks.extend([exercise(Task::Remove), T::Unload, phase, T::Pass(AFTERMATH_NS)]);
     tasks
 }
@@ -64,7 +64,7 @@ impl Player {
             }
             Task::CancelIfPending(id) => {
                 let wait = super::Task::Wait(id, Some(PATIENCE_NS));
-                self.before([wait, super::Task::Phase("cancelled read".to_owned())]);
+                self.before([wait, super::Task::Done("cancelled read".to_owned())]);
                 if m.answer_of(id).is_none() {
                     self.before([super::Task::Cancel(id)]);
                 }
@@ -112,13 +112,13 @@ impl Player {
             uses.extend([Task::CancelledRead(file), Task::Request("close".to_owned(), Request::Close { file })]);
             self.each(uses.into_iter());
         }
-        self.before([super::Task::Phase(title)]);
+        self.before([super::Task::Done(title)]);
     }
 
     fn requested(&mut self, m: &Machine, title: String, id: RequestId) {
         // A close cannot be cancelled: NtClose does not wait for its driver.
         let is_stuck = m.answer_of(id).is_none() && title != "close";
-        self.before([super::Task::Phase(title)]);
+        self.before([super::Task::Done(title)]);
         if is_stuck {
             self.before([super::Task::Cancel(id), super::Task::Wait(id, Some(PATIENCE_NS))]);
         }
@@ -127,7 +127,7 @@ impl Player {
     fn interrupts(&mut self, m: &Machine) {
         let vectors = m.connected_interrupts().iter().map(|connected| connected.vector).rev();
         for vector in vectors.collect::<Vec<_>>() {
-            self.before([super::Task::Interrupt(vector), super::Task::Phase("spurious interrupt".to_owned())]);
+            self.before([super::Task::Interrupt(vector), super::Task::Done("spurious interrupt".to_owned())]);
         }
     }
 
@@ -149,7 +149,7 @@ impl Player {
         ];
         let steps = pairs.into_iter().flat_map(|(first, second)| pair(first, second));
         steps.rev().for_each(|step| self.tasks.push_front(super::Task::Step(step)));
-        self.before([super::Task::Phase("two programs".to_owned())]);
+        self.before([super::Task::Done("two programs".to_owned())]);
     }
 }
 

@@ -14,7 +14,7 @@ use devices::DeviceId;
 use kernel::{Action as Request, Machine, RequestId, Trap, Until};
 use nt_types::{NtStatus, Va};
 
-use super::expect::{self, Outcome};
+use super::expect::Outcome;
 use super::play::PlayError;
 use super::{Action, Scenario, Step};
 use crate::driver::Driver;
@@ -31,8 +31,10 @@ pub enum Demand {
     Run(Until),
     /// Map this driver, which lies beside the one under test, and tell [`Player::loaded`].
     Load(Box<Driver>),
-    /// A step of this name begins, or one of the exercise is done: nothing is to be done.
+    /// A step of this name begins: nothing is to be done.
     Phase(String),
+    /// A step of this name is done: nothing is to be done.
+    Done(String),
 }
 
 /// A request with a name.
@@ -47,6 +49,7 @@ struct Named {
 #[derive(Clone, Debug)]
 enum Task {
     Phase(String),
+    Done(String),
     /// Waits for an answer, at most so many nanoseconds.
     Wait(RequestId, Option<u64>),
     /// Lets so many nanoseconds pass.
@@ -78,14 +81,19 @@ enum Task {
 /// A scenario in progress.
 #[derive(Clone)]
 pub struct Player {
-    base: Va,
+    pub(crate) base: Va,
     driver: Arc<Driver>,
     /// Control codes that the exercise tries.
     codes: Arc<[u32]>,
     serial: DeviceId,
+    /// Sections to be looked at after each step.
+    pub(crate) watch: Arc<[String]>,
     tasks: VecDeque<Task>,
     /// What the step in progress came to.
     outcome: Outcome,
+    /// Signals on the serial line that this player knows of, and characters that no step has asked for.
+    known_signals: usize,
+    sent: Vec<u8>,
     /// A step that refers to something that does not exist is left out.
     lenient: bool,
     /// Where other drivers lie, by file name.
@@ -104,9 +112,9 @@ impl Player {
     /// exercise.
     pub fn new(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
         if scenario.steps.is_empty() {
-            return Player::exercise(base, driver, serial, false);
+            return Player { watch: scenario.watch.clone().into(), ..Player::exercise(base, driver, serial, false) };
         }
-        let mut player = Player::idle(base, driver, serial);
+        let mut player = Player { watch: scenario.watch.clone().into(), ..Player::idle(base, driver, serial) };
         player.tasks.extend([Task::Phase("DriverEntry".to_owned()), Task::Initialize]);
         if !scenario.steps.iter().any(|step| step.action == Action::Start) {
             player.tasks.push_back(Task::Start);
@@ -133,8 +141,11 @@ impl Player {
             driver,
             codes: Arc::new([]),
             serial,
+            watch: Arc::new([]),
             tasks: VecDeque::new(),
             outcome: Outcome::Nothing,
+            known_signals: 0,
+            sent: Vec::new(),
             lenient: false,
             others: BTreeMap::new(),
             loading: String::new(),
@@ -162,11 +173,12 @@ impl Player {
         let run = |until| Ok(Some(Demand::Run(until)));
         match task {
             Task::Phase(name) => return Ok(Some(Demand::Phase(name))),
+            Task::Done(name) => return Ok(Some(Demand::Done(name))),
             Task::Wait(id, None) => return run(Until::Answered(id)),
             Task::Wait(id, Some(limit)) => return run(Until::AnsweredOrTime(id, m.now_ns().saturating_add(limit))),
             Task::Pass(time_ns) => return run(Until::Time(m.now_ns().saturating_add(time_ns))),
             Task::Step(step) => return self.step(m, step),
-            Task::Check(step) => expect::check(m, self.base, &step, &self.outcome).map_err(PlayError::Expectation)?,
+            Task::Check(step) => self.check(m, &step).map_err(PlayError::Expectation)?,
             Task::Initialize => self.initialize(m)?,
             Task::Initialized(id) => self.initialized(m, id),
             Task::Start => self.start(m)?,
@@ -211,9 +223,7 @@ impl Player {
         if !status_of(m, id).is_success() {
             self.tasks.clear();
         }
-        if self.lenient {
-            self.before([Task::Phase("DriverEntry".to_owned())]);
-        }
+        self.before([Task::Done("DriverEntry".to_owned())]);
     }
 
     /// Offers the serial port to a driver that wants devices.
@@ -245,7 +255,7 @@ impl Player {
         self.outcome = Outcome::Status(status_of(m, id));
         self.device = Some(device);
         if self.lenient {
-            self.before([Task::Phase("start device".to_owned())]);
+            self.before([Task::Done("start device".to_owned())]);
         }
     }
 

@@ -1,12 +1,13 @@
 //! The verbs of a scenario.
 
-use devices::Uart16550;
+use devices::{Transmitted, Uart16550};
 use kernel::{Action as Request, Machine};
 use memory::{InjectedFault, Injection, TrimReason};
 use nt_types::{NtStatus, Va, constants as c};
+use report::cause::{Expectation, Expected};
 
 use super::{Demand, Named, PATIENCE_NS, PlayError, Player, Task, stopped};
-use crate::scenario::expect::Outcome;
+use crate::scenario::expect::{self, Outcome};
 use crate::scenario::{Action, Step};
 use crate::session::{Residency, SHORT_NS, SessionError};
 
@@ -16,11 +17,31 @@ impl Player {
     /// Does a step; what it expects is checked when that is done.
     pub(super) fn step(&mut self, m: &mut Machine, step: Step) -> Result<Option<Demand>, PlayError> {
         self.outcome = Outcome::Nothing;
+        self.known_signals = self.line(m).len();
         self.before([Task::Check(step.clone())]);
         match self.verb(m, &step) {
             Err(PlayError::Impossible { .. }) if self.lenient => Ok(None),
             done => done,
         }
+    }
+
+    /// Compares what a step came to with what it expects.
+    pub(super) fn check(&mut self, m: &Machine, step: &Step) -> Result<(), Expectation> {
+        let new = self.line(m).iter().skip(self.known_signals);
+        self.sent.extend(new.filter_map(Transmitted::byte));
+        self.before([Task::Done(step.action.title())]);
+        expect::check(m, self.base, step, &self.outcome)?;
+        let Some(expected) = step.expect.sent.clone() else { return Ok(()) };
+        let found = std::mem::take(&mut self.sent);
+        if expected == found {
+            return Ok(());
+        }
+        Err(Expectation { line: step.line, what: Expected::Sent { expected, found } })
+    }
+
+    /// What went out on the serial line and nobody has taken.
+    fn line<'m>(&self, m: &'m Machine) -> &'m [Transmitted] {
+        m.bus.device::<Uart16550>(self.serial).map_or(&[], |port| port.line().sent())
     }
 
     fn verb(&mut self, m: &mut Machine, step: &Step) -> Result<Option<Demand>, PlayError> {
