@@ -1,6 +1,8 @@
 //! Scenario files, good and bad.
 
-use nonpaged::scenario::{Action, Expect, Scenario, ScenarioError};
+use std::process::Command;
+
+use nonpaged::scenario::{Action, Expect, Scenario, ScenarioError, SerialEnd};
 use nt_types::NtStatus;
 
 fn error(text: &str) -> ScenarioError {
@@ -50,13 +52,15 @@ fn fields_of_any_step_are_read() {
         status: Some(NtStatus(0xc000_0120)),
         bytes: Some(0),
         data: Some(b"x".to_vec()),
+        sent: Some(b"y".to_vec()),
         pending: Some(true),
         resident: [("PAGESER".to_owned(), 3)].into(),
         locks: [("PAGESER".to_owned(), 1)].into(),
     };
     assert_eq!(read.expect, expect);
     assert_eq!(scenario.steps[0].expect, Expect::default());
-    assert_eq!(scenario.steps[0].line, 6);
+    assert_eq!(scenario.steps[0].line, 8);
+    assert_eq!((scenario.watch, scenario.serial_line), (vec!["PAGESER".to_owned()], SerialEnd::Peer));
 }
 
 #[test]
@@ -105,4 +109,42 @@ fn values_are_checked() {
 fn a_position_in_the_middle_of_characters_is_right() {
     let error = error("name = \"ä\" x\n");
     assert_eq!((error.line, error.column), (1, 12));
+}
+
+/// Runs a driver with `scenarios/serial.toml`: what is printed.
+fn serial(driver: &str, arguments: &[&str]) -> String {
+    let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
+    command.current_dir(root).args(["run", driver, "--scenario", "scenarios/serial.toml"]).args(arguments);
+    let output = command.output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// R7, R14: what `PAGESER` goes through while the port is opened, closed and opened again, step by step.
+#[test]
+fn the_serial_scenario_shows_the_section_step_by_step() {
+    let text = serial("drivers/serial/serial.sys", &[]);
+    let table = text.split("\n\n").find(|part| part.starts_with("after ")).expect("the table is printed");
+    let seen = |verb: &str| -> Vec<String> {
+        let lines = table.lines().filter(|line| line.split_whitespace().next() == Some(verb));
+        lines
+            .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).nth(1).unwrap_or("").trim().to_owned())
+            .collect()
+    };
+    let pages = seen("open")[0].split(' ').next().expect("a number").to_owned();
+    let (all, none) = (format!("{pages} of {pages}, lock 1"), format!("0 of {pages}"));
+    assert_eq!(seen("open"), [all.clone(), all.clone()], "{table}");
+    assert_eq!(seen("trim"), [none.clone(), all, none], "{table}");
+}
+
+/// The same with the serial driver of the Windows driver kit, where somebody has it: `SERIAL_IMAGE` is its path.
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn the_serial_scenario_runs_the_driver_of_the_windows_kit() {
+    let Ok(image) = std::env::var("SERIAL_IMAGE") else {
+        eprintln!("skipped: SERIAL_IMAGE names no driver");
+        return;
+    };
+    assert!(serial(&image, &[]).contains("unload            STATUS_SUCCESS"));
 }

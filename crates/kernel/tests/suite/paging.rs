@@ -222,3 +222,15 @@ fn d10_init_stays_for_reinitialize() {
     let calls = u16::from_le_bytes([answer.output[0], answer.output[1]]);
     assert!(calls > 1, "the routine queued itself again: {calls}");
 }
+
+/// K06: a driver's routine that ends with a jump to the export leaves the kernel as its caller, which is not foreign.
+#[test]
+fn k06_a_jump_as_the_last_act_is_no_foreign_call() {
+    let mut probe = Probe::plain();
+    let (lock, page) = (probe.export("MmLockPagableDataSection"), probe.paged());
+    let request = probe.machine.call_routine("jump", lock, &[page.0]).expect("a thread is made");
+    probe.finish(request).expect("the lock succeeds");
+    assert_eq!(probe.count(page), 1);
+    let found = probe.machine.events.iter().any(|event| matches!(event.kind, EventKind::Found(_)));
+    assert!(!found, "nothing is wrong with it");
+}
