@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::decode;
-use crate::op::{Op, Stop};
+use crate::op::{Chain, Op, Stop};
 use engine::{Exception, Exit, Fault, Mmu};
 use std::collections::HashMap;
 
@@ -26,6 +26,8 @@ pub(crate) struct Key {
 /// Consecutive operations that begin in one page. Control enters at the first only.
 pub(crate) struct Block<M> {
     pub(crate) key: Key,
+    /// Executes `ops` or a part of them from the first on.
+    pub(crate) chain: Chain<M>,
     pub(crate) ops: Box<[Op<M>]>,
 }
 

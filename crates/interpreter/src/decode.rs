@@ -1,7 +1,7 @@
 //! From bytes to operations.
 
 use crate::block::{Block, Key};
-use crate::op::{Memory, MemoryKind, Op, Repeat};
+use crate::op::{Chain, Memory, MemoryKind, Op, Repeat, end_of_block};
 use crate::ops;
 use crate::registers::ZERO;
 use engine::{Fault, Mmu};
@@ -23,34 +23,40 @@ const PAGE: u64 = 0x1000;
 /// the processor would need it.
 pub(crate) fn block<M: Mmu>(mmu: &mut M, address: u64) -> Result<Block<M>, Fault> {
     let span = mmu.fetch(address)?;
-    let ops = decode_all(span.bytes, address);
-    if !ops.is_empty() {
-        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, ops: ops.into_boxed_slice() });
+    if let Some((chain, ops)) = decode_all(span.bytes, address, MOST_OPS) {
+        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, chain, ops });
     }
     let (stamp, mut bytes) = (span.stamp, span.bytes.to_vec());
     let second = mmu.fetch((address | (PAGE - 1)).wrapping_add(1))?;
     bytes.extend(second.bytes.iter().take(LONGEST));
-    let ops = decode_all(&bytes, address).into_iter().take(1).collect();
-    Ok(Block { key: Key { address, stamps: [stamp, second.stamp] }, ops })
+    let (chain, ops) = decode_all(&bytes, address, 1).unwrap_or((end_of_block, Box::default()));
+    Ok(Block { key: Key { address, stamps: [stamp, second.stamp] }, chain, ops })
 }
 
-/// Decodes operations until the block must end. None where the first instruction does not end within `bytes`.
-fn decode_all<M: Mmu>(bytes: &[u8], address: u64) -> Vec<Op<M>> {
+/// Decodes up to `most` operations until the block must end. `None` where the first instruction does not end within
+/// `bytes`.
+fn decode_all<M: Mmu>(bytes: &[u8], address: u64, most: usize) -> Option<(Chain<M>, Box<[Op<M>]>)> {
     let bytes = &bytes[..bytes.len().min(MOST_OPS * LONGEST)];
     let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
-    let mut ops = Vec::with_capacity(MOST_OPS);
+    let mut ops: Vec<Op<M>> = Vec::with_capacity(MOST_OPS);
+    let mut first = None;
     let mut instruction = Instruction::default();
-    while ops.len() < MOST_OPS && decoder.can_decode() {
+    while ops.len() < most && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         if decoder.last_error() == DecoderError::NoMoreBytes || (stands_alone(&instruction) && !ops.is_empty()) {
             break;
         }
-        ops.push(operation(&instruction, ops.len() as u8));
+        let (chain, op) = operation(&instruction, ops.len() as u8);
+        match ops.last_mut() {
+            Some(before) => before.next_chain = chain,
+            None => first = Some(chain),
+        }
+        ops.push(op);
         if ends_block(&instruction) {
             break;
         }
     }
-    ops
+    first.map(|chain| (chain, ops.into_boxed_slice()))
 }
 
 fn ends_block(instruction: &Instruction) -> bool {
@@ -76,10 +82,11 @@ fn repeat(instruction: &Instruction) -> Repeat {
     }
 }
 
-fn operation<M: Mmu>(instruction: &Instruction, position: u8) -> Op<M> {
-    let (run, handler) = ops::select(instruction);
-    Op {
-        run,
+/// What executes an instruction, and its operation.
+fn operation<M: Mmu>(instruction: &Instruction, position: u8) -> (Chain<M>, Op<M>) {
+    let (chain, handler) = ops::select(instruction);
+    let op = Op {
+        next_chain: end_of_block,
         handler,
         address: instruction.ip(),
         immediate: immediate(instruction),
@@ -89,7 +96,8 @@ fn operation<M: Mmu>(instruction: &Instruction, position: u8) -> Op<M> {
         position,
         repeat: repeat(instruction),
         code: instruction.code(),
-    }
+    };
+    (chain, op)
 }
 
 /// The register that an operand is; for a memory operand the vector of offsets, where it has one.

@@ -51,6 +51,6 @@ impl<M: Mmu> Interpreter<M> {
     /// Executes one block, or one instruction where the processor's state asks for care.
     fn advance(&mut self, context: &mut Context<'_, M>) -> Result<(), Stop> {
         let block = self.cache.find(context)?;
-        if context.must_step() { context.step(&block.ops) } else { context.execute(&block.ops) }
+        if context.must_step() { context.step(block) } else { context.execute(block) }
     }
 }

@@ -23,29 +23,33 @@ pub(crate) type Outcome = Result<Flow, Stop>;
 /// Executes one operation.
 pub(crate) type Handler<M> = fn(&mut Context<'_, M>, &Op<M>) -> Outcome;
 
-/// Executes an operation and those that follow it in the block, until one does not simply go on.
+/// Executes the first of some operations, where there is one, and those that follow it, until one does not simply go on.
 ///
 /// The call of the next operation is the last thing that a chain does, so an optimising compiler makes it a jump and
 /// nothing returns to the dispatcher in between. Without that, the stack is bounded by the length of a block.
-pub(crate) type Chain<M> = fn(&mut Context<'_, M>, &Op<M>, &[Op<M>]) -> Outcome;
+pub(crate) type Chain<M> = fn(&mut Context<'_, M>, &[Op<M>]) -> Outcome;
 
 /// A chain that begins with `handler`, see [`chained`].
 #[inline(always)]
 pub(crate) fn execute_chain<M>(
     context: &mut Context<'_, M>,
-    op: &Op<M>,
-    rest: &[Op<M>],
+    ops: &[Op<M>],
     handler: impl FnOnce(&mut Context<'_, M>, &Op<M>) -> Outcome,
 ) -> Outcome {
+    let Some((op, rest)) = ops.split_first() else {
+        return Ok(Flow::Next);
+    };
     let outcome = handler(context, op);
-    match (outcome, rest.split_first()) {
-        (Ok(Flow::Next), Some((next, rest))) => (next.run)(context, next, rest),
-        (Ok(Flow::Next), None) => outcome,
-        _ => {
-            context.ended = op.position;
-            outcome
-        }
+    if outcome == Ok(Flow::Next) {
+        return (op.next_chain)(context, rest);
     }
+    context.ended = op.position;
+    outcome
+}
+
+/// What follows the last operation of a block.
+pub(crate) fn end_of_block<M>(_: &mut Context<'_, M>, _: &[Op<M>]) -> Outcome {
+    Ok(Flow::Next)
 }
 
 /// The type of a chain, for inference.
@@ -56,7 +60,7 @@ pub(crate) fn as_chain<M>(chain: Chain<M>) -> Chain<M> {
 /// Makes a [`Chain`] of a handler that is known by name.
 macro_rules! chained {
     ($handler:expr) => {
-        $crate::op::as_chain(|context, op, rest| $crate::op::execute_chain(context, op, rest, $handler))
+        $crate::op::as_chain(|context, ops| $crate::op::execute_chain(context, ops, $handler))
     };
 }
 
@@ -64,8 +68,9 @@ pub(crate) use chained;
 
 /// An instruction with its operands resolved.
 pub(crate) struct Op<M> {
-    pub(crate) run: Chain<M>,
-    /// For families that are not chained: what `run` calls.
+    /// Executes the operation that follows in the block. Here, and not there, so that where to go is known early.
+    pub(crate) next_chain: Chain<M>,
+    /// For families that are not chained: what their chain calls.
     pub(crate) handler: Handler<M>,
     /// Where the instruction lies.
     pub(crate) address: u64,

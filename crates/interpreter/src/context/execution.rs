@@ -1,15 +1,16 @@
 //! Running operations, and going somewhere else.
 
 use super::{Context, is_canonical};
+use crate::block::Block;
 use crate::op::{Flow, Op, Outcome, Stop};
 use engine::{Exception, Exit, Mmu, Rflags};
 
 impl<M: Mmu> Context<'_, M> {
     /// Executes a block until it jumps out, one of its operations stops, the budget is used up or all are done.
-    pub(crate) fn execute(&mut self, ops: &[Op<M>]) -> Result<(), Stop> {
+    pub(crate) fn execute(&mut self, block: &Block<M>) -> Result<(), Stop> {
         loop {
-            self.execute_until(ops, self.budget)?;
-            if !self.is_back_at(ops) {
+            self.execute_until(block, self.budget)?;
+            if !self.is_back_at(&block.ops) {
                 return Ok(());
             }
         }
@@ -23,14 +24,11 @@ impl<M: Mmu> Context<'_, M> {
 
     /// Executes operations until one jumps, one stops, the limit is reached or they are all done.
     #[inline(always)]
-    fn execute_until(&mut self, ops: &[Op<M>], limit: u64) -> Result<(), Stop> {
+    fn execute_until(&mut self, block: &Block<M>, limit: u64) -> Result<(), Stop> {
         self.limit = limit;
         let room = usize::try_from(limit - self.retired).unwrap_or(usize::MAX);
-        let ops = &ops[..room.min(ops.len())];
-        let Some((op, rest)) = ops.split_first() else {
-            return Ok(());
-        };
-        let outcome = (op.run)(self, op, rest);
+        let ops = &block.ops[..room.min(block.ops.len())];
+        let outcome = (block.chain)(self, ops);
         match outcome {
             Ok(Flow::Next) => {
                 self.retired += ops.len() as u64;
@@ -56,11 +54,11 @@ impl<M: Mmu> Context<'_, M> {
     }
 
     /// Executes the first operation alone: for the one that has answers, that lies in the shadow of STI or that TF traps.
-    pub(crate) fn step(&mut self, ops: &[Op<M>]) -> Result<(), Stop> {
+    pub(crate) fn step(&mut self, block: &Block<M>) -> Result<(), Stop> {
         let trap = self.cpu.rflags & Rflags::TF != 0;
         let shadow = self.cpu.interrupt_shadow;
         let (start, address) = (self.retired, self.rip);
-        let result = self.execute_until(&ops[..1], start + 1);
+        let result = self.execute_until(block, start + 1);
         if self.retired == start {
             return result;
         }

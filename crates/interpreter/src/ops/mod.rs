@@ -38,7 +38,7 @@ use crate::op::{Chain, Handler, Op, Outcome, chained};
 use engine::Mmu;
 use iced_x86::Instruction;
 
-/// How an instruction is executed: the two function pointers of its [`Op`].
+/// How an instruction is executed: its chain, and what that calls where its family is not chained.
 pub(crate) fn select<M: Mmu>(instruction: &Instruction) -> (Chain<M>, Handler<M>) {
     match select_chain(instruction) {
         Some(run) => (run, unsupported),
