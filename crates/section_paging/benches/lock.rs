@@ -1,4 +1,5 @@
-//! What a lock costs, as ratios to one uncontended atomic increment on the same machine in the same run.
+//! What a lock costs, as ratios to one uncontended atomic read-modify-write on the same machine in the same run: an increment,
+//! and an increment that a limit may refuse, which is what a count with a limit needs at least.
 //!
 //! `cargo bench -p section_paging`. Rows of one table are measured in turns, round after round, and the median round is
 //! printed: a machine that becomes slow for a while slows all rows down alike, so the ratios hold.
@@ -42,7 +43,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Prints the median of each row, and its ratio to the first.
+/// Prints the median of each row, and its ratios to the first two.
 fn table(title: &str, rows: &mut [Row<'_>]) {
     let mut times = vec![Vec::new(); rows.len()];
     for _ in 0..ROUNDS {
@@ -53,7 +54,7 @@ fn table(title: &str, rows: &mut [Row<'_>]) {
     println!("\n{title}");
     let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
     for (row, time) in rows.iter().zip(&medians) {
-        println!("  {:<58} {time:>9.2} ns  {:>7.2} x", row.name, time / medians[0]);
+        println!("  {:<58} {time:>9.2} ns  {:>7.2} x {:>7.2} x", row.name, time / medians[0], time / medians[1]);
     }
 }
 
@@ -62,10 +63,16 @@ fn median(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-fn increment(word: &AtomicU64) -> Row<'_> {
-    Row::new("one uncontended atomic increment", 1, |_| {
+/// The two rows that others are compared to.
+fn increments(word: &AtomicU64) -> Vec<Row<'_>> {
+    let plain = Row::new("one uncontended atomic increment", 1, |_| {
         black_box(word.fetch_add(1, Ordering::AcqRel));
-    })
+    });
+    let limited = Row::new("one that a limit may refuse", 1, |_| {
+        let add = |count: u64| (count < u64::MAX).then_some(count + 1);
+        black_box(word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add)).ok();
+    });
+    vec![plain, limited]
 }
 
 fn sections() -> Vec<NewSection> {
@@ -188,7 +195,7 @@ type Work<'a> = &'a (dyn Fn() + Sync);
 
 /// Nanoseconds for one operation while each piece of work is done over and over on a thread of its own; `None` if the
 /// threads did not run at the same time.
-fn together(work: &[Work<'_>; 2]) -> Option<f64> {
+fn together(work: &[Work<'_>]) -> Option<f64> {
     const TIMES: u64 = 100_000;
     let barrier = Barrier::new(work.len());
     let run = |work: Work<'_>| {
@@ -197,16 +204,19 @@ fn together(work: &[Work<'_>; 2]) -> Option<f64> {
         (0..TIMES).for_each(|_| work());
         (start, Instant::now())
     };
-    let [a, b] = std::thread::scope(|scope| {
-        work.map(|work| scope.spawn(move || run(work))).map(|thread| thread.join().unwrap())
+    let times: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = work.iter().map(|work| scope.spawn(move || run(*work))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let whole = a.1.max(b.1) - a.0.min(b.0);
-    let common = a.1.min(b.1).saturating_duration_since(a.0.max(b.0));
+    let starts = || times.iter().map(|(start, _)| *start);
+    let ends = || times.iter().map(|(_, end)| *end);
+    let whole = ends().max()? - starts().min()?;
+    let common = ends().min()?.saturating_duration_since(starts().max()?);
     (common * 10 > whole * 9).then(|| whole.as_nanos() as f64 / (2 * TIMES) as f64)
 }
 
-/// Two threads at once: ratios to two threads that increment words of their own, which share nothing. The best round
-/// counts, since only there both threads had a processor all the time.
+/// Two threads at once: ratios to one thread alone that does the same; 1 is perfect scaling. The best round counts, since
+/// only there each thread had a processor all the time.
 fn scaling() {
     let shared = shared(2);
     let places = [BASE + 0x1000, BASE + 0x4000, BASE + 0x10_1000];
@@ -226,15 +236,16 @@ fn scaling() {
         ("locks, neighbours in one module", [&|| lock(0), &|| lock(1)]),
         ("locks, one section", [&|| lock(0), &|| lock(0)]),
     ];
-    let mut best = [f64::INFINITY; 4];
+    let mut best = [[f64::INFINITY; 2]; 4];
     for _ in 0..ROUNDS {
-        for ((_, work), best) in groups.iter().zip(&mut best) {
-            *best = together(work).map_or(*best, |time| best.min(time));
+        for ((_, work), [one, two]) in groups.iter().zip(&mut best) {
+            *one = together(&work[..1]).map_or(*one, |time| one.min(time));
+            *two = together(work).map_or(*two, |time| two.min(time));
         }
     }
     println!("\nThe thread-safe form: two threads at once by handle, as each sees it ({} processors)", processors());
-    for ((name, _), time) in groups.iter().zip(best) {
-        println!("  {name:<58} {time:>9.2} ns  {:>7.2} x", time / best[0]);
+    for ((name, _), [one, two]) in groups.iter().zip(best) {
+        println!("  {name:<58} {two:>9.2} ns  {:>7.2} x one thread alone", two / one);
     }
 }
 
@@ -268,20 +279,21 @@ fn first_lock(pages: u32) -> Row<'static> {
 fn main() {
     let word = AtomicU64::new(0);
     let sizes = [1, 200, 5_000];
-    let mut rows = vec![increment(&word)];
+    let mut rows = increments(&word);
     rows.extend(sizes.map(|modules| by_handle(modules, true)));
     rows.extend(sizes.map(|modules| by_handle(modules, false)));
     rows.extend(sizes.map(by_address));
     table("The pure machine: one lock or unlock (mean of both), 20 sections a module", &mut rows);
 
-    let mut rows = vec![increment(&word)];
+    let mut rows = increments(&word);
     rows.extend(sizes.map(|modules| shared_by_handle(modules, true)));
     rows.extend(sizes.map(|modules| shared_by_handle(modules, false)));
     rows.extend(sizes.map(shared_by_address));
     table("The thread-safe form: one lock or unlock (mean of both)", &mut rows);
     scaling();
 
-    let mut rows = [1, 16, 256, 4_096].map(first_lock);
+    let mut rows = increments(&word);
+    rows.extend([1, 16, 256, 4_096].map(first_lock));
     table("The pure machine: pinning and unpinning, without the reads", &mut rows);
     println!();
 }

@@ -81,12 +81,14 @@ impl Handle {
     }
 
     /// The section that this value names if it was ever issued, which must be checked.
+    #[inline]
     pub fn names(self) -> Option<SectionId> {
-        let offset = self.0.checked_sub(HANDLE_BASE)?;
-        let name = offset >> SPACING_BITS;
-        let serial = u32::try_from(name >> INDEX_BITS).ok()?;
-        let aligned = offset.trailing_zeros() >= SPACING_BITS && serial <= ImageId::LIMIT;
-        let image = ImageId(NonZeroU32::new(serial).filter(|_| aligned)?);
+        // Values below the base, above the range or between two handles all become too large to be a name.
+        let name = self.0.wrapping_sub(HANDLE_BASE).rotate_right(SPACING_BITS);
+        if name >> (SERIAL_BITS + INDEX_BITS) != 0 {
+            return None;
+        }
+        let image = ImageId(NonZeroU32::new((name >> INDEX_BITS) as u32)?);
         Some(SectionId { image, index: (name & 0xFFFF) as u16 })
     }
 }

@@ -129,13 +129,37 @@ impl<H: Host, P: Platform> SharedPaging<H, P> {
     ///
     /// # Errors
     /// As [`Paging::lock_by_handle`], or the error of [`Host::page_in`].
+    #[inline]
     pub fn lock_by_handle(&self, handle: Handle) -> Result<(), Error<H::Error>> {
-        let section = handle.names();
-        if section.and_then(|id| self.words.get(id)).is_some_and(|word| words::lock(word, self.count_limit)) {
+        if self.word_of(handle).is_some_and(|word| words::lock(word, self.count_limit)) {
             return Ok(());
         }
+        self.lock_in_monitor(handle)
+    }
+
+    /// `MmUnlockPagableImageSection`.
+    ///
+    /// # Errors
+    /// As [`Paging::unlock`].
+    #[inline]
+    pub fn unlock(&self, handle: Handle) -> Result<(), Failure> {
+        if self.word_of(handle).is_some_and(words::unlock) {
+            return Ok(());
+        }
+        self.unlock_in_monitor(handle)
+    }
+
+    #[inline]
+    fn word_of(&self, handle: Handle) -> Option<&P::Word> {
+        self.words.get(handle.names()?)
+    }
+
+    /// Not inlined, so that the fast path stays one of a few instructions.
+    #[cold]
+    #[inline(never)]
+    fn lock_in_monitor(&self, handle: Handle) -> Result<(), Error<H::Error>> {
         let step = self.paging.with(|paging| {
-            section.inspect(|id| self.withdraw(paging, *id));
+            handle.names().inspect(|section| self.withdraw(paging, *section));
             let step = paging.lock_by_handle(handle, Va::NULL)?.step;
             self.publish_locked(paging, &step);
             Ok::<_, Failure>(step)
@@ -143,17 +167,11 @@ impl<H: Host, P: Platform> SharedPaging<H, P> {
         self.complete_lock(step).map(|_| ())
     }
 
-    /// `MmUnlockPagableImageSection`.
-    ///
-    /// # Errors
-    /// As [`Paging::unlock`].
-    pub fn unlock(&self, handle: Handle) -> Result<(), Failure> {
-        let section = handle.names();
-        if section.and_then(|id| self.words.get(id)).is_some_and(words::unlock) {
-            return Ok(());
-        }
+    #[cold]
+    #[inline(never)]
+    fn unlock_in_monitor(&self, handle: Handle) -> Result<(), Failure> {
         self.paging.with(|paging| {
-            section.inspect(|id| self.withdraw(paging, *id));
+            handle.names().inspect(|section| self.withdraw(paging, *section));
             paging.unlock(handle, Va::NULL).map(|_| ())
         })
     }

@@ -42,6 +42,7 @@ impl<W: Word> Words<W> {
     }
 
     /// The word of a section; `None` if no image has or had it.
+    #[inline]
     pub(super) fn get(&self, id: SectionId) -> Option<&W> {
         let (chunk, place) = position(id.image);
         let lines = self.chunks.get(chunk)?.get()?.get(place)?.get()?;
@@ -51,21 +52,25 @@ impl<W: Word> Words<W> {
     }
 }
 
+#[inline]
 const fn position(image: ImageId) -> (usize, usize) {
     let chunk = image.serial().ilog2();
     (chunk as usize, (image.serial() - (1 << chunk)) as usize)
 }
 
 /// Adds a lock to a published count below the limit. False: ask the machine.
+#[inline]
 pub(super) fn lock(word: &impl Word, limit: u32) -> bool {
     update(word, |count| (count < limit).then(|| count + 1))
 }
 
 /// Takes a lock from a published count above zero. False: ask the machine.
+#[inline]
 pub(super) fn unlock(word: &impl Word) -> bool {
     update(word, |count| count.checked_sub(1))
 }
 
+#[inline]
 fn update(word: &impl Word, change: impl Fn(u32) -> Option<u32>) -> bool {
     loop {
         let old = word.load();
