@@ -34,6 +34,14 @@ impl Machine {
         Ok(Next::VOID)
     }
 
+    /// The kernel is about to use an object. Its page must not be one that may leave now: K11, unless that was said before.
+    pub(crate) fn check_object_in_use(&mut self, object: Va, what: ObjectKind) {
+        let known = self.findings_seen.keys().any(|(code, _, subject)| (*code, *subject) == ("K11", object.0));
+        if !known && self.memory.paging().is_eligible(object.page()) {
+            self.find(FindingKind::K11ObjectPageable { object, what }, object);
+        }
+    }
+
     /// A work item is being queued. It must not lie in pageable memory: K22, or with the verifier 0xC4/0x131.
     pub(crate) fn check_work_item(&mut self, item: Va) -> Result<(), Trap> {
         if self.is_pageable_memory(item) {
