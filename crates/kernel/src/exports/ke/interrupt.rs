@@ -122,7 +122,8 @@ fn IoDisconnectInterrupt(m: &mut Machine, interrupt: Va) -> Outcome {
 fn KeSynchronizeExecution(m: &mut Machine, call: &Call, interrupt: Va, routine: Va, context: u64) -> Outcome {
     let old = m.irql();
     let connected = m.ke.interrupts.connected.iter().find(|connected| connected.object == interrupt);
-    let (new, lock) = connected.map_or((old, interrupt + KINTERRUPT_LOCK), |connected| (connected.irql, connected.lock));
+    let (new, lock) =
+        connected.map_or((old, interrupt + KINTERRUPT_LOCK), |connected| (connected.irql, connected.lock));
     m.require_free(lock)?;
     m.raise_to_synchronize(new, call.return_address);
     m.past_latent_faults(call.service, |m| m.take_interrupt_lock(lock))?;
