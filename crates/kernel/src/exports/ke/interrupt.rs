@@ -126,7 +126,7 @@ fn KeSynchronizeExecution(m: &mut Machine, call: &Call, interrupt: Va, routine: 
         connected.map_or((old, interrupt + KINTERRUPT_LOCK), |connected| (connected.irql, connected.lock));
     m.require_free(lock)?;
     m.raise_to_synchronize(new, call.return_address);
-    m.past_latent_faults(call.service, |m| m.take_interrupt_lock(lock))?;
+    m.past_latent_faults(call.service, |m| m.take_interrupt_lock(call.return_address, lock))?;
     let then = Synchronized { irql: old, lock, caller: call.return_address };
     Ok(Next::call(routine, &[context], Then::Ke(ke::Then::Synchronized(then))))
 }
@@ -183,7 +183,8 @@ impl Machine {
 
     /// The lock comes first, at the interrupt's IRQL: if it has left memory, it is the kernel that touches it (R163).
     fn call_service_routine(&mut self, interrupt: &ConnectedInterrupt) {
-        if self.work_at(interrupt.irql, |m| m.take_interrupt_lock(interrupt.lock)).is_none() {
+        let service = self.kernel_images.interrupt_entry;
+        if self.work_at(interrupt.irql, |m| m.take_interrupt_lock(service, interrupt.lock)).is_none() {
             return;
         }
         let arguments = [interrupt.object.0, interrupt.context];
@@ -192,8 +193,8 @@ impl Machine {
         self.interrupt(what, interrupt.routine, &arguments, interrupt.irql, after);
     }
 
-    fn take_interrupt_lock(&mut self, lock: Va) -> Result<(), Trap> {
-        self.check_object_in_use(lock, ObjectKind::SpinLock);
+    fn take_interrupt_lock(&mut self, place: Va, lock: Va) -> Result<(), Trap> {
+        self.check_object_in_use(place, lock, ObjectKind::SpinLock);
         self.write_u64(lock, 1)
     }
 

@@ -225,7 +225,8 @@ impl Machine {
 
     /// Takes a spin lock that is free.
     pub(crate) fn acquire_spin_lock(&mut self, lock: Va) -> Result<(), Trap> {
-        self.check_object_in_use(lock, ObjectKind::SpinLock);
+        let here = self.here();
+        self.check_object_in_use(here, lock, ObjectKind::SpinLock);
         self.write_u64(lock, 1)?;
         self.thread().spin_locks.push(lock);
         Ok(())

@@ -8,7 +8,7 @@ use engine::{Access, Fault, PageFault};
 use nt_types::{PAGE_SHIFT, Va};
 use section_paging::{
     Answer, DpcFlush, Event, Failure, Handle, ImageId, LockStep, LockWait, Locked, PageEntireStep, Reason, ResetStep,
-    Restore, Runs, Transition, WholeWait,
+    Restore, Runs, SectionId, Transition, WholeWait,
 };
 
 use crate::call::{Call, Next, Outcome, Then, Trap};
@@ -56,6 +56,42 @@ pub enum PagingThen {
 }
 
 impl PagingThen {
+    fn site(&self) -> Site {
+        match self {
+            PagingThen::ResumeLock(_, site)
+            | PagingThen::FinishLock(_, site)
+            | PagingThen::ResumePageEntire(_, site)
+            | PagingThen::FinishPageEntire(_, site)
+            | PagingThen::ResumeReset(_, site)
+            | PagingThen::FinishReset(_, site) => *site,
+        }
+    }
+
+    /// Where the call returns to.
+    pub(crate) fn caller(&self) -> Va {
+        self.site().caller
+    }
+
+    /// The image that it works on.
+    pub(crate) fn image(&self) -> ImageId {
+        match self {
+            PagingThen::ResumeLock(wait, _) => wait.section().image,
+            PagingThen::FinishLock(transition, _) => transition.section().image,
+            PagingThen::ResumePageEntire(wait, _) | PagingThen::ResumeReset(wait, _) => wait.image(),
+            PagingThen::FinishPageEntire(flush, _) => flush.image(),
+            PagingThen::FinishReset(restore, _) => restore.image(),
+        }
+    }
+
+    /// The section, where it works on one.
+    pub(crate) fn section(&self) -> Option<SectionId> {
+        match self {
+            PagingThen::ResumeLock(wait, _) => Some(wait.section()),
+            PagingThen::FinishLock(transition, _) => Some(transition.section()),
+            _ => None,
+        }
+    }
+
     /// A call of MmPageEntireDriver for this image that is in progress.
     pub(super) fn pages_entirely(&self, image: ImageId) -> bool {
         matches!(self, PagingThen::FinishPageEntire(flush, _) if flush.image() == image)
