@@ -133,11 +133,6 @@ impl Lab {
         self.machine.act("test", action).unwrap_or_else(|trap| panic!("{trap:?}"))
     }
 
-    /// Begins an action on a processor.
-    pub(crate) fn start_on(&mut self, processor: usize, action: Action) -> RequestId {
-        self.machine.act_as("test", "test", Some(processor), action).unwrap_or_else(|trap| panic!("{trap:?}"))
-    }
-
     pub(crate) fn finish(&mut self, request: RequestId) -> Result<Option<Answer>, Box<Stop>> {
         self.run(Until::AnsweredOrTime(request, self.machine.now_ns() + PATIENCE_NS))?;
         Ok(self.machine.answer_of(request).cloned())
