@@ -1,5 +1,6 @@
-//! Reading the files that a command names.
+//! The files that a command names: reading them, and what is said of those that cannot be used.
 
+use std::io;
 use std::path::Path;
 
 use kernel::Registry;
@@ -8,6 +9,8 @@ use nonpaged::scenario::{Scenario, ScenarioError};
 use nonpaged::{Driver, DriverError, read_up_to};
 use report::Diagnostic;
 use report::cause::{Cause, Input};
+
+use super::output::unwritable;
 
 /// Largest registry file, in bytes.
 const MAX_REGISTRY_FILE: u64 = 64 << 20;
@@ -58,6 +61,14 @@ fn malformed(path: &Path, error: ScenarioError) -> Box<Diagnostic> {
         text: Some(error.text),
         problem: error.problem,
     })
+}
+
+/// A file that an argument names and that cannot be created. A disk that takes no more is no wrong argument.
+pub(crate) fn uncreatable(path: &Path, role: &str, error: &io::Error) -> Box<Diagnostic> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => unwritable(&name(path), error),
+        _ => refuse(Input::Arguments { problem: format!("{role} `{}` cannot be created: {error}", name(path)) }),
+    }
 }
 
 pub(crate) fn unreadable(path: &Path, role: &'static str, error: &dyn std::error::Error) -> Box<Diagnostic> {

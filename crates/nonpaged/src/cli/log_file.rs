@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use report::Diagnostic;
 
+use super::input::uncreatable;
 use super::output::unwritable;
 
 /// A log that is being written.
@@ -24,7 +25,7 @@ impl LogFile {
             Some(draft) => File::create(draft),
             None => File::options().write(true).open(path),
         };
-        let file = file.map_err(|error| unwritable(&path.display().to_string(), &error))?;
+        let file = file.map_err(|error| uncreatable(path, "log", &error))?;
         Ok((LogFile { path: path.to_owned(), draft }, Box::new(BufWriter::new(file))))
     }
 

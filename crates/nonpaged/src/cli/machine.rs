@@ -113,9 +113,7 @@ fn setup(options: &RunOptions, error: SetupError) -> Box<Diagnostic> {
             let frames = options.frames.unwrap_or_default();
             format!("`--frames={frames}` is outside {min} to {max}")
         }
-        SetupError::PagingFile { path, source } => {
-            format!("paging file `{}` cannot be created: {source}", path.display())
-        }
+        SetupError::PagingFile { path, source } => return input::uncreatable(&path, "paging file", &source),
         SetupError::NotAPagingFile { path } => {
             format!("paging file `{}` exists and is something else; it is left as it is", path.display())
         }

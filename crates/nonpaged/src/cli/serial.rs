@@ -93,5 +93,5 @@ fn standard_input() -> Result<Vec<u8>, Box<Diagnostic>> {
 }
 
 fn create(path: &Path) -> Result<File, Box<Diagnostic>> {
-    File::create(path).map_err(|error| unwritable(&path.display().to_string(), &error))
+    File::create(path).map_err(|error| input::uncreatable(path, "serial line", &error))
 }
