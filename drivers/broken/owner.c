@@ -23,16 +23,11 @@ ULONG OwnerWork(ULONG Value)
 
 SECTION_FILLER(OwnerFiller, "PAGEOWN", 8192)
 
-// Drivers open us too, by IoGetDeviceObjectPointer; that lock lasts as long as their question. The first lock is by address,
-// the others are by handle (R13).
+// Drivers open us too, by IoGetDeviceObjectPointer; that lock lasts as long as their question.
 NTSTATUS OwnerCreate(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
-    if (OwnerSection == NULL) {
-        OwnerSection = MmLockPagableCodeSection((PVOID)OwnerWork);
-    } else {
-        MmLockPagableSectionByHandle(OwnerSection);
-    }
+    OwnerSection = MmLockPagableCodeSection((PVOID)OwnerWork);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 

@@ -8,8 +8,7 @@
 
 typedef struct _X20 {
     PVOID Code;
-    KSPIN_LOCK Lock;
-    PIRP Read; // the queued read, if any; under the lock, so that one side completes it
+    volatile PVOID Read; // the queued read, if any; exchanged, so that one side completes it
     KTIMER Timer;
     KDPC Dpc;
 } X20, *PX20;
@@ -19,29 +18,17 @@ DRIVER_DISPATCH X20Create;
 DRIVER_DISPATCH X20Cleanup;
 DRIVER_DISPATCH X20Read;
 KDEFERRED_ROUTINE X20Dpc;
-PIRP X20Exchange(PX20 Device, PIRP Irp);
-VOID X20Finish(PIRP Irp, NTSTATUS Status);
+VOID X20Finish(PX20 Device, NTSTATUS Status);
 
 #pragma alloc_text(INIT, DriverEntry)
 #pragma alloc_text(PAGEX20, X20Finish)
 
-// Queues a read, or nothing, and returns what was queued.
-PIRP X20Exchange(PX20 Device, PIRP Irp)
+VOID X20Finish(PX20 Device, NTSTATUS Status)
 {
-    PIRP before;
-    KIRQL irql;
-    KeAcquireSpinLock(&Device->Lock, &irql);
-    before = Device->Read;
-    Device->Read = Irp;
-    KeReleaseSpinLock(&Device->Lock, irql);
-    return before;
-}
-
-VOID X20Finish(PIRP Irp, NTSTATUS Status)
-{
+    PIRP irp = InterlockedExchangePointer((PVOID volatile *)&Device->Read, NULL);
     PAGED_CODE_LOCKED();
-    if (Irp != NULL) {
-        SampleComplete(Irp, Status, 0);
+    if (irp != NULL) {
+        SampleComplete(irp, Status, 0);
     }
 }
 
@@ -52,7 +39,7 @@ VOID X20Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     UNREFERENCED_PARAMETER(Dpc);
     UNREFERENCED_PARAMETER(Argument1);
     UNREFERENCED_PARAMETER(Argument2);
-    X20Finish(X20Exchange(Context, NULL), STATUS_SUCCESS);
+    X20Finish(Context, STATUS_SUCCESS);
 }
 
 NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
@@ -61,7 +48,7 @@ NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
     LARGE_INTEGER due;
     due.QuadPart = -10 * 10000;
     IoMarkIrpPending(Irp);
-    X20Exchange(x20, Irp);
+    x20->Read = Irp;
     KeSetTimer(&x20->Timer, due, &x20->Dpc);
     return STATUS_PENDING;
 }
@@ -79,7 +66,7 @@ NTSTATUS X20Cleanup(PDEVICE_OBJECT Device, PIRP Irp)
 #ifdef FIXED
     KeCancelTimer(&x20->Timer);
     KeFlushQueuedDpcs();
-    X20Finish(X20Exchange(x20, NULL), STATUS_CANCELLED);
+    X20Finish(x20, STATUS_CANCELLED);
 #endif
     MmUnlockPagableImageSection(x20->Code);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
@@ -94,7 +81,6 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
     status = SAMPLE_CREATE_DEVICE(Driver, L"X20", sizeof(X20), &device);
     if (NT_SUCCESS(status)) {
         PX20 x20 = device->DeviceExtension;
-        KeInitializeSpinLock(&x20->Lock);
         KeInitializeTimer(&x20->Timer);
         KeInitializeDpc(&x20->Dpc, X20Dpc, x20);
         Driver->MajorFunction[IRP_MJ_CREATE] = X20Create;

@@ -85,6 +85,10 @@ impl Machine {
 
     /// Starts a page-in and blocks the thread until it ends; what touched the page starts over then (D6).
     fn page_in(&mut self, address: Va) {
+        if self.thrashes() {
+            let error = self.memory.too_few_frames(address);
+            return self.in_page_failed(&error, address);
+        }
         match self.memory.begin_page_in(address) {
             Ok(PageIn::AlreadyIn | PageIn::Absent(_)) => {}
             Ok(PageIn::Soft) => self.record(EventKind::PagedIn { page: address.page_down(), hard: false }),
@@ -98,6 +102,20 @@ impl Machine {
         }
     }
 
+    /// True where more pages came in than memory can hold, and no instruction was retired meanwhile: what comes in for one
+    /// access takes the place of what another access of the same instruction or call needs, without end.
+    fn thrashes(&mut self) -> bool {
+        let (step, in_a_row) = self.mm.page_ins_in_a_row;
+        let in_a_row = if step == self.steps { in_a_row.saturating_add(1) } else { 1 };
+        self.mm.page_ins_in_a_row = (self.steps, in_a_row);
+        in_a_row > self.memory.config().frames
+    }
+
+    /// A call has done a part of its work for good, which is as much as an instruction retired.
+    pub(crate) fn got_on(&mut self) {
+        self.mm.page_ins_in_a_row = (self.steps, 0);
+    }
+
     /// A read from the paging file has begun: it ends later.
     pub(crate) fn page_read_began(&mut self, ticket: ReadTicket) {
         let deadline = Deadline::PageRead(ticket);
@@ -109,10 +127,7 @@ impl Machine {
     /// A read from the paging file is over.
     pub(crate) fn page_read_ended(&mut self, ticket: ReadTicket) {
         if let Err(error) = self.memory.finish(ticket) {
-            match self.reader(ticket) {
-                Some(reader) => self.as_thread(reader, |m| m.in_page_failed(&error, error.va)),
-                None => self.in_page_failed(&error, error.va),
-            }
+            self.in_page_failed(&error, error.va);
         }
         self.wake_readers(ticket);
     }

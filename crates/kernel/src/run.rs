@@ -213,6 +213,7 @@ impl Machine {
             Next::Continue(then, value) => {
                 self.suspend_at(then, rsp, service);
                 self.cpu().set(Gpr::Rax, value);
+                self.got_on();
             }
             Next::Below(then, bytes) => self.suspend_below(then, rsp, bytes, service),
             Next::Resume(context) => self.resume_interrupted(&context),

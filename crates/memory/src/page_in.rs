@@ -209,6 +209,12 @@ impl Memory {
         }
     }
 
+    /// What stands for a page that comes in again and again, because there are too few frames for all the pages that are
+    /// needed at the same time (D27).
+    pub fn too_few_frames(&self, va: Va) -> InPageError {
+        self.no_frame_for(va.page(), self.no_frames())
+    }
+
     fn no_frame_for(&self, page: u64, none: NoFrames) -> InPageError {
         let cause = InPageCause::NoFrames(none);
         self.in_page_error(page, ReadError { slot: NO_SLOT, cause, status: NtStatus::INSUFFICIENT_RESOURCES })

@@ -3,7 +3,6 @@
 
 pub mod chronicle;
 mod driver;
-pub mod fleet;
 pub mod layout;
 pub mod locate;
 pub mod scenario;

@@ -248,6 +248,11 @@ impl Probe {
         paging.section_at(address).and_then(|section| paging.section(section)).expect("it is in a section").count
     }
 
+    /// Lock counts of `.data` and of `PAGEX`.
+    pub(crate) fn counts(&self) -> [u32; 2] {
+        [self.data(), self.paged()].map(|address| self.count(address))
+    }
+
     pub(crate) fn is_resident(&self, address: Va) -> bool {
         matches!(self.machine.memory.page_state(address), memory::PageState::Resident { .. })
     }

@@ -46,7 +46,7 @@ pub enum InPageReason {
     Io(NtStatus),
     /// A read error that the scenario asked for.
     Injected(NtStatus),
-    /// Pinned pages fill the frame budget (D27).
+    /// Pinned pages, or pages that are needed together, fill the frame budget (D27).
     NoFrames {
         /// The budget, in pages.
         frames: u64,
@@ -79,7 +79,9 @@ fn in_page(address: Va, reason: InPageReason, report: &Diagnostic) -> Words {
         InPageReason::Io(status) => words.note(format!("the paging file answered with {status}")),
         InPageReason::Injected(status) => words.note(format!("the scenario made this read fail with {status}")),
         InPageReason::NoFrames { frames } => words
-            .note(format!("all frames of `--frames={frames}` hold pages that cannot leave"))
+            .note(format!(
+                "all frames of `--frames={frames}` hold pages that cannot leave, or that are needed together"
+            ))
             .help("give the run more frames"),
     }
 }

@@ -1,6 +1,5 @@
-//! Tables: the image page by page, the summary of a run, and many drivers.
+//! Tables: the image page by page, and the summary of a run.
 
-pub mod fleet;
 mod map;
 mod requests;
 mod summary;

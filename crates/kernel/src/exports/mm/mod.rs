@@ -54,6 +54,8 @@ pub struct State {
     pub(crate) pool: pool::Pool,
     /// Threads that are opening a driver which pages itself.
     pub(crate) openings: Vec<race::Opening>,
+    /// Page-ins in a row without an instruction retired, and the step of that.
+    pub(crate) page_ins_in_a_row: (u64, u32),
     /// Views of page tables, by physical address.
     pub(crate) table_views: BTreeMap<u64, Va>,
 }

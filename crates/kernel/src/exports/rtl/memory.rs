@@ -2,9 +2,9 @@
 
 use nt_types::Va;
 
-use crate::call::{Next, Outcome, Trap};
+use crate::call::{Next, Outcome, Then};
 use crate::export;
-use crate::exports::Export;
+use crate::exports::{Export, rtl};
 use crate::machine::Machine;
 
 #[rustfmt::skip]
@@ -20,54 +20,97 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, memset(destination: Va, byte: i32, length: u64), HIGH),
 ];
 
-/// Bytes handled between two looks at memory: what a page-in in the middle costs again.
-const CHUNK: u64 = 1 << 16;
+/// Bytes of a piece.
+const PIECE: u64 = 1 << 16;
+
+/// Work that is done piece by piece. What is done stays done while a page of the next piece comes in, so that no call needs
+/// more of memory at one time than a piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Pieces {
+    work: Work,
+    length: u64,
+    done: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Fill {
+        destination: Va,
+        byte: u8,
+    },
+    Move {
+        destination: Va,
+        source: Va,
+    },
+    /// For `memcmp` the difference of the first bytes that differ, otherwise how many are equal.
+    Compare {
+        first: Va,
+        second: Va,
+        difference: bool,
+    },
+}
+
+impl Pieces {
+    fn begin(m: &mut Machine, work: Work, length: u64) -> Outcome {
+        Pieces { work, length, done: 0 }.run(m)
+    }
+
+    /// Does the next piece, as a whole or not at all.
+    pub(super) fn run(mut self, m: &mut Machine) -> Outcome {
+        let piece = PIECE.min(self.length - self.done);
+        match self.work {
+            Work::Fill { destination, byte } => m.fill_bytes(destination + self.done, byte, piece)?,
+            Work::Move { destination, source } => {
+                // From the end where the front would overwrite what is still to be read.
+                let backwards = destination.0.wrapping_sub(source.0) < self.length;
+                let at = if backwards { self.length - self.done - piece } else { self.done };
+                let bytes = m.read_bytes(source + at, piece)?;
+                m.write_bytes(destination + at, &bytes)?;
+            }
+            Work::Compare { first, second, difference } => {
+                let (first, second) =
+                    (m.read_bytes(first + self.done, piece)?, m.read_bytes(second + self.done, piece)?);
+                if let Some(index) = first.iter().zip(&second).position(|(a, b)| a != b) {
+                    let by = i32::from(first[index]) - i32::from(second[index]);
+                    return Ok(Next::Return(if difference { u64::from(by as u32) } else { self.done + index as u64 }));
+                }
+            }
+        }
+        self.done += piece;
+        if self.done < self.length {
+            return Ok(Next::Continue(Then::Rtl(rtl::Then::Pieces(self)), 0));
+        }
+        Ok(Next::Return(match self.work {
+            Work::Fill { destination, .. } | Work::Move { destination, .. } => destination.0,
+            Work::Compare { difference, .. } => {
+                if difference {
+                    0
+                } else {
+                    self.length
+                }
+            }
+        }))
+    }
+}
 
 fn memcpy(m: &mut Machine, destination: Va, source: Va, length: u64) -> Outcome {
     memmove(m, destination, source, length)
 }
 
-/// Every page is touched before anything is written, so that the call can start over at a fault even if the two overlap.
 fn memmove(m: &mut Machine, destination: Va, source: Va, length: u64) -> Outcome {
-    let bytes = m.read_bytes(source, length)?;
-    m.write_bytes(destination, &bytes)?;
-    Ok(Next::pointer(destination))
+    Pieces::begin(m, Work::Move { destination, source }, length)
 }
 
 fn memset(m: &mut Machine, destination: Va, byte: i32, length: u64) -> Outcome {
-    let mut done = 0;
-    while done < length {
-        let step = CHUNK.min(length - done);
-        m.fill_bytes(destination + done, byte as u8, step)?;
-        done += step;
-    }
-    Ok(Next::pointer(destination))
+    Pieces::begin(m, Work::Fill { destination, byte: byte as u8 }, length)
 }
 
 fn memcmp(m: &mut Machine, first: Va, second: Va, length: u64) -> Outcome {
-    let equal = common_prefix(m, first, second, length)?;
-    if equal == length {
-        return Ok(Next::Return(0));
-    }
-    let (a, b) = (m.read_u8(first + equal)?, m.read_u8(second + equal)?);
-    Ok(Next::Return((i32::from(a) - i32::from(b)) as u32 as u64))
+    Pieces::begin(m, Work::Compare { first, second, difference: true }, length)
 }
 
 fn RtlCompareMemory(m: &mut Machine, first: Va, second: Va, length: u64) -> Outcome {
-    Ok(Next::Return(common_prefix(m, first, second, length)?))
-}
-
-fn common_prefix(m: &mut Machine, first: Va, second: Va, length: u64) -> Result<u64, Trap> {
-    let mut done = 0;
-    while done < length {
-        let step = CHUNK.min(length - done);
-        let (a, b) = (m.read_bytes(first + done, step)?, m.read_bytes(second + done, step)?);
-        if let Some(index) = a.iter().zip(&b).position(|(a, b)| a != b) {
-            return Ok(done + index as u64);
-        }
-        done += step;
-    }
-    Ok(length)
+    Pieces::begin(m, Work::Compare { first, second, difference: false }, length)
 }
 
 fn RtlCopyMemory(m: &mut Machine, destination: Va, source: Va, length: u64) -> Outcome {

@@ -57,12 +57,15 @@ impl State {
 pub enum Then {
     /// A routine of a registry query returned.
     Reported(Box<query_registry::Reported>),
+    /// A piece of memory was copied, filled or compared.
+    Pieces(memory::Pieces),
 }
 
 impl Then {
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Then::Reported(then) => then.run(m, value),
+            Then::Pieces(pieces) => pieces.run(m),
         }
     }
 }
