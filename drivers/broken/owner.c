@@ -23,11 +23,16 @@ ULONG OwnerWork(ULONG Value)
 
 SECTION_FILLER(OwnerFiller, "PAGEOWN", 8192)
 
-// Drivers open us too, by IoGetDeviceObjectPointer; that lock lasts as long as their question.
+// Drivers open us too, by IoGetDeviceObjectPointer; that lock lasts as long as their question. The first lock is by address,
+// the others are by handle (R13).
 NTSTATUS OwnerCreate(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
-    OwnerSection = MmLockPagableCodeSection((PVOID)OwnerWork);
+    if (OwnerSection == NULL) {
+        OwnerSection = MmLockPagableCodeSection((PVOID)OwnerWork);
+    } else {
+        MmLockPagableSectionByHandle(OwnerSection);
+    }
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 

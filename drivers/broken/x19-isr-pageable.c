@@ -17,6 +17,7 @@ DRIVER_DISPATCH X19Create;
 DRIVER_DISPATCH X19Close;
 DRIVER_DISPATCH X19DeviceControl;
 KSERVICE_ROUTINE X19Interrupt;
+KSYNCHRONIZE_ROUTINE X19Restart;
 ULONG X19Work(ULONG Value);
 
 #pragma alloc_text(INIT, DriverEntry)
@@ -39,6 +40,13 @@ ULONG X19Work(ULONG Value)
 }
 
 SECTION_FILLER(X19Filler, "PAGEISR", 8192)
+
+// While this runs the service routine does not.
+BOOLEAN X19Restart(PVOID Context)
+{
+    ((PX19)Context)->Count = 0;
+    return TRUE;
+}
 
 NTSTATUS X19Create(PDEVICE_OBJECT Device, PIRP Irp)
 {
@@ -70,11 +78,12 @@ NTSTATUS X19DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
     if (SampleControlCode(Irp) != SAMPLE_IOCTL(0)) {
         return SampleComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     }
-    value = X19Work((ULONG)x19->Count);
+    value = X19Work(1);
 #if defined(UNLOCK_EARLY) && !defined(FIXED)
     MmUnlockPagableImageSection(x19->Code);
     x19->Code = NULL;
 #endif
+    KeSynchronizeExecution(x19->Interrupt, X19Restart, x19);
     return SampleOutput(Irp, STATUS_SUCCESS, value);
 }
 

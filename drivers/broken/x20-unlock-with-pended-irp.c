@@ -8,7 +8,8 @@
 
 typedef struct _X20 {
     PVOID Code;
-    volatile PVOID Read; // the queued read, if any; exchanged, so that one side completes it
+    KSPIN_LOCK Lock;
+    PIRP Read; // the queued read, if any; under the lock, so that one side completes it
     KTIMER Timer;
     KDPC Dpc;
 } X20, *PX20;
@@ -18,17 +19,29 @@ DRIVER_DISPATCH X20Create;
 DRIVER_DISPATCH X20Cleanup;
 DRIVER_DISPATCH X20Read;
 KDEFERRED_ROUTINE X20Dpc;
-VOID X20Finish(PX20 Device, NTSTATUS Status);
+PIRP X20Exchange(PX20 Device, PIRP Irp);
+VOID X20Finish(PIRP Irp, NTSTATUS Status);
 
 #pragma alloc_text(INIT, DriverEntry)
 #pragma alloc_text(PAGEX20, X20Finish)
 
-VOID X20Finish(PX20 Device, NTSTATUS Status)
+// Queues a read, or nothing, and returns what was queued.
+PIRP X20Exchange(PX20 Device, PIRP Irp)
 {
-    PIRP irp = InterlockedExchangePointer((PVOID volatile *)&Device->Read, NULL);
+    PIRP before;
+    KIRQL irql;
+    KeAcquireSpinLock(&Device->Lock, &irql);
+    before = Device->Read;
+    Device->Read = Irp;
+    KeReleaseSpinLock(&Device->Lock, irql);
+    return before;
+}
+
+VOID X20Finish(PIRP Irp, NTSTATUS Status)
+{
     PAGED_CODE_LOCKED();
-    if (irp != NULL) {
-        SampleComplete(irp, Status, 0);
+    if (Irp != NULL) {
+        SampleComplete(Irp, Status, 0);
     }
 }
 
@@ -39,7 +52,7 @@ VOID X20Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     UNREFERENCED_PARAMETER(Dpc);
     UNREFERENCED_PARAMETER(Argument1);
     UNREFERENCED_PARAMETER(Argument2);
-    X20Finish(Context, STATUS_SUCCESS);
+    X20Finish(X20Exchange(Context, NULL), STATUS_SUCCESS);
 }
 
 NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
@@ -48,7 +61,7 @@ NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
     LARGE_INTEGER due;
     due.QuadPart = -10 * 10000;
     IoMarkIrpPending(Irp);
-    x20->Read = Irp;
+    X20Exchange(x20, Irp);
     KeSetTimer(&x20->Timer, due, &x20->Dpc);
     return STATUS_PENDING;
 }
@@ -66,7 +79,7 @@ NTSTATUS X20Cleanup(PDEVICE_OBJECT Device, PIRP Irp)
 #ifdef FIXED
     KeCancelTimer(&x20->Timer);
     KeFlushQueuedDpcs();
-    X20Finish(x20, STATUS_CANCELLED);
+    X20Finish(X20Exchange(x20, NULL), STATUS_CANCELLED);
 #endif
     MmUnlockPagableImageSection(x20->Code);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
@@ -81,6 +94,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
     status = SAMPLE_CREATE_DEVICE(Driver, L"X20", sizeof(X20), &device);
     if (NT_SUCCESS(status)) {
         PX20 x20 = device->DeviceExtension;
+        KeInitializeSpinLock(&x20->Lock);
         KeInitializeTimer(&x20->Timer);
         KeInitializeDpc(&x20->Dpc, X20Dpc, x20);
         Driver->MajorFunction[IRP_MJ_CREATE] = X20Create;

@@ -51,6 +51,10 @@ NTSTATUS X21DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 
 VOID X21Unload(PDRIVER_OBJECT Driver)
 {
+#ifdef FIXED
+    KeCancelTimer(&X21Timer);
+    KeFlushQueuedDpcs();
+#endif
 #ifdef WORK_ITEM
     PX21 x21 = ExAllocatePoolWithTag(NonPagedPool, sizeof(X21), TAG('X', '2', '1', ' '));
     if (x21 != NULL) {
@@ -62,9 +66,6 @@ VOID X21Unload(PDRIVER_OBJECT Driver)
         ExFreePoolWithTag(x21, TAG('X', '2', '1', ' '));
 #endif
     }
-#elif defined(FIXED)
-    KeCancelTimer(&X21Timer);
-    KeFlushQueuedDpcs();
 #endif
     SampleDeleteDevice(Driver);
 }

@@ -23,21 +23,21 @@ const PAGE: u64 = 0x1000;
 /// the processor would need it.
 pub(crate) fn block<M: Mmu>(mmu: &mut M, address: u64) -> Result<Block<M>, Fault> {
     let span = mmu.fetch(address)?;
-    if let Some((chain, ops)) = decode_all(span.bytes, address, MOST_OPS) {
-        return Ok(Block { key: Key { address, stamps: [span.stamp, 0] }, chain, ops });
+    if let Some(block) = decode_all(span.bytes, Key { address, stamps: [span.stamp, 0] }, MOST_OPS) {
+        return Ok(block);
     }
     let (stamp, mut bytes) = (span.stamp, span.bytes.to_vec());
     let second = mmu.fetch((address | (PAGE - 1)).wrapping_add(1))?;
     bytes.extend(second.bytes.iter().take(LONGEST));
-    let (chain, ops) = decode_all(&bytes, address, 1).unwrap_or((end_of_block, Box::default()));
-    Ok(Block { key: Key { address, stamps: [stamp, second.stamp] }, chain, ops })
+    let key = Key { address, stamps: [stamp, second.stamp] };
+    Ok(decode_all(&bytes, key, 1).unwrap_or(Block { key, chain: end_of_block, ops: Box::default() }))
 }
 
 /// Decodes up to `most` operations until the block must end. `None` where the first instruction does not end within
 /// `bytes`.
-fn decode_all<M: Mmu>(bytes: &[u8], address: u64, most: usize) -> Option<(Chain<M>, Box<[Op<M>]>)> {
+fn decode_all<M: Mmu>(bytes: &[u8], key: Key, most: usize) -> Option<Block<M>> {
     let bytes = &bytes[..bytes.len().min(MOST_OPS * LONGEST)];
-    let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(64, bytes, key.address, DecoderOptions::NONE);
     let mut ops: Vec<Op<M>> = Vec::with_capacity(MOST_OPS);
     let mut first = None;
     let mut instruction = Instruction::default();
@@ -56,7 +56,7 @@ fn decode_all<M: Mmu>(bytes: &[u8], address: u64, most: usize) -> Option<(Chain<
             break;
         }
     }
-    first.map(|chain| (chain, ops.into_boxed_slice()))
+    first.map(|chain| Block { key, chain, ops: ops.into_boxed_slice() })
 }
 
 fn ends_block(instruction: &Instruction) -> bool {

@@ -2,10 +2,11 @@
 
 use memory::Region;
 use nt_types::{BugCheck, BugCheckCode, Va};
-use section_paging::SectionId;
+use section_paging::{Finding, ImageId, SectionId};
 
-use crate::call::{Next, Outcome, Trap};
+use crate::call::{Frame, Next, Outcome, Then, Trap};
 use crate::event::EventKind;
+use crate::exports::mm;
 use crate::exports::mm::pool::Block;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
@@ -32,6 +33,15 @@ impl Machine {
             self.find(FindingKind::K11ObjectPageable { object: address, what: object }, address);
         }
         Ok(Next::VOID)
+    }
+
+    /// The kernel is about to use an object. Its page must not be one that may leave now: K11, unless that was said before.
+    /// `place` is where it does.
+    pub(crate) fn check_object_in_use(&mut self, place: Va, object: Va, what: ObjectKind) {
+        let known = self.findings_seen.keys().any(|(code, _, subject)| (*code, *subject) == ("K11", object.0));
+        if !known && self.memory.paging().is_eligible(object.page()) {
+            self.find_at(place, FindingKind::K11ObjectPageable { object, what }, object);
+        }
     }
 
     /// A work item is being queued. It must not lie in pageable memory: K22, or with the verifier 0xC4/0x131.
@@ -94,6 +104,24 @@ impl Machine {
             let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, count, majors };
             self.find(kind, caller);
         }
+    }
+
+    /// What `section_paging` says of an image that is to go; with the call that another thread is in (K20).
+    pub(crate) fn found_at_unload(&mut self, base: Va, finding: Finding) {
+        let kind = match finding {
+            Finding::UnloadDuringCall { image, .. } => self.call_in_progress(image),
+            _ => None,
+        };
+        self.find(kind.unwrap_or(FindingKind::Paging(finding)), base);
+    }
+
+    fn call_in_progress(&mut self, image: ImageId) -> Option<FindingKind> {
+        let inside = |frame: &&Frame| matches!(&frame.then, Then::Mm(mm::Then::Paging(then)) if then.image() == image);
+        let frame = self.threads.iter().find_map(|thread| thread.frames.last().filter(inside))?;
+        let Then::Mm(mm::Then::Paging(then)) = &frame.then else { return None };
+        let (caller, section) = (then.caller(), then.section());
+        let routine = self.kernel_images.routine_name(frame.service)?;
+        Some(FindingKind::K20UnloadDuringCall { routine, caller, section })
     }
 
     /// What a driver leaves behind when its image goes: connected interrupts and pool.

@@ -214,7 +214,7 @@ fn unmap(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Outcome 
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
     let Some(answer) = m.memory.unload(driver.id) else { return Ok(Next::VOID) };
     for finding in answer.findings {
-        m.find(FindingKind::Paging(finding), base);
+        m.found_at_unload(base, finding);
     }
     let UnloadStep::Unloaded { leaked } = answer.step else {
         let wait = Wait::on(WaitOn::Paging(Event::Calls(driver.id)));

@@ -127,7 +127,10 @@ impl Machine {
     /// A read from the paging file is over.
     pub(crate) fn page_read_ended(&mut self, ticket: ReadTicket) {
         if let Err(error) = self.memory.finish(ticket) {
-            self.in_page_failed(&error, error.va);
+            match self.reader(ticket) {
+                Some(reader) => self.as_thread(reader, |m| m.in_page_failed(&error, error.va)),
+                None => self.in_page_failed(&error, error.va),
+            }
         }
         self.wake_readers(ticket);
     }

@@ -29,7 +29,7 @@ pub(crate) enum After {
     /// A DPC ended: a flush may be waiting for it.
     Dpc,
     /// A service routine ended for this vector; its result says whether it claimed the interrupt.
-    ServiceRoutine { vector: u32 },
+    ServiceRoutine { vector: u32, lock: Va },
     /// The kernel routine of an APC ended, and left here what its normal routine gets.
     KernelApc { changeable: Va },
     /// The normal routine of an APC ended.
@@ -54,7 +54,10 @@ impl Interruption {
             After::NormalApc => {}
             After::KernelApc { changeable } => m.kernel_apc_ended(changeable)?,
             After::Dpc => m.dpc_delivered(),
-            After::ServiceRoutine { vector } => m.service_routine_ended(vector, value as u8 != 0),
+            After::ServiceRoutine { vector, lock } => {
+                m.release_interrupt_lock(lock)?;
+                m.service_routine_ended(vector, value as u8 != 0);
+            }
         }
         Ok(Next::Resume(self.context))
     }

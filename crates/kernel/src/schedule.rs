@@ -145,6 +145,27 @@ impl Machine {
         }
     }
 
+    /// The first thread that waits for this read.
+    pub(crate) fn reader(&self, ticket: ReadTicket) -> Option<ThreadId> {
+        let waits = |state: &ThreadState| match state {
+            ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } => tickets.contains(&ticket),
+            _ => false,
+        };
+        self.threads.iter().find(|thread| waits(&thread.state)).map(|thread| thread.id)
+    }
+
+    /// Looks at the machine as if the active processor ran this thread, which is not running: for reports about it.
+    pub(crate) fn as_thread<T>(&mut self, id: ThreadId, look: impl FnOnce(&mut Machine) -> T) -> T {
+        let running_on = self.processors.iter().find(|processor| processor.current == id);
+        let cpu = running_on.map_or(&*self.threads[id.0 as usize].context, |processor| &processor.cpu).clone();
+        let active = self.active;
+        let before = (std::mem::replace(&mut self.processors[active].cpu, cpu), self.processors[active].current);
+        self.processors[active].current = id;
+        let seen = look(self);
+        (self.processors[active].cpu, self.processors[active].current) = before;
+        seen
+    }
+
     pub(crate) fn wait_timed_out(&mut self, id: ThreadId) {
         self.wake(id, NtStatus::TIMEOUT);
     }

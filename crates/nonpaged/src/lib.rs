@@ -3,6 +3,7 @@
 
 pub mod chronicle;
 mod driver;
+pub mod fleet;
 pub mod layout;
 pub mod locate;
 pub mod scenario;

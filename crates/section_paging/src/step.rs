@@ -151,6 +151,11 @@ pub struct WholeWait {
 }
 
 impl WholeWait {
+    /// The driver.
+    pub const fn image(&self) -> ImageId {
+        self.image
+    }
+
     /// What it waits for.
     pub const fn event(&self) -> Event {
         Event::WholeDriver(self.image)

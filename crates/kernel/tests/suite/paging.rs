@@ -190,6 +190,56 @@ fn r28_page_entire_while_another_thread_opens() {
     }
 }
 
+/// A DPC that one processor has queued and not run yet; then a call of MmPageEntireDriver on the other.
+fn page_entire_with_a_queued_dpc() -> (Probe, kernel::RequestId) {
+    let options = Options { processors: 2, slice_steps: 1, ..Options::default() };
+    let mut probe = Probe::new(options, MemoryConfig::default());
+    let (dpc, nothing) = (probe.data() + 0x100, probe.nothing());
+    probe.ask("KeInitializeDpc", &[dpc.0, nothing.0, 0]).expect("the DPC is there");
+    let insert = probe.export("KeInsertQueueDpc");
+    probe.begin(DISPATCH, insert, [dpc.0, 0]);
+    let queued = |probe: &Probe| probe.machine.events.iter().any(|e| matches!(e.kind, EventKind::DpcQueued { .. }));
+    while !queued(&probe) {
+        probe.step();
+    }
+    let arguments = [probe.data().0];
+    let page = probe.begin_service("MmPageEntireDriver", &arguments);
+    (probe, page)
+}
+
+/// R124: the DPCs that were queued before have run when MmPageEntireDriver returns.
+#[test]
+fn r124_page_entire_waits_for_queued_dpcs() {
+    let (mut probe, page) = page_entire_with_a_queued_dpc();
+    assert_eq!(probe.dpcs().len(), 0, "it is queued, and nothing more");
+    assert_eq!(probe.finish(page).expect("it ends"), probe.base.0);
+    assert_eq!(probe.dpcs().len(), 1);
+    let order: Vec<bool> = probe
+        .machine
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Left { what: kernel::Routine::Dpc, .. } => Some(true),
+            EventKind::DriverPaged { .. } => Some(false),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, [true, false], "the DPC has returned, then the driver is paged");
+}
+
+/// R28, K19, D38: an open that begins while MmPageEntireDriver waits for a DPC.
+#[test]
+fn r28_an_open_begins_while_the_driver_is_being_paged() {
+    let (mut probe, page) = page_entire_with_a_queued_dpc();
+    let arguments = [probe.data().0];
+    probe.step();
+    let reset = probe.begin_service("MmResetDriverPaging", &arguments);
+    for request in [page, reset] {
+        probe.finish(request).expect("a finding is no bug check");
+    }
+    assert_eq!(probe.codes(), ["K19"]);
+}
+
 /// D29: the unload waits for a first lock that is in progress, K20; the lock that it completes is K05.
 #[test]
 fn d29_unload_during_a_lock() {

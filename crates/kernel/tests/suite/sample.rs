@@ -1,16 +1,17 @@
 //! The committed drivers in a machine: load them, send them requests, see what the machine says of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use devices::{Bus, SerialLine, Uart16550};
 use driver_image::Image;
+use driver_image::symbols::Symbols;
 use interpreter::Interpreter;
 use kernel::{
     Action, Answer, ChoicePoints, EventKind, Finding, Machine, Options, RequestId, RunEnd, Stop, StopKind, Until,
 };
 use memory::{InitialResidency, Memory, MemoryConfig, TrimPolicy};
-use nt_types::{BugCheck, NtStatus, Va};
+use nt_types::{BugCheck, NtStatus, Rva, Va};
 
 /// The control code that broken drivers answer to.
 pub(crate) const IOCTL: u32 = 0x22_2000;
@@ -26,12 +27,19 @@ pub(crate) struct Setup {
     pub(crate) verifier: bool,
     pub(crate) processors: usize,
     pub(crate) choices: ChoicePoints,
+    /// Steps before the machine looks at the next processor.
+    pub(crate) slice_steps: u64,
 }
 
 impl Setup {
     /// `[S]` of the samples' table: every page leaves as soon as it may.
-    pub(crate) const TRIMMED: Setup =
-        Setup { trim: TrimPolicy::AtOnce, verifier: false, processors: 1, choices: ChoicePoints::NONE };
+    pub(crate) const TRIMMED: Setup = Setup {
+        trim: TrimPolicy::AtOnce,
+        verifier: false,
+        processors: 1,
+        choices: ChoicePoints::NONE,
+        slice_steps: 10_000,
+    };
     /// `[N]`: the driver is in memory, and no page leaves.
     pub(crate) const NEVER: Setup = Setup { trim: TrimPolicy::Never, ..Setup::TRIMMED };
     /// `[V]`: the verifier with its own trim.
@@ -42,6 +50,8 @@ impl Setup {
 pub(crate) struct Lab {
     pub(crate) machine: Machine,
     pub(crate) engine: Interpreter<Memory>,
+    /// Names of the drivers loaded so far, by file name.
+    symbols: BTreeMap<String, Symbols>,
 }
 
 impl Lab {
@@ -53,14 +63,14 @@ impl Lab {
             _ => InitialResidency::Out,
         };
         let memory = MemoryConfig { frames: 8192, trim: setup.trim, initial, ..MemoryConfig::default() };
-        let Setup { verifier, processors, choices, .. } = setup;
-        Lab::with(Options { verifier, processors, choices, ..Options::default() }, memory, bus)
+        let Setup { verifier, processors, choices, slice_steps, .. } = setup;
+        Lab::with(Options { verifier, processors, choices, slice_steps, ..Options::default() }, memory, bus)
     }
 
     /// A machine of the test's own making.
     pub(crate) fn with(options: Options, memory: MemoryConfig, bus: Bus) -> Lab {
         let machine = Machine::boot(options, memory, bus).expect("the machine boots");
-        Lab { machine, engine: Interpreter::default() }
+        Lab { machine, engine: Interpreter::default(), symbols: BTreeMap::new() }
     }
 
     /// Maps `drivers/<path>.sys` and calls DriverEntry.
@@ -69,6 +79,8 @@ impl Lab {
         let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let image = Image::parse(bytes).expect("the image is well formed");
         let name = file.file_name().expect("it has a name").to_string_lossy().into_owned();
+        let pdb = std::fs::read(file.with_extension("pdb")).expect("the PDB lies beside the image");
+        self.symbols.insert(name.clone(), Symbols::from_pdb(&image, &pdb).expect("the PDB is the image's"));
         let base = self.machine.load_driver(&name, image).expect("the image can be loaded");
         let request = self.machine.initialize_driver(base).expect("the driver object is made");
         self.finish(request)?;
@@ -78,14 +90,26 @@ impl Lab {
 
     /// Opens the first device of the driver.
     pub(crate) fn open(&mut self, base: Va) -> Result<Va, Box<Stop>> {
-        let name = self.machine.openable_names(base).into_iter().next().expect("the driver has a device");
+        let name = self.name(base);
         let answer = self.act(Action::Open { name })?.expect("the open ends");
         Ok(Va(answer.information))
+    }
+
+    /// The name of the first device of the driver.
+    pub(crate) fn name(&mut self, base: Va) -> String {
+        self.machine.openable_names(base).into_iter().next().expect("the driver has a device")
     }
 
     pub(crate) fn ioctl(&mut self, file: Va, code: u32, input: u32) -> Result<Option<NtStatus>, Box<Stop>> {
         let action = Action::Ioctl { file, code, input: input.to_le_bytes().to_vec(), output_length: 64 };
         Ok(self.act(action)?.map(|answer| answer.status))
+    }
+
+    /// An interrupt that no device asked for, on the first line that is connected.
+    pub(crate) fn interrupt(&mut self) -> Result<(), Box<Stop>> {
+        let vector = self.machine.connected_interrupts().first().expect("an interrupt is connected").vector;
+        self.machine.spurious_interrupt(vector);
+        self.pass_ms(1)
     }
 
     pub(crate) fn close(&mut self, file: Va) -> Result<(), Box<Stop>> {
@@ -115,7 +139,11 @@ impl Lab {
     }
 
     pub(crate) fn pass_ms(&mut self, time_ms: u64) -> Result<(), Box<Stop>> {
-        self.run(Until::Time(self.machine.now_ns() + time_ms * 1_000_000))
+        self.pass_ns(time_ms * 1_000_000)
+    }
+
+    pub(crate) fn pass_ns(&mut self, time_ns: u64) -> Result<(), Box<Stop>> {
+        self.run(Until::Time(self.machine.now_ns() + time_ns))
     }
 
     fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
@@ -132,6 +160,20 @@ impl Lab {
         self.run(Until::Time(self.machine.now_ns() + 1))?;
         let idle = self.machine.steps() == steps;
         if idle { self.run(Until::Time(self.machine.now_ns() + 100)) } else { Ok(()) }
+    }
+
+    /// The function or variable of a driver at an address, loaded or not any more, as `Name` or `Name+0x10`; empty where
+    /// there is none.
+    pub(crate) fn symbol(&self, address: Va) -> String {
+        let modules = self.machine.modules();
+        let loaded = modules.driver_at(address).map(|driver| (&driver.name, driver.base));
+        let gone = modules.unloaded_at(address).map(|driver| (&driver.name, driver.base));
+        let found = loaded.or(gone).and_then(|(name, base)| {
+            let symbol = self.symbols.get(name)?.symbolize(Rva((address - base) as u32))?;
+            let offset = if symbol.offset == 0 { String::new() } else { format!("+{:#x}", symbol.offset) };
+            Some(format!("{}{offset}", symbol.name))
+        });
+        found.unwrap_or_default()
     }
 
     /// What was found so far.

@@ -56,8 +56,11 @@ pub(crate) enum Color {
 /// Arguments of `nonpaged run`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunOptions {
-    /// The driver image
+    /// The driver image, or a folder of them
     pub(crate) driver: PathBuf,
+
+    /// Further images and folders; of several drivers each gets a machine of its own
+    pub(crate) more: Vec<PathBuf>,
 
     /// What to do with the driver (TOML); without it: start, open, write, read, each IOCTL, cancel, close, unload
     #[arg(long, value_name = "FILE")]
@@ -103,9 +106,9 @@ pub(crate) struct RunOptions {
     #[arg(long, help_heading = "Machine")]
     pub(crate) verifier: bool,
 
-    /// Give up after this many instructions
-    #[arg(long, value_name = "LIMIT", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Machine")]
-    pub(crate) steps: u64,
+    /// Give up after this many instructions; without it 1 000 000 000, of several drivers 20 000 000 each
+    #[arg(long, value_name = "LIMIT", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Machine")]
+    pub(crate) steps: Option<u64>,
 
     /// Stop before this step and show where the machine is, as the replay line of a report does
     #[arg(long, value_name = "STEP", help_heading = "Machine")]
@@ -114,6 +117,18 @@ pub(crate) struct RunOptions {
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+
+    /// Of several drivers: print a record each, comma-separated
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    pub(crate) csv: bool,
+
+    /// Of several drivers: print time, memory and what they came to, summed up
+    #[arg(long, help_heading = "Output")]
+    pub(crate) summary: bool,
+
+    /// Of several drivers: seconds of the host's time for each, a safety net
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Output")]
+    pub(crate) time_limit: u64,
 
     /// Write every event of the run to this file
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -12,6 +12,8 @@ use report::cause::{Cause, Input, Limit};
 use super::args::{Initial, RunOptions, SerialLine, Trim};
 use super::input::{self, refuse};
 
+/// Instructions of a run, unless the arguments say otherwise.
+const STEPS: u64 = 1_000_000_000;
 /// Frames of a machine that is never short of memory: 4 GiB, taken from the host only as they are used.
 const PLENTY: u32 = 1 << 20;
 
@@ -30,10 +32,10 @@ pub(crate) fn session(options: &RunOptions, cable: Cable) -> Result<Session, Box
     Session::new(kernel, memory, cable).map_err(|error| failed(options, error))
 }
 
-fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagnostic>> {
+pub(crate) fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagnostic>> {
     Ok(Options {
         processors: options.cpus as usize,
-        step_limit: options.stop_at.map_or(options.steps, |step| step.min(options.steps)),
+        step_limit: options.stop_at.unwrap_or(u64::MAX).min(options.steps.unwrap_or(STEPS)),
         seed: options.seed,
         verifier: options.verifier,
         discard: options.discard.into(),
@@ -42,7 +44,7 @@ fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagnostic>> {
     })
 }
 
-fn memory_config(options: &RunOptions) -> Result<MemoryConfig, Box<Diagnostic>> {
+pub(crate) fn memory_config(options: &RunOptions) -> Result<MemoryConfig, Box<Diagnostic>> {
     let frames = match options.frames {
         None => PLENTY,
         Some(frames) => u32::try_from(frames).map_err(|_| {
@@ -100,6 +102,7 @@ pub(crate) fn failed(options: &RunOptions, error: SessionError) -> Box<Diagnosti
         SessionError::Names(error) => not_loadable(options, &error),
         SessionError::Boot(BootError::KernelImage(error)) => own_bug(&error),
         SessionError::Bus(error) => own_bug(&error),
+        SessionError::TimeUp => limit(Limit::Resource { what: error.to_string() }),
         SessionError::Stopped(stop) => own_bug(&format_args!("a stop without a report: {stop:?}")),
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod explain;
+mod fleet;
 mod input;
 mod log_file;
 mod machine;
@@ -49,6 +50,7 @@ fn guarded(work: impl FnOnce() -> Outcome) -> Outcome {
 
 fn dispatch(command: &Command, output: &Output) -> Outcome {
     match command {
+        Command::Run(options) if fleet::is_wanted(options) => fleet::run(options, output),
         Command::Run(options) => run::run(options, output),
         Command::Map(options) => map::map(options, output),
         Command::Explain(options) => explain::explain(options, output),
@@ -63,9 +65,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn own_bug(panic: &(dyn Any + Send)) -> Box<Diagnostic> {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let invariant = text.unwrap_or("a panic without a message").to_owned();
-    Box::new(Diagnostic::from(Cause::OwnBug { invariant }))
+    Box::new(Diagnostic::from(Cause::OwnBug { invariant: nonpaged::fleet::panic_message(panic) }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,20 @@ impl Progress {
         Progress(bar)
     }
 
+    /// A bar for so many drivers.
+    pub(crate) fn of_many(drivers: u64, quiet: bool) -> Progress {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(drivers) };
+        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len}, {eta} left: {msg}");
+        bar.set_style(style.expect("a constant template"));
+        Progress(bar)
+    }
+
+    /// One of them is done.
+    pub(crate) fn done(&self, driver: String) {
+        self.0.set_message(driver);
+        self.0.inc(1);
+    }
+
     /// Says what happens now.
     pub(crate) fn phase(&self, phase: impl Into<String>) {
         self.0.set_message(phase.into());

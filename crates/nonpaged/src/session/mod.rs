@@ -3,6 +3,8 @@
 mod ioctl_codes;
 mod residency;
 
+use std::time::Instant;
+
 use devices::{Bus, DeviceId, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
@@ -37,6 +39,9 @@ pub enum SessionError {
     /// A device could not be put on the bus.
     #[error("cannot put the serial port on the bus: {0}")]
     Bus(#[from] devices::BusError),
+    /// The time that the host gave is used up.
+    #[error("the host's time for the run is used up")]
+    TimeUp,
     /// The run stopped.
     #[error("the run stopped")]
     Stopped(Box<Stop>),
@@ -57,6 +62,8 @@ pub struct Session {
     pub machine: Machine,
     /// What is remembered of the run.
     pub chronicle: Chronicle,
+    /// When the host gives up on the run, whatever it has come to; the outcome then depends on the host.
+    pub deadline: Option<Instant>,
     engine: Interpreter<Memory>,
     serial: DeviceId,
 }
@@ -67,12 +74,19 @@ impl Session {
         let mut bus = Bus::new();
         let serial = Uart16550::install(&mut bus, cable, COM1.0, COM1.1)?;
         let machine = Machine::boot(options, memory, bus)?;
-        Ok(Session { machine, chronicle: Chronicle::default(), engine: Interpreter::default(), serial })
+        Ok(Session { machine, chronicle: Chronicle::default(), deadline: None, engine: Interpreter::default(), serial })
     }
 
     /// The serial port.
     pub fn serial_port(&self) -> DeviceId {
         self.serial
+    }
+
+    /// Nobody wants what the serial port has sent so far.
+    pub(crate) fn forget_sent(&mut self) {
+        if let Some(port) = self.machine.bus.device_mut::<Uart16550>(self.serial) {
+            port.line_mut().take_sent();
+        }
     }
 
     /// Maps a driver. The first one is the one that the sums of the run are about.
@@ -201,6 +215,9 @@ impl Session {
             let end = self.machine.run_part(&mut self.engine, until, part_end);
             self.observe();
             match end {
+                RunEnd::Paused if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    return Err(SessionError::TimeUp);
+                }
                 RunEnd::Paused => {}
                 RunEnd::Stopped(stop) => return Err(SessionError::Stopped(stop)),
                 RunEnd::Reached | RunEnd::Quiescent => return Ok(()),

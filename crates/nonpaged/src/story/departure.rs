@@ -66,7 +66,7 @@ pub(super) fn requests(majors: &[u8]) -> Requests {
 }
 
 /// The call that paged the whole driver (D31).
-fn whole_driver(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
+pub(super) fn whole_driver(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
     let base = scene.spot(address)?.base;
     scene.last(|event| match event.kind {
         EventKind::DriverPaged { base: paged } if paged == base => {

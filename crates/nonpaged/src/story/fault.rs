@@ -163,6 +163,29 @@ fn because(scene: &Scene<'_>, address: Va, access: engine::Access, why: Refusal)
         Refusal::NonCanonical | Refusal::ReadOnly | Refusal::NoExecute => {}
     }
     told.extend(objects::events(scene, address));
+    told.extend(interrupt_of(scene, address));
+    once_each(told)
+}
+
+/// Where the interrupt was connected whose spin lock lies at an address.
+fn interrupt_of(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
+    let interrupt = scene.machine.connected_interrupts().iter().find(|interrupt| interrupt.lock == address)?;
+    scene.last(|event| match event.kind {
+        EventKind::InterruptConnected { vector, routine } if routine == interrupt.routine => {
+            Some(scene.told(event, report::EventKind::InterruptConnected { vector }))
+        }
+        _ => None,
+    })
+}
+
+/// What is known for two reasons is told once.
+fn once_each(events: Vec<report::Event>) -> Vec<report::Event> {
+    let mut told: Vec<report::Event> = Vec::new();
+    for event in events {
+        if !told.contains(&event) {
+            told.push(event);
+        }
+    }
     told
 }
 

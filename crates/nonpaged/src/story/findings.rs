@@ -35,6 +35,9 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
             one(Cause::Irql(IrqlMisuse::WaitTrue { routine, section: section.clone() }))
         }
         K::K19PageEntireRace { opener, .. } => vec![paging::page_entire_race(*opener)],
+        K::K20UnloadDuringCall { routine, caller, section } => {
+            vec![paging::during_call(scene, routine, *caller, *section)]
+        }
         K::K21CompletionPageable { routine, section } => {
             vec![objects::routine(scene, *routine, ObjectMisuse::Completion { section: section.clone() })]
         }

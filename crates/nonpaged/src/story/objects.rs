@@ -6,6 +6,7 @@ use report::Diagnostic;
 use report::cause::{self, Cause, ObjectMisuse};
 use section_paging::Handle;
 
+use super::departure;
 use super::scene::Scene;
 
 /// The kind, as reports name it.
@@ -28,7 +29,10 @@ pub(super) fn kind(object: ObjectKind) -> cause::ObjectKind {
 /// An object in the wrong memory: K11, or 0xC4/0xE1.
 pub(super) fn pageable(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Diagnostic {
     let home = scene.home(address);
-    Diagnostic::from(Cause::Object(ObjectMisuse::Pageable { object: kind(object), address, home }))
+    let by_name = scene.spot(address).and_then(|spot| Some(spot.section()?.is_pageable_by_name())).unwrap_or(true);
+    let because = departure::whole_driver(scene, address).filter(|_| !by_name).into_iter().collect();
+    let misuse = ObjectMisuse::Pageable { object: kind(object), address, home };
+    Diagnostic { because, ..Diagnostic::from(Cause::Object(misuse)) }
 }
 
 /// A work item in the wrong memory: K22, or 0xC4/0x131.

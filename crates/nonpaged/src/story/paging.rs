@@ -34,18 +34,32 @@ fn refusal(scene: &Scene<'_>, failure: Failure) -> Refusal {
         Reason::UnknownHandle => Refusal::UnknownHandle,
         Reason::StaleHandle => {
             let (section, image) = names();
-            Refusal::StaleHandle { image, section }
+            let id = section_of(scene, failure).map(|section| section.image);
+            let unloading = scene.machine.modules().drivers().any(|driver| Some(driver.id) == id);
+            Refusal::StaleHandle { image, section, unloading }
         }
         Reason::CountZero => {
             let paging = scene.machine.memory.paging();
             let state = section_of(scene, failure).and_then(|section| paging.section(section));
-            Refusal::CountZero { section: names().0, locking: state.is_some_and(|state| state.in_transition) }
+            let locking = state.is_some_and(|state| state.in_transition);
+            Refusal::CountZero { section: names().0, locking, taken_by: taken_by_other(scene, failure) }
         }
         Reason::CountOverflow => {
             let limit = scene.machine.memory.paging().config().count_limit.get();
             Refusal::CountOverflow { section: names().0, limit }
         }
     }
+}
+
+/// The driver that took back the last lock, where it is not the section's own.
+fn taken_by_other(scene: &Scene<'_>, failure: Failure) -> Option<String> {
+    let section = section_of(scene, failure)?;
+    let caller = scene.last(|event| match event.kind {
+        EventKind::SectionUnlocked { section: unlocked, count: 0 } if unlocked == section => Some(event.place),
+        _ => None,
+    })?;
+    let driver = scene.machine.modules().driver_at(caller).filter(|driver| driver.id != section.image)?;
+    Some(driver.name.clone())
 }
 
 /// The section that was meant, by address or by handle, also where its image has been unloaded.
@@ -125,7 +139,7 @@ pub(super) fn finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Diagnostic> {
         Finding::UnloadWithLocks { locked, .. } => locked.iter().map(|locked| left_locked(scene, locked)).collect(),
         Finding::ForeignLock { section, .. } => one(foreign(scene, *section)),
         Finding::RepeatLockByAddress { section } => one(Paging::RepeatLockByAddress { section: name(section) }),
-        Finding::UnloadDuringCall { .. } => vec![during_call(scene)],
+        Finding::UnloadDuringCall { .. } => Vec::new(),
         Finding::LockOfDiscarded { locked } => locked
             .iter()
             .map(|locked| {
@@ -250,13 +264,9 @@ fn foreign(scene: &Scene<'_>, section: SectionId) -> Paging {
     }
 }
 
-/// K20: the routine that another thread was in.
-fn during_call(scene: &Scene<'_>) -> Diagnostic {
-    let waiting = scene.machine.threads().filter(|thread| thread.id != scene.place.thread);
-    let mut services = waiting.filter_map(|thread| {
-        let service = thread.frames.last()?.service;
-        scene.machine.kernel_images().routine_name(service).filter(|name| name.starts_with("Mm"))
-    });
-    let routine = services.next().unwrap_or("a paging routine").to_owned();
-    Diagnostic::from(Cause::Unload(UnloadMisuse::DuringCall { routine, section: None }))
+/// K20: the report stands at the call that another thread is in.
+pub(super) fn during_call(scene: &Scene<'_>, routine: &str, caller: Va, section: Option<SectionId>) -> Diagnostic {
+    let section = section.map(|section| scene.section_names(section).0);
+    let misuse = UnloadMisuse::DuringCall { routine: routine.to_owned(), section };
+    Diagnostic { at: scene.call(caller), ..Diagnostic::from(Cause::Unload(misuse)) }
 }

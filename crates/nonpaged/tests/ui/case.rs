@@ -62,7 +62,12 @@ fn error_parts(error: &str) -> Option<(String, String)> {
 impl Case {
     /// A wrong exit code.
     pub(crate) fn exit_problem(&self, code: Option<i32>) -> Option<String> {
-        let wanted = if self.expected.is_some() { ExitCode::DriverBug } else { ExitCode::Clean };
+        let in_area = |area: &str| self.path.parent().is_some_and(|folder| folder.ends_with(area));
+        let wanted = match self.expected {
+            None => ExitCode::Clean,
+            Some(_) if in_area("fail/limit") => ExitCode::Limit,
+            Some(_) => ExitCode::DriverBug,
+        };
         let right = code == Some(i32::from(wanted.number()));
         (!right).then(|| format!("{}: exit code {code:?}, expected {}", self.path.display(), wanted.number()))
     }
@@ -114,6 +119,9 @@ mod tests {
         assert_eq!(case.exit_problem(Some(10)), None);
         assert!(case.exit_problem(Some(0)).is_some());
         assert!(case.exit_problem(None).is_some(), "a signal is no exit");
+        let limit = collected(&[("pass/limit/a.toml", bare), ("fail/limit/a.toml", annotated)]).expect("it is right");
+        assert_eq!(limit.exit_problem(Some(30)), None);
+        assert!(limit.exit_problem(Some(10)).is_some());
         assert_eq!(case.title_problem("x\nerror[0xD1]: code while paged out\n"), None);
         assert!(case.title_problem("error[0xD3]: code while paged out\n").is_some());
         assert!(case.title_problem("error[0xD1]: something else\n").is_some());

@@ -3,8 +3,8 @@
 //! A case is a scenario `pass/<area>/<name>.toml` or `fail/<area>/<name>.toml` with a `[test]` table that names driver,
 //! command and arguments. Beside it lie what the program prints, as `<name>.stdout`, `<name>.stderr` and, with `--json`,
 //! `<name>.json`; a file that would be empty is left out. `UPDATE=1 cargo test -p nonpaged --test ui` writes them anew.
-//! A case in `pass` exits with 0. A case in `fail` exits with 10, says in `expect_error` what it shows, and has a
-//! repaired twin of the same name in `pass`.
+//! A case in `pass` exits with 0. A case in `fail` exits with 10, or in `fail/limit`, where no driver is at fault, with 30. It says in
+//! `expect_error` what it shows, and has a repaired twin of the same name in `pass`.
 
 mod case;
 mod golden;

@@ -38,6 +38,8 @@ pub enum Refusal {
         image: String,
         /// The section.
         section: String,
+        /// It is not gone yet: its `Unload` routine has returned, and calls on it are waited for.
+        unloading: bool,
     },
     /// 6: the count is already zero.
     CountZero {
@@ -45,6 +47,8 @@ pub enum Refusal {
         section: String,
         /// Another thread's first lock has not returned yet.
         locking: bool,
+        /// The driver that took back the last lock, where it is not the section's own.
+        taken_by: Option<String>,
     },
     /// 7: the count would pass its limit.
     CountOverflow {
@@ -92,11 +96,12 @@ impl Refusal {
             Refusal::Discarded { section } => format!("section `{section}`, which was discarded"),
             Refusal::UnknownHandle if value.is_null() => "NULL as a handle".to_owned(),
             Refusal::UnknownHandle => "a value that is no section handle".to_owned(),
-            Refusal::StaleHandle { image, section } => {
-                format!("the handle of section `{section}` of `{image}`, which was unloaded")
+            Refusal::StaleHandle { image, section, unloading } => {
+                let end = if *unloading { "is being unloaded" } else { "was unloaded" };
+                format!("the handle of section `{section}` of `{image}`, which {end}")
             }
-            Refusal::CountZero { section, locking: false } => format!("section `{section}`, which is not locked"),
-            Refusal::CountZero { section, locking: true } => {
+            Refusal::CountZero { section, locking: false, .. } => format!("section `{section}`, which is not locked"),
+            Refusal::CountZero { section, locking: true, .. } => {
                 format!("section `{section}`, whose first lock has not returned yet")
             }
             Refusal::CountOverflow { section, limit } => format!("section `{section}`, locked {limit} times already"),
@@ -112,18 +117,23 @@ impl Refusal {
         }
     }
 
-    fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Refusal::NoModule | Refusal::NoSection { .. } => {
-                Some("pass the address of a routine or variable in the section")
+    fn remedy(&self) -> Option<String> {
+        let help = match self {
+            Refusal::NoModule | Refusal::NoSection { .. } => "pass the address of a routine or variable in the section",
+            Refusal::Discarded { .. } => "put what is to be locked later in a `PAGE` section",
+            Refusal::UnknownHandle => "pass the value that the first lock returned",
+            Refusal::StaleHandle { unloading: true, .. } => {
+                "wait for the threads of the driver in its `Unload` routine"
             }
-            Refusal::Discarded { .. } => Some("put what is to be locked later in a `PAGE` section"),
-            Refusal::UnknownHandle => Some("pass the value that the first lock returned"),
-            Refusal::StaleHandle { .. } => Some("lock by address again after each load of the driver"),
-            Refusal::CountZero { .. } => {
-                Some("let one place own the unlock: an error path and a close may both reach it")
+            Refusal::StaleHandle { unloading: false, .. } => "lock by address again after each load of the driver",
+            Refusal::CountZero { taken_by: Some(other), .. } => {
+                return Some(format!(
+                    "let each driver unlock what it locked itself: `{other}` took back the last lock"
+                ));
             }
-            Refusal::CountOverflow { .. } => None,
-        }
+            Refusal::CountZero { .. } => "let one place own the unlock: an error path and a close may both reach it",
+            Refusal::CountOverflow { .. } => return None,
+        };
+        Some(help.to_owned())
     }
 }

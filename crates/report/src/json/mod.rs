@@ -4,6 +4,7 @@
 //! offsets, counts and steps are numbers. Fields without a value are left out.
 
 mod event;
+mod fleet;
 mod map;
 mod report;
 mod run;
@@ -11,6 +12,7 @@ mod run;
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
+use crate::table::fleet::Fleet;
 use crate::table::{Map, Summary};
 use crate::verdict::Verdict;
 
@@ -32,6 +34,11 @@ pub fn map(map: &Map, reports: &[Diagnostic]) -> String {
     print(&map::Map::new(map, reports))
 }
 
+/// Many drivers.
+pub fn fleet(fleet: &Fleet) -> String {
+    print(&fleet::Fleet::from(fleet))
+}
+
 fn print(value: &impl Serialize) -> String {
     // Only maps with keys that are no strings, or a failing Serialize of our own, could fail: there are none.
     serde_json::to_string_pretty(value).expect("plain data") + "\n"
@@ -48,6 +55,8 @@ mod tests {
     enum Output {
         /// `nonpaged run --json`
         Run(super::run::Run),
+        /// `nonpaged run FOLDER --json`
+        Fleet(super::fleet::Fleet),
         /// `nonpaged map --json`
         Map(super::map::Map),
     }

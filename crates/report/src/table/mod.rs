@@ -1,5 +1,6 @@
-//! Tables: the image page by page, and the summary of a run.
+//! Tables: the image page by page, the summary of a run, and many drivers.
 
+pub mod fleet;
 mod map;
 mod requests;
 mod summary;

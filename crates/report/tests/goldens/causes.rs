@@ -163,9 +163,11 @@ fn refused() -> Vec<Diagnostic> {
         lock(DRIVER, Refusal::Discarded { section: "INIT".into() }),
         ("MmLockPagableSectionByHandle", Operation::Lock, Va::NULL, 0x1234, Refusal::UnknownHandle),
         unlock(Refusal::UnknownHandle),
-        unlock(Refusal::StaleHandle { image: image(), section: section() }),
-        unlock(Refusal::CountZero { section: section(), locking: false }),
-        unlock(Refusal::CountZero { section: section(), locking: true }),
+        unlock(Refusal::StaleHandle { image: image(), section: section(), unloading: false }),
+        unlock(Refusal::StaleHandle { image: image(), section: section(), unloading: true }),
+        unlock(Refusal::CountZero { section: section(), locking: false, taken_by: None }),
+        unlock(Refusal::CountZero { section: section(), locking: false, taken_by: Some("filter.sys".into()) }),
+        unlock(Refusal::CountZero { section: section(), locking: true, taken_by: None }),
         lock(DRIVER, Refusal::CountOverflow { section: section(), limit: 5 }),
     ];
     let report = |(routine, operation, value, subtype, reason): (&str, _, _, _, _)| {

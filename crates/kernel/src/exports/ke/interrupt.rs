@@ -2,14 +2,14 @@
 
 use nt_types::{Irql, Va};
 
-use crate::call::{Call, Next, Outcome, Then};
+use crate::call::{Call, Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::export;
 use crate::exports::{Export, ke};
 use crate::finding::FindingKind;
 use crate::interrupt::After;
 use crate::machine::Machine;
-use crate::routine::Routine;
+use crate::routine::{ObjectKind, Routine};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -31,6 +31,8 @@ pub struct ConnectedInterrupt {
     pub vector: u32,
     /// The IRQL it runs at.
     pub irql: Irql,
+    /// The spin lock that it runs under: the driver's own, or one in the KINTERRUPT.
+    pub lock: Va,
     /// Image of the driver that connected it.
     pub owner: Va,
 }
@@ -47,16 +49,20 @@ pub(crate) struct Interrupts {
 
 /// Bytes of a KINTERRUPT: its contents are the kernel's own.
 const KINTERRUPT_SIZE: u64 = 0x100;
+/// Where its own spin lock lies in it.
+const KINTERRUPT_LOCK: u64 = 0x10;
 
 /// The continuation of `KeSynchronizeExecution`.
 #[derive(Clone, Debug)]
 pub struct Synchronized {
     irql: Irql,
+    lock: Va,
     caller: Va,
 }
 
 impl Synchronized {
     pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
+        m.write_u64(self.lock, 0)?;
         m.set_irql(self.irql, self.caller);
         Ok(Next::Return(u64::from(value as u8)))
     }
@@ -68,7 +74,7 @@ fn IoConnectInterrupt(
     object: Va,
     routine: Va,
     context: u64,
-    _lock: Va,
+    lock: Va,
     vector: u32,
     irql: Irql,
     synchronize_irql: Irql,
@@ -89,7 +95,16 @@ fn IoConnectInterrupt(
     }
     m.record(EventKind::InterruptConnected { vector, routine });
     m.opening_ended(owner);
-    m.ke.interrupts.connected.push(ConnectedInterrupt { object: interrupt, routine, context, vector, irql, owner });
+    let lock = if lock.is_null() { interrupt + KINTERRUPT_LOCK } else { lock };
+    m.ke.interrupts.connected.push(ConnectedInterrupt {
+        object: interrupt,
+        routine,
+        context,
+        vector,
+        irql,
+        lock,
+        owner,
+    });
     m.attention = true;
     Ok(Next::status(nt_types::NtStatus::SUCCESS))
 }
@@ -107,9 +122,12 @@ fn IoDisconnectInterrupt(m: &mut Machine, interrupt: Va) -> Outcome {
 fn KeSynchronizeExecution(m: &mut Machine, call: &Call, interrupt: Va, routine: Va, context: u64) -> Outcome {
     let old = m.irql();
     let connected = m.ke.interrupts.connected.iter().find(|connected| connected.object == interrupt);
-    let new = connected.map_or(old, |connected| connected.irql);
+    let (new, lock) =
+        connected.map_or((old, interrupt + KINTERRUPT_LOCK), |connected| (connected.irql, connected.lock));
+    m.require_free(lock)?;
     m.raise_to_synchronize(new, call.return_address);
-    let then = Synchronized { irql: old, caller: call.return_address };
+    m.past_latent_faults(call.service, |m| m.take_interrupt_lock(call.return_address, lock))?;
+    let then = Synchronized { irql: old, lock, caller: call.return_address };
     Ok(Next::call(routine, &[context], Then::Ke(ke::Then::Synchronized(then))))
 }
 
@@ -140,7 +158,7 @@ impl Machine {
         }
         let irql = self.irql();
         let candidates = self.ke.interrupts.connected.iter().filter(|connected| connected.irql > irql);
-        let pending = candidates.filter(|connected| self.is_pending(connected.vector));
+        let pending = candidates.filter(|other| self.is_pending(other.vector) && self.is_free(other.lock));
         let Some(vector) = pending.max_by_key(|connected| connected.irql).map(|best| best.vector) else { return false };
         // A shared vector is served in the order of connection.
         let first = self.ke.interrupts.connected.iter().find(|connected| connected.vector == vector).cloned();
@@ -163,11 +181,27 @@ impl Machine {
         self.call_service_routine(interrupt);
     }
 
+    /// The lock comes first, at the interrupt's IRQL: if it has left memory, it is the kernel that touches it (R163).
     fn call_service_routine(&mut self, interrupt: &ConnectedInterrupt) {
+        let service = self.kernel_images.interrupt_entry;
+        if self.work_at(interrupt.irql, |m| m.take_interrupt_lock(service, interrupt.lock)).is_none() {
+            return;
+        }
         let arguments = [interrupt.object.0, interrupt.context];
-        let after = After::ServiceRoutine { vector: interrupt.vector };
+        let after = After::ServiceRoutine { vector: interrupt.vector, lock: interrupt.lock };
         let what = Routine::Isr { vector: interrupt.vector };
         self.interrupt(what, interrupt.routine, &arguments, interrupt.irql, after);
+    }
+
+    fn take_interrupt_lock(&mut self, place: Va, lock: Va) -> Result<(), Trap> {
+        self.check_object_in_use(place, lock, ObjectKind::SpinLock);
+        self.write_u64(lock, 1)
+    }
+
+    /// A service routine returned: its lock is free again.
+    pub(crate) fn release_interrupt_lock(&mut self, lock: Va) -> Result<(), Trap> {
+        let service = self.kernel_images.interrupt_entry;
+        self.past_latent_faults(service, |m| m.write_u64(lock, 0))
     }
 
     /// A service routine returned; `claimed` is what it says about its device.

@@ -192,7 +192,12 @@ fn ExReleaseSpinLockSharedFromDpcLevel(m: &mut Machine, lock: Va) -> Outcome {
 impl Machine {
     /// Goes on where a spin lock is free; else the service starts over when the other processors have run.
     pub(crate) fn require_free(&mut self, lock: Va) -> Result<(), Trap> {
-        self.spin_unless(self.spin_lock_word(lock) == 0, lock)
+        self.spin_unless(self.is_free(lock), lock)
+    }
+
+    /// True where nobody holds the lock, as far as memory tells.
+    pub(crate) fn is_free(&self, lock: Va) -> bool {
+        self.spin_lock_word(lock) == 0
     }
 
     /// The word of a lock, 0 where it is not in memory: then touching it after the raise is what fails.
@@ -220,6 +225,8 @@ impl Machine {
 
     /// Takes a spin lock that is free.
     pub(crate) fn acquire_spin_lock(&mut self, lock: Va) -> Result<(), Trap> {
+        let here = self.here();
+        self.check_object_in_use(here, lock, ObjectKind::SpinLock);
         self.write_u64(lock, 1)?;
         self.thread().spin_locks.push(lock);
         Ok(())

@@ -5,6 +5,8 @@
 
 use nt_types::Va;
 
+use crate::call::{Frame, Then};
+use crate::exports::mm;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::thread::{ThreadId, ThreadState};
@@ -25,8 +27,21 @@ impl Machine {
         let Some(image) = self.modules.driver_at(address).map(|driver| driver.base) else { return };
         let (thread, processor) = (self.current_thread(), self.active);
         let frames = self.thread().frames.len();
+        if self.is_being_paged(image) {
+            self.find(FindingKind::K19PageEntireRace { base: image, opener: processor }, image);
+        }
         self.mm.openings.retain(|opening| opening.thread != thread);
         self.mm.openings.push(Opening { image, thread, frames, processor });
+    }
+
+    /// True while another thread is inside MmPageEntireDriver for the driver at `base`.
+    fn is_being_paged(&self, base: Va) -> bool {
+        let Some(image) = self.modules.driver_at(base).map(|driver| driver.id) else { return false };
+        let inside = |frame: &Frame| match &frame.then {
+            Then::Mm(mm::Then::Paging(then)) => then.pages_entirely(image),
+            _ => false,
+        };
+        self.threads.iter().any(|thread| thread.frames.iter().any(inside))
     }
 
     /// The driver at `image` has connected its interrupt.

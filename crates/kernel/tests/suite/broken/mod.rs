@@ -1,0 +1,9 @@
+//! The broken drivers, each with the diagnosis that its file promises, and their repaired twins, which run clean.
+
+mod expected;
+mod faulty_paging_file;
+mod life;
+mod race;
+mod table;
+mod twins;
+mod two_drivers;

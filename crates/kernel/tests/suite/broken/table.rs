@@ -1,0 +1,164 @@
+//! One row for each shape of mistake and each way of trimming that changes its diagnosis (SAMPLES section 2).
+
+use super::expected::{Check, P, differences};
+use super::life::{Act, lead, life};
+use crate::sample::{Lab, Setup, bug_check};
+
+const NEVER: Setup = Setup::NEVER;
+const TRIMMED: Setup = Setup::TRIMMED;
+const VERIFIED: Setup = Setup::VERIFIED;
+/// `[S]`: what is trimmed at once, and what the verifier trims.
+const STRICT: &[Setup] = &[TRIMMED, VERIFIED];
+const ANY: &[Setup] = &[NEVER, TRIMMED, VERIFIED];
+
+/// Driver, machines, bug check, codes of all findings.
+type Row = (&'static str, &'static [Setup], Option<Check>, &'static [&'static str]);
+
+/// 0xD1 for code that is out: the instruction is the first parameter and the last (R164).
+const fn code_is_out(at: P, irql: u64) -> Option<Check> {
+    Some((0xD1, [at, P::Is(irql), P::Is(8), P::First]))
+}
+
+const DISPATCH: u64 = 2;
+/// The IRQL of interrupt line 7 of this machine.
+const DIRQL: u64 = 10;
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    ("x01-spin-lock-in-page", STRICT, code_is_out(P::Within("X01Callback"), DISPATCH), &["K26"]),
+    ("x01-spin-lock-in-page", &[NEVER], None, &["K13", "K26"]),
+    ("x02-inlined-helper", STRICT, code_is_out(P::Within("X02Query"), DISPATCH), &["K26"]),
+    ("x02-inlined-helper", &[NEVER], None, &["K13", "K26"]),
+    ("x03-helper-in-paged-file", STRICT, code_is_out(P::At("X03Helper"), DISPATCH), &[]),
+    ("x03-helper-in-paged-file", &[NEVER], None, &["K13"]),
+    ("x04-inlined-raise", STRICT, code_is_out(P::Within("X04Locked"), DISPATCH), &["K26"]),
+    ("x04-inlined-raise", &[NEVER], None, &["K13", "K26"]),
+    ("x05-dpc-reads-pagedata", STRICT, Some((0xD1, [P::At("X05Limit"), P::Is(DISPATCH), P::Is(0), P::Within("X05Dpc")])), &[]),
+    ("x05-dpc-reads-pagedata", &[NEVER], None, &["K13"]),
+    ("x05-dpc-writes-pagedata", STRICT, Some((0xD1, [P::At("X05Total"), P::Is(DISPATCH), P::Is(1), P::Within("X05Dpc")])), &[]),
+    ("x05-dpc-writes-pagedata", &[NEVER], None, &["K13"]),
+    // D12, D44: discarded bytes at or below APC_LEVEL.
+    ("x06-init-after-discard", ANY, Some((0x50, [P::At("X06Setup"), P::Is(0x10), P::First, P::Is(0)])), &["K12"]),
+    ("x06-init-data", ANY, Some((0x50, [P::Within("X06Table"), P::Is(0), P::Within("X06Resume"), P::Is(0)])), &["K12"]),
+    // D11: on a kept page the discarded bytes are poison.
+    ("x06-init-after-discard-shared", ANY, Some((0x1E, [P::Is(0x8000_0003), P::At("X06Setup"), P::Is(0), P::Is(0)])), &["K12"]),
+    ("x06-init-at-dispatch", ANY, Some((0xD1, [P::At("X06Setup"), P::Is(DISPATCH), P::Is(8), P::First])), &["K12"]),
+    ("x07-apc-raises", STRICT, code_is_out(P::Within("X07CountOne"), DISPATCH), &["K26"]),
+    ("x07-apc-raises", &[NEVER], None, &["K13", "K26"]),
+    ("x09-set-event-wait", STRICT, code_is_out(P::Within("X09DeviceControl"), DISPATCH), &["K14"]),
+    ("x09-set-event-wait", &[NEVER], None, &["K13", "K14"]),
+    ("x09-release-mutex-wait", STRICT, code_is_out(P::Within("X09DeviceControl"), DISPATCH), &["K14"]),
+    ("x09-release-mutex-wait", &[NEVER], None, &["K13", "K14"]),
+    ("x10-lock-leak", ANY, None, &["K05"]),
+    ("x11-unlock-twice", ANY, Some((0x1A, [P::Is(0x1010), P::Handle, P::Is(6), P::Within("X11Close")])), &[]),
+    // D39: the verifier stops before anything changes. D40: else K02, and 0xD3 where a page is out.
+    ("x13-lock-in-dpc", &[VERIFIED], Some((0xC4, [P::Is(0x0002_0019), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("x13-lock-in-dpc", &[TRIMMED], Some((0xD3, [P::In("PAGEX13"), P::Is(DISPATCH), P::Is(0), P::Service("MmLockPagableSectionByHandle")])), &["K02"]),
+    ("x13-lock-in-dpc", &[NEVER], None, &["K02"]),
+    // R163, R181: the kernel touches a timer that left memory.
+    ("x15-timer-in-pagedata", &[VERIFIED], Some((0xC4, [P::Is(0xE1), P::At("X15Timer"), P::Is(0), P::Is(0)])), &[]),
+    ("x15-timer-in-pagedata", &[TRIMMED], Some((0xD3, [P::Within("X15Timer"), P::Is(DISPATCH), P::Either(0, 1), P::Kernel])), &["K11"]),
+    ("x15-timer-in-pagedata", &[NEVER], None, &["K11", "K13"]),
+    // Between the paging and the interrupt nobody raises the IRQL, so that the verifier has no reason to trim (D48).
+    ("x16-page-while-connected", &[TRIMMED], code_is_out(P::At("X16Interrupt"), DIRQL), &["K03"]),
+    ("x16-page-while-connected", &[NEVER, VERIFIED], None, &["K03", "K13"]),
+    ("x16-connect-before-reset", &[TRIMMED], code_is_out(P::At("X16Interrupt"), DIRQL), &[]),
+    ("x16-connect-before-reset", &[NEVER, VERIFIED], None, &["K04", "K13"]),
+    ("x16-own-lock", &[TRIMMED], Some((0xD3, [P::At("X16Lock"), P::Is(DIRQL), P::Either(0, 1), P::Kernel])), &["K03", "K11"]),
+    ("x16-own-lock", &[NEVER, VERIFIED], None, &["K03", "K11", "K13"]),
+    ("x17-locks-a-thunk", STRICT, code_is_out(P::At("X17Work"), DISPATCH), &["K01"]),
+    ("x17-locks-a-thunk", &[NEVER], None, &["K01", "K13"]),
+    ("x18-locks-the-other-section", STRICT, code_is_out(P::At("X18Second"), DISPATCH), &[]),
+    ("x18-locks-the-other-section", &[NEVER], None, &["K13"]),
+    ("x19-isr-pageable", ANY, None, &["K09"]),
+    ("x19-isr-unlocked", STRICT, code_is_out(P::At("X19Interrupt"), DIRQL), &["K09"]),
+    ("x19-isr-unlocked", &[NEVER], None, &["K09", "K13"]),
+    ("x20-unlock-with-pended-irp", STRICT, code_is_out(P::At("X20Finish"), DISPATCH), &["K08"]),
+    ("x20-unlock-with-pended-irp", &[NEVER], None, &["K08", "K13"]),
+    // D30, R162 (3), R167: what comes back for an unloaded driver.
+    ("x21-unload-with-timer", ANY, Some((0xD4, [P::Within("X21Timer"), P::Is(DISPATCH), P::Either(0, 1), P::Kernel])), &[]),
+    ("x21-unload-with-work-item", ANY, Some((0xCE, [P::At("X21Work"), P::Is(0), P::First, P::Is(0)])), &["pool-leak"]),
+    ("x22-completion-in-page", &[NEVER], None, &["K21"]),
+    ("x22-completion-in-page", &[VERIFIED], Some((0xC9, [P::Is(0x227), P::At("X22Completed"), P::Some, P::Is(0)])), &["K21"]),
+    ("x22-work-item-in-paged-pool", &[NEVER], None, &["K22"]),
+    ("x22-work-item-in-paged-pool", &[VERIFIED], Some((0xC4, [P::Is(0x131), P::PagedPool, P::Is(0), P::Is(0)])), &[]),
+    ("x26-lock-and-fail", ANY, None, &["K05"]),
+    ("x27-handle-is-no-pointer", ANY, Some((0x50, [P::Handle, P::Is(0), P::Within("X27DeviceControl"), P::Is(2)])), &["K07"]),
+    ("x28-dpc-pageable", STRICT, code_is_out(P::At("X28Dpc"), DISPATCH), &["K10"]),
+    ("x28-dpc-pageable", &[NEVER], None, &["K10", "K13"]),
+    // INIT is not pageable by name, so the lock itself is K01 too.
+    ("x30-locked-init", ANY, None, &["K01", "K25"]),
+    // K17 and K27 are seen in the image alone.
+    ("x31-mixed-section", ANY, None, &[]),
+];
+
+/// What is wrong with a row.
+fn judge(lab: &mut Lab, driver: &str, life: &[Act], expected: Option<&Check>, codes: &[&str]) -> Vec<String> {
+    let end = lead(lab, driver, life);
+    let mut wrong = match (&end, expected) {
+        (Err(stop), Some(expected)) => differences(lab, &bug_check(stop), expected),
+        (Err(stop), None) => vec![format!("a stop: {:x?}", stop.kind)],
+        (Ok(()), Some(_)) => vec!["no bug check".to_owned()],
+        (Ok(()), None) => Vec::new(),
+    };
+    let found: Vec<_> = lab.codes().into_iter().collect();
+    if found != codes {
+        wrong.push(format!("findings {found:?} for {codes:?}"));
+    }
+    wrong
+}
+
+#[test]
+fn x01_to_x31_each_broken_driver_gets_the_diagnosis_of_its_file() {
+    let mut wrong = Vec::new();
+    for (driver, setups, expected, codes) in ROWS {
+        for setup in *setups {
+            let found = judge(&mut Lab::new(*setup), driver, life(driver), expected.as_ref(), codes);
+            wrong.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("{driver}, {:?}, verifier {}: {what}", setup.trim, setup.verifier)),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// D16: which reason, and for what.
+#[test]
+fn x14_locks_what_is_no_section() {
+    for (input, value, reason) in [(0, P::At("DriverEntry"), 3), (1, P::Some, 1), (2, P::Some, 2), (3, P::Is(0), 4)] {
+        let expected = (0x1A, [P::Is(0x1234), value, P::Is(reason), P::Within("X14LockAndUnlock")]);
+        for setup in ANY {
+            let life = [Act::Open, Act::Ioctl(input)];
+            let wrong = judge(&mut Lab::new(*setup), "x14-lock-of-nothing", &life, Some(&expected), &[]);
+            assert!(wrong.is_empty(), "input {input}: {wrong:?}");
+        }
+    }
+}
+
+/// D39: the second parameter is a text that names the routine.
+#[test]
+fn x13_names_the_rule() {
+    let mut lab = Lab::new(VERIFIED);
+    let stop = lead(&mut lab, "x13-lock-in-dpc", life("x13-lock-in-dpc")).expect_err("the verifier stops it");
+    let [_, text, ..] = bug_check(&stop).parameters;
+    let bytes = lab.machine.read_bytes(nt_types::Va(text), 28).expect("the text is there");
+    assert_eq!(String::from_utf8_lossy(&bytes), "MmLockPagableSectionByHandle");
+}
+
+/// R57, D28: a driver that fails to start is unmapped without Unload, and what it locked is lost.
+#[test]
+fn x26_fails_to_start_with_a_lock() {
+    let mut lab = Lab::new(TRIMMED);
+    let base = lab.load("broken/x26-lock-and-fail").expect("no bug check");
+    assert!(lab.machine.modules().driver_at(base).is_none());
+    let unload =
+        |event: &kernel::Event| matches!(event.kind, kernel::EventKind::Entered { what: kernel::Routine::Unload, .. });
+    assert!(!lab.machine.events.iter().any(unload));
+    let leaked = lab.machine.events.iter().find_map(|event| match event.kind {
+        kernel::EventKind::Unloaded { leaked_pages, .. } => Some(leaked_pages),
+        _ => None,
+    });
+    assert!(leaked.is_some_and(|pages| pages > 0), "{leaked:?}");
+}
