@@ -1,10 +1,12 @@
-//! Project chores: `cargo xtask conformance`, `cargo xtask drivers`, `cargo xtask layers`, `cargo xtask layouts`.
+//! Project chores: `cargo xtask conformance`, `cargo xtask drivers`, `cargo xtask exports`, `cargo xtask layers`, `cargo xtask layouts`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells its progress on the terminal")]
 
 mod conformance;
 mod drivers;
+mod exports;
 mod layers;
 mod layouts;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +25,12 @@ enum Chore {
     },
     /// Build the sample drivers of drivers/drivers.toml with clang
     Drivers(drivers::Arguments),
+    /// Generate docs/exports.md: each export of the kernel, what it refuses, and its tests
+    Exports {
+        /// Fail where the file is out of date or an export has no test; change nothing
+        #[arg(long)]
+        check: bool,
+    },
     /// Check the dependencies between crates against layers.toml
     Layers,
     /// Generate the structure layouts of nt_types with clang
@@ -48,6 +56,7 @@ fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Conformance { check } => conformance::run(&root, check),
         Chore::Drivers(arguments) => drivers::run(&root, &arguments),
+        Chore::Exports { check } => exports::run(&root, check),
         Chore::Layers => layers::run(&root),
         Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),
     }

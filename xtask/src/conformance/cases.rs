@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Bearer;
 use super::number::{Number, in_name};
-use super::sources::entries;
+use crate::sources::entries;
 
 #[derive(Deserialize)]
 struct File {

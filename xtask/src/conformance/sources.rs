@@ -3,12 +3,13 @@
 //! The sources are read line by line, since tests inside `proptest!` and the like are no syntax to a parser. Formatting
 //! makes that reliable: an attribute, a line of a comment and the head of a function each have a line of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::Bearer;
 use super::number::{Number, in_comment, in_name};
+use crate::sources::{entries, function_name, place, sources};
 
 /// All tests that bear a number, by the names of their files.
 pub(crate) fn collect(root: &Path) -> Result<Vec<Bearer>> {
@@ -30,14 +31,6 @@ pub(crate) fn collect(root: &Path) -> Result<Vec<Bearer>> {
     Ok(bearers)
 }
 
-/// `driver_image::pageability` for `pageability/mod.rs` and `pageability.rs`; `main.rs` and `lib.rs` are the crate.
-fn place(package: &str, file: &Path) -> String {
-    let parts = file.with_extension("");
-    let parts = parts.iter().filter_map(|part| part.to_str());
-    let parts = parts.filter(|part| !["main", "lib", "mod"].contains(part));
-    [package].into_iter().chain(parts).collect::<Vec<_>>().join("::")
-}
-
 fn numbered_tests(text: &str) -> impl Iterator<Item = (&str, Vec<Number>)> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let tests = lines.clone().into_iter().enumerate().filter(|(_, line)| *line == "#[test]");
@@ -51,31 +44,6 @@ fn numbered_tests(text: &str) -> impl Iterator<Item = (&str, Vec<Number>)> {
         numbers.dedup();
         (!numbers.is_empty()).then_some((name, numbers))
     })
-}
-
-fn function_name(line: &str) -> Option<&str> {
-    line.strip_prefix("fn ")?.split(['(', '<']).next()
-}
-
-/// Files `.rs` below the folder, which need not exist, in the order of their paths.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in if folder.exists() { entries(folder)? } else { Vec::new() } {
-        if entry.is_dir() {
-            files.extend(sources(&entry)?);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            files.push(entry);
-        }
-    }
-    Ok(files)
-}
-
-/// What lies in a folder, sorted.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]
@@ -111,12 +79,5 @@ fn plain() {}
             })
             .collect();
         assert_eq!(found, ["d21_first_lock R15 D21", "r43d_small R43"]);
-    }
-
-    #[test]
-    fn tests_are_named_by_their_files() {
-        assert_eq!(place("memory", Path::new("paging.rs")), "memory::paging");
-        assert_eq!(place("driver_image", Path::new("pageability/mod.rs")), "driver_image::pageability");
-        assert_eq!(place("section_paging", Path::new("rules/main.rs")), "section_paging::rules");
     }
 }
