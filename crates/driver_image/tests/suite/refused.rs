@@ -2,6 +2,7 @@
 
 use driver_image::{Directory, Image, ImageError, MAX_IMAGE_SIZE};
 use nt_types::{Rva, Va};
+use proptest::prelude::*;
 
 use crate::support::{BASE, exercise, full_image};
 
@@ -169,4 +170,27 @@ fn no_change_of_one_byte_panics() {
         }
     }
     assert!(refused > 300, "only {refused} changes were noticed");
+}
+
+/// Values that fields of headers and tables are likely to be wrong with.
+fn any_field() -> impl Strategy<Value = u32> {
+    prop_oneof![any::<u32>(), Just(0), Just(u32::MAX), 0u32..0x400, (0u32..0x20).prop_map(|page| page << 12)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn changed_fields_never_panic(
+        dense in any::<bool>(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any_field()), 1..12),
+    ) {
+        let mut file = full_image(if dense { 0x80 } else { 0x1000 }).build();
+        for (place, value) in edits {
+            let place = 4 * place.index(file.len() / 4);
+            file[place..place + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        // What it says is tested above; here it must only come to an end.
+        let _end = exercise(&file);
+    }
 }
