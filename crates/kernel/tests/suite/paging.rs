@@ -88,7 +88,7 @@ fn r26_page_entire_does_not_nest() {
     assert!(probe.is_resident(data));
 }
 
-/// D37: an address in no module.
+/// D37, K28: an address in no module.
 #[test]
 fn d37_no_module() {
     let mut probe = Probe::plain();
