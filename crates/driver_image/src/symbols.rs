@@ -126,6 +126,11 @@ impl Symbols {
         self.names.iter().find(|candidate| candidate.name == name).map(|found| found.start)
     }
 
+    /// Where functions and data with a name start, ascending.
+    pub fn starts(&self) -> impl Iterator<Item = Rva> {
+        self.names.iter().map(|name| name.start)
+    }
+
     /// The source line of an offset.
     pub fn line_of(&self, rva: Rva) -> Option<SourceLine<'_>> {
         let after = self.rows.partition_point(|row| row.start <= rva);

@@ -1,6 +1,7 @@
 //! Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod chronicle;
 mod driver;
 pub mod fleet;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use driver_image::symbols::{PdbError, Symbols};
-use driver_image::{Image, ImageError};
+use driver_image::{Image, ImageError, SectionFlags};
 use iced_x86::{Decoder, DecoderOptions};
 use nt_types::Rva;
 use report::{Place, Source, Span, Symbol, Window};
@@ -60,6 +60,15 @@ impl Locator {
     /// Bytes of the image as it is loaded, up to `count` of them.
     pub fn bytes(&self, rva: Rva, count: usize) -> Vec<u8> {
         self.mapped.get(rva.0 as usize..).unwrap_or_default().iter().take(count).copied().collect()
+    }
+
+    /// Where the symbols say that code begins, in executable sections.
+    pub fn code_starts(&self) -> Vec<Rva> {
+        let executes = |rva: &Rva| {
+            let section = self.image.section_at(*rva).map(|index| self.image.sections()[index]);
+            section.is_some_and(|section| section.flags.has(SectionFlags::EXECUTE))
+        };
+        self.symbols.starts().filter(executes).collect()
     }
 
     /// True where a function begins, as far as the exception table or the symbols tell.

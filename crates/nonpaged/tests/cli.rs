@@ -159,12 +159,63 @@ fn errors_are_json_too() {
     }
 }
 
+/// The text goes to standard error like all reports, the other forms to standard output.
+#[test]
+fn check_finds_and_exits_with_11() {
+    let drivers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/broken");
+    let broken = drivers.join("x03-helper-in-paged-file.sys").display().to_string();
+    let repaired = drivers.join("x03-helper-in-paged-file-fixed.sys").display().to_string();
+    let output = run(&["check", &broken, &repaired]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(11), ""));
+    assert!(stderr(&output).starts_with("error[K13]: pageable code may be reached at `DISPATCH_LEVEL`\n"));
+    assert!(
+        stderr(&output).contains("1 finding in 2 files; 1 error, 0 warnings (exit code 11)"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(&["check", &repaired]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "ok: 0 findings in 1 file; 0 errors, 0 warnings (exit code 0)\n");
+    for (format, start) in [("json", "{"), ("sarif", "{"), ("junit", "<?xml")] {
+        let output = run(&["check", "--format", format, &broken]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(11), ""), "{format}");
+        assert!(stdout(&output).starts_with(start) && stdout(&output).contains("K13"), "{format}");
+    }
+}
+
+#[test]
+fn check_counts_what_it_is_told_to() {
+    let files = Files::new();
+    let broken = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/broken/x03-helper-in-paged-file.sys");
+    let (broken, baseline) = (broken.display().to_string(), files.name("known.txt"));
+    let code = |arguments: &[&str]| run(&[&["check"], arguments].concat()).status.code();
+    assert_eq!(code(&["--allow", "K13", &broken]), Some(0));
+    assert_eq!(code(&["--allow", "error", &broken]), Some(0));
+    assert_eq!(code(&["--allow", "error", "--deny", "latent-fault", &broken]), Some(11));
+    assert_eq!(code(&["--write-baseline", &baseline, &broken]), Some(11));
+    assert_eq!(code(&["--baseline", &baseline, &broken]), Some(0));
+    files.write("bad.txt", b"nonsense\n");
+    assert_fails(&["check", "--baseline", &files.name("bad.txt"), &broken], 64, "bad.txt`, line 1: `nonsense` is no");
+    assert_fails(&["check", "--deny", "K99", &broken], 64, "expected error, warning, info, or a code");
+    assert_fails(&["check"], 64, "<DRIVERS>");
+}
+
+/// A folder is searched; a file that is no image is told, and the others are audited all the same.
+#[test]
+fn check_takes_folders() {
+    let files = Files::new();
+    let output = run(&["check", &files.0.path().display().to_string()]);
+    assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+    assert!(stderr(&output).contains("text.sys` is not a loadable driver"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("in 3 files;"), "{}", stderr(&output));
+}
+
 #[test]
 fn explain_finds_codes_and_lists_them() {
     assert!(stdout(&run(&["explain", "d3"])).is_empty(), "a bug check is written with 0x");
     assert!(stdout(&run(&["explain", "0xd3"])).starts_with("# 0xD3 DRIVER_PORTION_MUST_BE_NONPAGED\n"));
     assert!(stdout(&run(&["explain", "K08"])).starts_with("# K08 unlock-with-queued-irps\n"));
-    assert_eq!(stdout(&run(&["explain", "--list"])).lines().count(), 53);
+    assert_eq!(stdout(&run(&["explain", "--list"])).lines().count(), 54);
 }
 
 #[test]

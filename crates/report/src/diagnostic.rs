@@ -7,6 +7,7 @@ use crate::code::{Class, Code, Level};
 use crate::context::{Context, Departure, DepartureReason, Replay};
 use crate::event::{Event, Step};
 use crate::finding::Finding;
+use crate::path::Waypoint;
 use crate::span::Span;
 use crate::words::Words;
 
@@ -21,6 +22,8 @@ pub struct Diagnostic {
     pub at: Option<Span>,
     /// When.
     pub step: Option<Step>,
+    /// The way to the instruction, in the order of execution. Of reports of the audit.
+    pub path: Vec<Waypoint>,
     /// What happened before and made it possible, in the order to be told: nearest cause first.
     pub because: Vec<Event>,
     /// The bug check Windows stops with, or would have stopped with for a latent fault.
@@ -40,6 +43,7 @@ impl From<Cause> for Diagnostic {
             finding: None,
             at: None,
             step: None,
+            path: Vec::new(),
             because: Vec::new(),
             bug_check: None,
             departure: None,

@@ -22,12 +22,13 @@ catalogue! {
     "0xD1" "0xD3" "0xD4" "0xF7" "0xFC" "0x139"
     "K01" "K02" "K03" "K04" "K05" "K06" "K07" "K08" "K09" "K10" "K11" "K12" "K13" "K14" "K15" "K16" "K17" "K18" "K19"
     "K20" "K21" "K22" "K23" "K24" "K25" "K26" "K27" "K28"
+    "A01"
     "unsupported" "limit" "exit-codes"
 }
 
 impl Page {
     /// The documented name that follows the code in the heading; empty where there is none.
-    fn title(&self) -> &'static str {
+    pub(crate) fn title(&self) -> &'static str {
         self.text
             .lines()
             .next()
@@ -37,7 +38,7 @@ impl Page {
     }
 
     /// The sentence below the heading.
-    fn lead(&self) -> &'static str {
+    pub(crate) fn lead(&self) -> &'static str {
         self.text.lines().nth(2).unwrap_or("")
     }
 }

@@ -1,4 +1,4 @@
-//! The checker's findings, K01 to K28 (BEHAVIOUR.md section 10).
+//! The checker's findings, K01 to K28 (BEHAVIOUR.md section 10), and A01 and so on, which only the audit has.
 
 macro_rules! findings {
     ($($variant:ident $id:literal $name:literal,)*) => {
@@ -53,6 +53,7 @@ findings! {
     RaiseInPageable "K26" "raise-in-pageable",
     SmallPageable "K27" "small-pageable",
     NoModule "K28" "no-module",
+    UnlockWithoutLock "A01" "unlock-without-lock",
 }
 
 #[cfg(test)]
@@ -61,8 +62,11 @@ mod tests {
 
     #[test]
     fn numbers_are_consecutive() {
-        for (index, finding) in Finding::ALL.iter().enumerate() {
-            assert_eq!(finding.id(), format!("K{:02}", index + 1));
+        for letter in ['K', 'A'] {
+            let ids = Finding::ALL.iter().map(|finding| finding.id()).filter(|id| id.starts_with(letter));
+            for (index, id) in ids.enumerate() {
+                assert_eq!(id, format!("{letter}{:02}", index + 1));
+            }
         }
     }
 }

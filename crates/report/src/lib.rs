@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cause;
+mod check;
 mod code;
 mod context;
 mod decode;
@@ -16,17 +17,24 @@ mod exit_code;
 pub mod explain;
 mod finding;
 pub mod json;
+mod junit;
+mod path;
+mod sarif;
 mod span;
 pub mod table;
 mod verdict;
 mod words;
 
+pub use check::{Check, CheckedFile, fingerprint};
 pub use code::{Class, Code, Level};
 pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
 pub use diagnostic::Diagnostic;
 pub use event::{Event, EventKind, RaisedBy, Step};
 pub use exit_code::ExitCode;
 pub use finding::Finding;
+pub use junit::junit;
+pub use path::{Waypoint, WaypointKind};
+pub use sarif::sarif;
 pub use span::{Place, Source, Span, Symbol, Window};
 pub use verdict::{Ended, Verdict};
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nonpaged::check::Rule;
 
 /// Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 ///
@@ -21,7 +22,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 clean, 10 driver bug, 20 unsupported, 30 limit, 64 arguments or an unreadable file,
+Exit codes: 0 clean, 10 driver bug, 11 audit findings, 20 unsupported, 30 limit, 64 arguments or an unreadable file,
 65 not a loadable image, 70 bug in nonpaged. Long form: nonpaged explain exit-codes";
 
 #[derive(Subcommand, Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Show an image page by page: what stays in memory, what can leave, what is discarded
     Map(MapOptions),
+    /// Audit images without running them: code and data that may be out, or gone, when they are needed
+    Check(CheckOptions),
     /// Explain a code of a report: cause, minimal driver, repair, documentation
     Explain(ExplainOptions),
 }
@@ -40,6 +43,7 @@ impl Command {
         match self {
             Command::Run(options) => options.json,
             Command::Map(options) => options.json,
+            Command::Check(options) => options.format == Format::Json,
             Command::Explain(_) => false,
         }
     }
@@ -206,6 +210,47 @@ pub(crate) struct MapOptions {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments of `nonpaged check`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckOptions {
+    /// Driver images, or folders of them
+    #[arg(required = true)]
+    pub(crate) drivers: Vec<PathBuf>,
+
+    /// What to print
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    /// What counts as a finding: error, warning, info, or a code; warnings and errors do in any case
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) deny: Vec<Rule>,
+
+    /// What does not count: a level or a code
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) allow: Vec<Rule>,
+
+    /// Findings that are known and do not count
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Write the findings as a baseline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+}
+
+/// What an audit prints.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    /// Reports as text
+    Text,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// JUnit XML
+    Junit,
 }
 
 /// Arguments of `nonpaged explain`.

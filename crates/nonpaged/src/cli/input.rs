@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kernel::Registry;
 use kernel::registry::RegistryError;
+use nonpaged::check::Baseline;
 use nonpaged::scenario::{Scenario, ScenarioError};
 use nonpaged::{Driver, DriverError, read_up_to};
 use report::Diagnostic;
@@ -30,6 +31,16 @@ pub(crate) fn scenario(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
     let bytes = read(path, "scenario", MAX_TEXT_FILE)?;
     let text = String::from_utf8(bytes).map_err(|error| unreadable(path, "scenario", &error.utf8_error()))?;
     Scenario::parse(&text).map_err(|error| malformed(path, error))
+}
+
+/// Reads a baseline.
+pub(crate) fn baseline(path: &Path) -> Result<Baseline, Box<Diagnostic>> {
+    let bytes = read(path, "baseline", MAX_TEXT_FILE)?;
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(path, "baseline", &error.utf8_error()))?;
+    Baseline::parse(&text).map_err(|error| {
+        let (line, problem) = (Some(error.line), error.to_string());
+        refuse(Input::Malformed { role: "baseline", path: name(path), line, column: None, text: None, problem })
+    })
 }
 
 /// Reads registry contents.

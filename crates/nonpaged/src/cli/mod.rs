@@ -1,6 +1,7 @@
 //! The command line: arguments, dispatch, and the way to the exit code.
 
 mod args;
+mod check;
 mod explain;
 mod fleet;
 mod input;
@@ -53,6 +54,7 @@ fn dispatch(command: &Command, output: &Output) -> Outcome {
         Command::Run(options) if fleet::is_wanted(options) => fleet::run(options, output),
         Command::Run(options) => run::run(options, output),
         Command::Map(options) => map::map(options, output),
+        Command::Check(options) => check::check(options, output),
         Command::Explain(options) => explain::explain(options, output),
     }
 }

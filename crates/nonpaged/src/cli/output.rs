@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use report::cause::{Cause, Limit};
-use report::{Diagnostic, Ended, Verdict, draw, json};
+use report::{Check, Diagnostic, Ended, Verdict, draw, json};
 
 use super::args::Color;
 
@@ -50,6 +50,14 @@ impl Output {
     pub(crate) fn reports(&self, reports: &[Diagnostic]) {
         let drawn: Vec<String> = reports.iter().map(|report| draw::diagnostic(report, self.color_reports)).collect();
         remark(&drawn.join("\n"));
+    }
+
+    /// Writes what an audit came to, to standard error.
+    pub(crate) fn check(&self, check: &Check) {
+        let reports: Vec<Diagnostic> = check.reports().cloned().collect();
+        self.reports(&reports);
+        let space = if reports.is_empty() { "" } else { "\n" };
+        remark(&format!("{space}{}", draw::check(check, self.color_reports)));
     }
 
     /// Writes how a run ended to standard error.

@@ -1,6 +1,7 @@
 //! Causes: what went wrong, as evidence. Each area has a file with its types and, beside them, their words: title, label,
 //! documented rule, notes and helps. Nothing here draws.
 
+mod audit;
 mod evidence;
 mod exceptions;
 mod expectation;
@@ -23,6 +24,7 @@ use crate::code::{Class, Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::words::{Rule, Words, on_verifier};
 
+pub use audit::{Audit, Usage};
 pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
 pub use exceptions::{Exception, ThreadKind};
 pub use expectation::{Expectation, Expected};
@@ -62,6 +64,8 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// A property of the image.
     Layout(Layout),
+    /// What the audit sees.
+    Audit(Audit),
     /// A documented rule of a routine that no other cause covers. The text reads after "this is a bug in the driver:".
     Rule {
         /// The routine.
@@ -103,6 +107,7 @@ impl Cause {
             Cause::Exception(cause) => cause.words(report),
             Cause::Pool(cause) => cause.words(report),
             Cause::Layout(cause) => cause.words(),
+            Cause::Audit(cause) => cause.words(),
             Cause::Rule { routine, rule } => {
                 let source = "the documentation of the routine";
                 on_verifier(report, format!("`{routine}` called against its rules"), Rule { text: rule, source })

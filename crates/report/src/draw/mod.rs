@@ -5,9 +5,11 @@ mod events;
 mod listing;
 mod wrap;
 
+use crate::check::Check;
 use crate::code::{Code, Level};
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::exit_code::ExitCode;
 use crate::span::Span;
 use crate::verdict::Verdict;
 use crate::words::Words;
@@ -15,6 +17,9 @@ use crate::words::Words;
 use canvas::{Canvas, Ink};
 use events::Told;
 use listing::{Line, Mark};
+
+/// Steps of a path that are drawn; the JSON form has them all.
+const MAX_WAYPOINTS: usize = 12;
 
 /// Draws one report, ending in a line feed.
 pub fn diagnostic(report: &Diagnostic, color: bool) -> String {
@@ -25,6 +30,10 @@ pub fn diagnostic(report: &Diagnostic, color: bool) -> String {
     if let Some(span) = &report.at {
         let mark = words.label.clone().map(|label| Mark { rva: span.place.rva, label });
         snippet(&mut canvas, span, mark.as_slice(), 1, Ink::of(words.level));
+    }
+    for waypoint in report.path.iter().take(MAX_WAYPOINTS) {
+        canvas.headline(Ink::Note, "note", &waypoint.kind.sentence());
+        snippet(&mut canvas, &waypoint.at, &[], 0, Ink::Secondary);
     }
     for event in &told {
         earlier(&mut canvas, event);
@@ -44,9 +53,23 @@ pub fn verdict(verdict: &Verdict, color: bool) -> String {
     canvas.finish()
 }
 
+/// Draws what an audit came to: one line, and one more that leads to the long form of the gravest finding.
+pub fn check(check: &Check, color: bool) -> String {
+    let mut canvas = Canvas::new(color, 0);
+    let clean = check.exit_code() == ExitCode::Clean;
+    let (ink, word) = if clean { (Ink::Note, "ok") } else { (Ink::Error, "error") };
+    canvas.headline(ink, word, &check.sentence());
+    if let Some(code) = check.explained() {
+        canvas.line(&format!("for the long form of a report: `nonpaged explain {code}`"));
+    }
+    canvas.finish()
+}
+
 /// Digits of the widest RVA, at least four.
 fn gutter(report: &Diagnostic) -> usize {
-    let spans = report.at.iter().chain(report.because.iter().filter_map(|event| event.at.as_ref()));
+    let on_the_way = report.path.iter().take(MAX_WAYPOINTS).map(|waypoint| &waypoint.at);
+    let before = report.because.iter().filter_map(|event| event.at.as_ref());
+    let spans = report.at.iter().chain(on_the_way).chain(before);
     spans.map(|span| format!("{:x}", listing::last_rva(span)).len()).fold(4, usize::max)
 }
 

@@ -3,6 +3,7 @@
 //! Addresses and bug check parameters are strings of hexadecimal digits, because not every JSON reader keeps 64 bits;
 //! offsets, counts and steps are numbers. Fields without a value are left out.
 
+mod check;
 mod event;
 mod fleet;
 mod map;
@@ -11,6 +12,7 @@ mod run;
 
 use serde::Serialize;
 
+use crate::check::Check;
 use crate::diagnostic::Diagnostic;
 use crate::table::fleet::Fleet;
 use crate::table::{Map, Summary};
@@ -39,6 +41,11 @@ pub fn fleet(fleet: &Fleet) -> String {
     print(&fleet::Fleet::from(fleet))
 }
 
+/// An audit.
+pub fn check(check: &Check) -> String {
+    print(&check::Check::new(check))
+}
+
 fn print(value: &impl Serialize) -> String {
     // Only maps with keys that are no strings, or a failing Serialize of our own, could fail: there are none.
     serde_json::to_string_pretty(value).expect("plain data") + "\n"
@@ -59,6 +66,8 @@ mod tests {
         Fleet(super::fleet::Fleet),
         /// `nonpaged map --json`
         Map(super::map::Map),
+        /// `nonpaged check --format json`
+        Check(super::check::Check),
     }
 
     #[test]

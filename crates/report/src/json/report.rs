@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::event::Event;
 use crate::context::{self, Context};
 use crate::diagnostic::Diagnostic;
+use crate::path;
 use crate::span;
 
 /// One report.
@@ -29,6 +30,9 @@ pub(super) struct Report {
     /// The instruction at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Place>,
+    /// The way to the instruction, in the order of execution: of reports of `nonpaged check`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    path: Vec<Waypoint>,
     /// Earlier events that made it possible, nearest cause first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     because: Vec<Event>,
@@ -81,6 +85,16 @@ struct Place {
     /// Instructions retired when it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u64>,
+}
+
+/// A step on the way to the instruction.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct Waypoint {
+    /// `named`, `entered` (the system calls the routine), `raised` (IRQL goes up) or `called`.
+    what: &'static str,
+    /// Where.
+    at: Place,
 }
 
 /// A source line.
@@ -148,6 +162,7 @@ impl From<&Diagnostic> for Report {
             level: words.level.word(),
             class: words.class.word(),
             at: report.at.as_ref().map(|span| Place { step: report.step, ..Place::from(&span.place) }),
+            path: report.path.iter().map(Waypoint::from).collect(),
             because: report.because.iter().map(Event::from).collect(),
             rule: words.rule.map(|rule| Rule { text: rule.text, source: rule.source }),
             notes: report.notes_of(&words),
@@ -173,6 +188,12 @@ impl From<&span::Place> for Place {
             source: place.source.as_ref().map(Source::from),
             step: None,
         }
+    }
+}
+
+impl From<&path::Waypoint> for Waypoint {
+    fn from(waypoint: &path::Waypoint) -> Waypoint {
+        Waypoint { what: waypoint.kind.word(), at: Place::from(&waypoint.at.place) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! One report for each cause of the catalogue.
 
-use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::Diagnostic;
 use report::cause::{
-    Access, Callback, Cause, Exception, Expectation, Expected, Fault, Hardware, Holder, Home, InPageReason, Input,
-    IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging, PoolMisuse,
-    Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported,
+    Access, Audit, Callback, Cause, Exception, Expectation, Expected, Fault, Hardware, Holder, Home, InPageReason,
+    Input, IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging,
+    PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse,
+    Unsupported, Usage,
 };
 
 use crate::fixture::place;
@@ -28,6 +29,7 @@ pub(crate) fn causes() -> Vec<Diagnostic> {
         exceptions(),
         pool(),
         expectations(),
+        audit(),
         rest(),
         remarks(),
     ]
@@ -327,6 +329,39 @@ fn expectations() -> Vec<Diagnostic> {
         Expected::NoSection { section: section() },
     ];
     cases.map(|what| Diagnostic::from(Cause::Expectation(Expectation { line: 7, what }))).to_vec()
+}
+
+fn audit() -> Vec<Diagnostic> {
+    let (section, rva, irql) = (|| "PAGEDATA".to_owned(), Rva(0x5004), Irql::DISPATCH);
+    let data = |access, routine: Option<&str>| Audit::PageableData {
+        section: section(),
+        rva,
+        access,
+        routine: routine.map(str::to_owned),
+        irql,
+    };
+    let usages = [Usage::Called, Usage::Read, Usage::Written, Usage::Locked, Usage::Named];
+    let discarded = usages.map(|usage| Audit::Discarded { section: "INIT".into(), rva, usage });
+    let causes = [
+        Audit::PageableCode { section: "PAGESER".into(), irql },
+        data(Access::Read, Some("DbgPrint")),
+        data(Access::Write, None),
+        Audit::DpcPageable { section: "PAGEDPC".into() },
+        Audit::Object { object: ObjectKind::Timer, home: Some((section(), rva)) },
+        Audit::Object { object: ObjectKind::WorkItem, home: None },
+        Audit::LockOfInit { section: "INIT".into() },
+        Audit::NullHandle { routine: "MmLockPagableSectionByHandle".into() },
+        Audit::LockKept { section: section(), entry_fails: true },
+        Audit::LockKept { section: section(), entry_fails: false },
+        Audit::UnlockWithoutLock,
+        Audit::RepeatLock { section: section(), places: 2 },
+        Audit::HandleDereferenced,
+        Audit::PageEntireWithInterrupt,
+        Audit::ConnectBeforeReset,
+        Audit::PageEntireRace,
+        Audit::Incomplete { reasons: vec!["1 jumps go through tables that are not understood".into()] },
+    ];
+    causes.into_iter().chain(discarded).map(|cause| Diagnostic::from(Cause::Audit(cause))).collect()
 }
 
 fn rest() -> Vec<Diagnostic> {

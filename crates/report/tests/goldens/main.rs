@@ -1,6 +1,7 @@
 //! Whole reports and tables, compared with files. `UPDATE=1` writes them anew.
 
 mod causes;
+mod check;
 mod fixture;
 mod json;
 mod tables;

@@ -1,0 +1,180 @@
+//! The image as the audit reads it: bytes, sections, imports, pointers.
+
+use std::collections::BTreeMap;
+
+use driver_image::pageability::{DiscardMode, PageRanges, discard_set, load_map};
+use driver_image::{Image, ImageError, SectionFlags};
+use nt_types::{PAGE_SIZE, Rva};
+
+use crate::ddi::{self, Routine};
+
+/// Index of an import in [`Program::imports`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ImportId(pub(crate) u16);
+
+/// One imported function or datum.
+#[derive(Clone, Debug)]
+pub(crate) struct Import {
+    pub(crate) module: String,
+    pub(crate) name: String,
+    /// What is known about the routine.
+    pub(crate) routine: Option<&'static Routine>,
+}
+
+/// What becomes of a byte of the image once the driver is initialised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    /// Stays, or lies in no section.
+    Resident,
+    /// In a section that is pageable by name.
+    Pageable {
+        /// Index of the section.
+        section: usize,
+        /// The page can really leave: it is not shared with something that stays.
+        leaves: bool,
+    },
+    /// In a section that is discarded.
+    Discarded {
+        /// Index of the section.
+        section: usize,
+    },
+}
+
+impl Class {
+    /// The section, where it is pageable or discarded.
+    pub(crate) fn section(self) -> Option<usize> {
+        match self {
+            Class::Resident => None,
+            Class::Pageable { section, .. } | Class::Discarded { section } => Some(section),
+        }
+    }
+}
+
+/// An image, prepared for reading at any offset. Addresses are offsets from the image base throughout.
+pub(crate) struct Program<'a> {
+    pub(crate) image: &'a Image,
+    /// The image at its preferred base.
+    pub(crate) bytes: Vec<u8>,
+    base: u64,
+    pub(crate) imports: Vec<Import>,
+    slots: BTreeMap<u32, ImportId>,
+    pageable: PageRanges,
+    discarded: Vec<usize>,
+    guard_dispatch: Vec<u32>,
+    guard_check: Vec<u32>,
+}
+
+impl<'a> Program<'a> {
+    pub(crate) fn new(image: &'a Image) -> Result<Program<'a>, ImageError> {
+        let (headers, sections) = (image.headers(), image.sections());
+        let config = image.load_config().unwrap_or_default();
+        let dispatch = [config.guard_dispatch, config.guard_xfg_dispatch, config.guard_xfg_table_dispatch];
+        let check = [config.guard_check, config.guard_xfg_check];
+        let mut program = Program {
+            image,
+            bytes: image.map_at(headers.preferred_base)?,
+            base: headers.preferred_base.0,
+            imports: Vec::new(),
+            slots: BTreeMap::new(),
+            pageable: load_map(headers, sections),
+            discarded: discard_set(headers, sections, DiscardMode::Documented).sections,
+            guard_dispatch: dispatch.into_iter().flatten().map(|rva| rva.0).collect(),
+            guard_check: check.into_iter().flatten().map(|rva| rva.0).collect(),
+        };
+        program.add_imports();
+        Ok(program)
+    }
+
+    fn add_imports(&mut self) {
+        for module in self.image.imports() {
+            for import in &module.imports {
+                let Ok(id) = u16::try_from(self.imports.len()) else { return };
+                let name = import.symbol.to_string();
+                let routine = ddi::find(&name);
+                self.imports.push(Import { module: module.name.clone(), name, routine });
+                self.slots.insert(import.slot.0, ImportId(id));
+            }
+        }
+    }
+
+    pub(crate) fn import(&self, id: ImportId) -> &Import {
+        &self.imports[usize::from(id.0)]
+    }
+
+    /// The import whose address this slot is to hold.
+    pub(crate) fn import_at(&self, slot: u32) -> Option<ImportId> {
+        self.slots.get(&slot).copied()
+    }
+
+    /// The import that a stub `jmp [import]` at this place leads to.
+    pub(crate) fn thunk(&self, rva: u32) -> Option<ImportId> {
+        let code = self.bytes.get(rva as usize..)?;
+        let (offset, length) = match code {
+            [0xff, 0x25, offset @ ..] => (offset, 6),
+            [0x48, 0xff, 0x25, offset @ ..] => (offset, 7),
+            _ => return None,
+        };
+        let offset = offset.first_chunk().copied().map(u32::from_le_bytes)?;
+        self.import_at(rva.wrapping_add(length).wrapping_add(offset))
+    }
+
+    /// Does a call through this place go to the address in rax, checked by control-flow guard?
+    pub(crate) fn is_guard_dispatch(&self, place: u32) -> bool {
+        self.guard_dispatch.contains(&place)
+    }
+
+    /// Does a call through this place only check the address in rcx?
+    pub(crate) fn is_guard_check(&self, place: u32) -> bool {
+        self.guard_check.contains(&place)
+    }
+
+    pub(crate) fn u32(&self, rva: u32) -> Option<u32> {
+        self.bytes.get(rva as usize..)?.first_chunk().copied().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&self, rva: u32) -> Option<u64> {
+        self.bytes.get(rva as usize..)?.first_chunk().copied().map(u64::from_le_bytes)
+    }
+
+    /// The offset that an absolute address at the preferred base stands for.
+    pub(crate) fn rva_of(&self, address: u64) -> Option<u32> {
+        let rva = u32::try_from(address.checked_sub(self.base)?).ok()?;
+        (rva != 0 && (rva as usize) < self.bytes.len()).then_some(rva)
+    }
+
+    /// The address that lies at `rva`, where the loader relocates one.
+    pub(crate) fn pointer_at(&self, rva: u32) -> Option<u32> {
+        self.image.relocations().binary_search(&Rva(rva)).ok()?;
+        self.rva_of(self.u64(rva)?)
+    }
+
+    pub(crate) fn section_at(&self, rva: u32) -> Option<usize> {
+        let sections = self.image.sections();
+        let index = sections.partition_point(|section| section.rva.0 <= rva).checked_sub(1)?;
+        sections[index].contains(Rva(rva)).then_some(index)
+    }
+
+    pub(crate) fn section_name(&self, index: usize) -> String {
+        self.image.sections().get(index).map(driver_image::Section::name).unwrap_or_default()
+    }
+
+    pub(crate) fn is_executable(&self, rva: u32) -> bool {
+        self.section_at(rva).is_some_and(|index| self.image.sections()[index].flags.has(SectionFlags::EXECUTE))
+    }
+
+    pub(crate) fn is_writable(&self, rva: u32) -> bool {
+        self.section_at(rva).is_some_and(|index| self.image.sections()[index].flags.has(SectionFlags::WRITE))
+    }
+
+    /// What becomes of the byte at `rva`.
+    pub(crate) fn class(&self, rva: u32) -> Class {
+        let Some(section) = self.section_at(rva) else { return Class::Resident };
+        if self.discarded.contains(&section) {
+            Class::Discarded { section }
+        } else if self.image.sections()[section].is_pageable_by_name() {
+            Class::Pageable { section, leaves: self.pageable.contains(rva / PAGE_SIZE as u32) }
+        } else {
+            Class::Resident
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Jumps through tables, as compilers write them for `switch`.
+//!
+//! Microsoft's compiler keeps offsets from the image base and loads them with the table's offset as displacement; clang
+//! keeps offsets from the table itself. Both tables end where an entry leads out of the function.
+
+use core::ops::Range;
+
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+
+use super::program::Program;
+
+/// Most entries of one table.
+const MAX_ENTRIES: u32 = 1024;
+/// How many instructions before the jump the table is looked for.
+const WINDOW: usize = 40;
+
+/// Where the last instruction of `code`, an indirect jump, leads, if it goes through a table; none are found where the
+/// table is not understood. Other indirect jumps are calls in disguise. Targets lie in `parts`.
+pub(super) fn targets(program: &Program<'_>, code: &[Instruction], parts: &[Range<u32>]) -> Option<Vec<u32>> {
+    let (jump, before) = code.split_last()?;
+    if jump.op0_kind() != OpKind::Register {
+        return None;
+    }
+    let before = &before[before.len().saturating_sub(WINDOW)..];
+    let at = before.iter().rposition(loads_entry)?;
+    let (table, origin) = match before[at].memory_displacement64() as u32 {
+        0 => address_of(&before[..at], before[at].memory_base()).map(|table| (table, table)),
+        displacement => Some((displacement, 0)),
+    }
+    .unwrap_or_default();
+    let inside = |target: &u32| parts.iter().any(|part| part.contains(target));
+    let entries = (0..MAX_ENTRIES).map_while(|index| program.u32(table.checked_add(index * 4)?));
+    let mut targets: Vec<u32> = entries.map(|entry| origin.wrapping_add(entry)).take_while(inside).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    Some(targets)
+}
+
+/// `mov r32, [base+index*4+table]` or `movsxd r64, [base+index*4]`.
+fn loads_entry(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Mov | Mnemonic::Movsxd)
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op1_kind() == OpKind::Memory
+        && instruction.memory_index_scale() == 4
+        && instruction.memory_index() != Register::None
+}
+
+/// What the last `lea register, [rip+x]` puts into the register.
+fn address_of(code: &[Instruction], register: Register) -> Option<u32> {
+    let lea = code.iter().rfind(|i| i.mnemonic() == Mnemonic::Lea && i.op0_register() == register)?;
+    lea.is_ip_rel_memory_operand().then(|| lea.ip_rel_memory_address() as u32)
+}

@@ -1,0 +1,227 @@
+//! What is wrong: each kind of finding in the file of its area.
+
+mod irql;
+mod locks;
+mod objects;
+mod paging;
+mod residency;
+
+use std::collections::BTreeSet;
+
+use nt_types::Rva;
+
+use crate::ddi::{self, Kind};
+use crate::flow::Range;
+use crate::model::Model;
+use crate::reach::{Reach, Step, path};
+
+/// Something that is wrong with a driver, as far as its image shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What is wrong, with the evidence.
+    pub kind: FindingKind,
+    /// The instruction or place; 0 where it is the image as a whole.
+    pub at: Rva,
+    /// The way there: from the system, through calls, to the instruction.
+    pub path: Vec<Step>,
+}
+
+/// A place that is not in memory when it is needed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Target {
+    /// Name of the section.
+    pub section: String,
+    /// Where.
+    pub rva: Rva,
+}
+
+/// What is wrong.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FindingKind {
+    /// Pageable code is entered where a page fault is fatal (K13).
+    PageableCode {
+        /// The code.
+        target: Target,
+        /// Lowest IRQL.
+        irql: u8,
+    },
+    /// Pageable data are used where a page fault is fatal (K13).
+    PageableData {
+        /// The data.
+        target: Target,
+        /// Written rather than read.
+        write: bool,
+        /// The routine that uses them; `None` for the instruction itself.
+        routine: Option<String>,
+        /// Lowest IRQL.
+        irql: u8,
+    },
+    /// Pageable code raises IRQL or takes a spin lock (K26).
+    RaiseInPageable {
+        /// The section.
+        section: String,
+        /// The routine called; `None` for a write to CR8.
+        routine: Option<String>,
+        /// Lowest IRQL after.
+        to: u8,
+    },
+    /// Wait = TRUE from pageable code (K14).
+    WaitTrue {
+        /// The routine.
+        routine: String,
+        /// The section of the caller.
+        section: String,
+    },
+    /// A routine for APC_LEVEL and below called above it (K02).
+    AboveApc {
+        /// The routine.
+        routine: String,
+        /// Lowest IRQL.
+        irql: u8,
+    },
+    /// An interrupt service routine in a pageable or discarded section (K09).
+    Isr {
+        /// The section.
+        section: String,
+    },
+    /// A DPC or timer routine in a pageable section that is never locked (K10).
+    Dpc {
+        /// The section.
+        section: String,
+    },
+    /// A completion routine in a pageable section (K21).
+    Completion {
+        /// The section.
+        section: String,
+    },
+    /// An object that must be nonpaged lies in a pageable section (K11), or in paged pool.
+    Object {
+        /// Its kind.
+        object: Kind,
+        /// Where; `None` for paged pool.
+        target: Option<Target>,
+        /// The routine that is given it.
+        routine: String,
+    },
+    /// A work item in paged pool or a pageable section (K22).
+    WorkItem {
+        /// Where; `None` for paged pool.
+        target: Option<Target>,
+    },
+    /// Code or data of a discarded section are used after initialisation (K12).
+    Discarded {
+        /// What.
+        target: Target,
+        /// How: called, read, written, locked, or named as a routine to call later.
+        how: Use,
+    },
+    /// A section that is not pageable is locked (K01).
+    LockNonpageable {
+        /// The section.
+        section: String,
+        /// The section that a jump at the address leads to.
+        thunk_to: Option<String>,
+    },
+    /// A discarded section is locked during initialisation (K25).
+    LockOfInit {
+        /// The section.
+        section: String,
+    },
+    /// NULL instead of a handle (0x1A).
+    NullHandle {
+        /// The routine.
+        routine: String,
+    },
+    /// A lock that nobody undoes (K05).
+    UnloadWithLocks {
+        /// The section.
+        section: String,
+        /// DriverEntry fails with it; otherwise Unload undoes nothing.
+        entry_fails: bool,
+    },
+    /// A request unlocks what another kind of request locks and unlocks (A01).
+    UnlockWithoutLock,
+    /// A section is locked by address in several places (K18).
+    RepeatLock {
+        /// The section.
+        section: String,
+        /// Number of places.
+        places: u32,
+    },
+    /// The handle of a section is used as an address (K07).
+    HandleDereferenced,
+    /// MmPageEntireDriver while an interrupt is connected (K03).
+    PageEntireWithInterrupt,
+    /// An interrupt is connected without MmResetDriverPaging before it (K04).
+    ConnectBeforeReset,
+    /// MmPageEntireDriver without a mutex (K19).
+    PageEntireRace,
+    /// A Storport miniport imports a prohibited routine (K24).
+    ProhibitedImport {
+        /// The routine.
+        routine: String,
+    },
+}
+
+/// How something is used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Use {
+    Called,
+    Read,
+    Written,
+    Locked,
+    Named,
+}
+
+/// Collects findings; of those that say the same, the first stays.
+pub(crate) struct Collector<'m, 'a> {
+    pub(crate) model: &'m Model<'a>,
+    pub(crate) reach: &'m Reach,
+    seen: BTreeSet<(FindingKind, Rva)>,
+    /// Objects in pageable sections that were told.
+    objects: BTreeSet<(Kind, Option<Target>)>,
+    found: Vec<Finding>,
+}
+
+impl<'m, 'a> Collector<'m, 'a> {
+    /// Everything that is wrong, in the order of addresses.
+    pub(crate) fn all(model: &'m Model<'a>, reach: &'m Reach) -> Vec<Finding> {
+        let mut collector =
+            Collector { model, reach, seen: BTreeSet::new(), objects: BTreeSet::new(), found: Vec::new() };
+        residency::find(&mut collector);
+        irql::find(&mut collector);
+        objects::find(&mut collector);
+        locks::find(&mut collector);
+        paging::find(&mut collector);
+        collector.prohibited_imports();
+        collector.found.sort_by(|one, other| (one.at, &one.kind).cmp(&(other.at, &other.kind)));
+        collector.found
+    }
+
+    /// Adds a finding at an instruction, reached in a context of its function at a level.
+    fn add(&mut self, kind: FindingKind, at: u32, way: Option<(usize, usize, Range)>) {
+        if self.seen.insert((kind.clone(), Rva(at))) {
+            let path = way.map_or_else(Vec::new, |(function, context, irql)| {
+                path(self.model, self.reach, function, context, at, irql)
+            });
+            self.found.push(Finding { kind, at: Rva(at), path });
+        }
+    }
+
+    fn target(&self, section: usize, rva: u32) -> Target {
+        Target { section: self.model.program.section_name(section), rva: Rva(rva) }
+    }
+
+    /// K24: a physical Storport miniport does not call these routines at any IRQL.
+    fn prohibited_imports(&mut self) {
+        let imports = &self.model.program.imports;
+        if !imports.iter().any(|import| import.module.eq_ignore_ascii_case("storport.sys")) {
+            return;
+        }
+        let names: BTreeSet<&String> = imports.iter().map(|import| &import.name).collect();
+        for name in names.into_iter().filter(|name| ddi::is_prohibited_for_storport(name)) {
+            self.add(FindingKind::ProhibitedImport { routine: name.clone() }, 0, None);
+        }
+    }
+}

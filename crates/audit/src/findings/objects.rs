@@ -1,0 +1,63 @@
+//! Objects and routines in memory that may be out: K09, K10, K11, K21, K22.
+
+use super::{Collector, FindingKind};
+use crate::code::Class;
+use crate::ddi::{Does, Kind, Role};
+use crate::flow::Value;
+
+pub(super) fn find(collector: &mut Collector<'_, '_>) {
+    routines(collector);
+    let model = collector.model;
+    for (_, event, id, arguments) in model.import_calls() {
+        let import = model.program.import(id);
+        for does in import.routine.map_or(&[][..], |routine| routine.does) {
+            if let Does::Object(n, object) = *does
+                && let Some(value) = arguments.get(usize::from(n) - 1)
+            {
+                lies_in(collector, event.at, object, *value, &import.name);
+            }
+        }
+    }
+}
+
+/// Routines whose kind alone forbids a pageable section.
+fn routines(collector: &mut Collector<'_, '_>) {
+    let locked = collector.model.locked_anywhere();
+    let reach = collector.reach;
+    for root in &reach.roots {
+        let (Some(at), Some(function)) = (root.named_at, collector.model.functions.all.get(root.function)) else {
+            continue;
+        };
+        let Class::Pageable { section: index, leaves } = collector.model.program.class(function.entry) else {
+            continue;
+        };
+        let section = collector.model.program.section_name(index);
+        let kind = match root.role {
+            Role::Isr => FindingKind::Isr { section },
+            Role::Dpc | Role::IoTimer if leaves && !locked.has_section(index) => FindingKind::Dpc { section },
+            Role::Completion => FindingKind::Completion { section },
+            _ => continue,
+        };
+        collector.add(kind, at, None);
+    }
+}
+
+/// An object is given to a routine of the system.
+fn lies_in(collector: &mut Collector<'_, '_>, at: u32, object: Kind, value: Value, routine: &str) {
+    let target = match value {
+        Value::Image(rva) => match collector.model.program.class(rva) {
+            Class::Pageable { section, leaves: true } => Some(collector.target(section, rva)),
+            _ => return,
+        },
+        Value::Pool { paged: true } => None,
+        _ => return,
+    };
+    if target.is_some() && !collector.objects.insert((object, target.clone())) {
+        return;
+    }
+    let kind = match object {
+        Kind::WorkItem => FindingKind::WorkItem { target },
+        object => FindingKind::Object { object, target, routine: routine.to_owned() },
+    };
+    collector.add(kind, at, None);
+}

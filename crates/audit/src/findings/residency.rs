@@ -1,0 +1,126 @@
+//! Code and data that may be out, or gone, when they are needed: K12, K13.
+
+use super::{Collector, FindingKind, Use};
+use crate::code::Class;
+use crate::ddi::{Does, Role};
+use crate::flow::{Access, Event, EventKind, Facts, Range, Target, Value};
+
+pub(super) fn find(collector: &mut Collector<'_, '_>) {
+    let model = collector.model;
+    named_routines(collector);
+    for (function, event) in model.all_events() {
+        match &event.kind {
+            EventKind::Call { target, arguments } => {
+                for callee in model.targets(target) {
+                    enters(collector, function, event, callee);
+                }
+                if let Target::Import(id) = target {
+                    let routine = model.program.import(*id);
+                    for does in routine.routine.map_or(&[][..], |routine| routine.does) {
+                        let (n, access) = match does {
+                            Does::Reads(n) => (n, Access::Read),
+                            Does::Writes(n) => (n, Access::Write),
+                            _ => continue,
+                        };
+                        if let Some(Value::Image(rva)) = arguments.get(usize::from(*n) - 1) {
+                            touches(collector, function, event, *rva, access, Some(&routine.name));
+                        }
+                    }
+                }
+            }
+            EventKind::Touch { rva, access } => touches(collector, function, event, *rva, *access, None),
+            _ => {}
+        }
+    }
+}
+
+/// Routines that the system calls at DISPATCH_LEVEL or above, or after they are gone. The kinds that have a finding of
+/// their own are left to it.
+fn named_routines(collector: &mut Collector<'_, '_>) {
+    let reach = collector.reach;
+    for (index, root) in reach.roots.iter().enumerate() {
+        let Some(named_at) = root.named_at else { continue };
+        let entry = collector.model.functions.all[root.function].entry;
+        let context = reach.contexts[root.function].iter().position(|c| c.root == index && c.from.is_none());
+        match collector.model.program.class(entry) {
+            Class::Discarded { section } if !root.role.is_initialisation() && root.role != Role::Passive => {
+                let target = collector.target(section, entry);
+                collector.add(FindingKind::Discarded { target, how: Use::Named }, named_at, None);
+            }
+            Class::Pageable { section, leaves: true }
+                if root.role.irql().never_faults() && !has_own_finding(root.role) =>
+            {
+                let Some(context) = context else { continue };
+                let irql = root.role.irql();
+                if !reach.contexts[root.function][context].held.has_section(section) {
+                    let kind = FindingKind::PageableCode { target: collector.target(section, entry), irql: irql.low };
+                    collector.add(kind, entry, Some((root.function, context, irql)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn has_own_finding(role: Role) -> bool {
+    matches!(role, Role::Isr | Role::Dpc | Role::ThreadedDpc | Role::IoTimer | Role::Completion)
+}
+
+/// A call of a function that may be out or gone, from code that is not.
+fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, callee: usize) {
+    let program = &collector.model.program;
+    let (from, entry) = (program.class(event.at), collector.model.functions.all[callee].entry);
+    let to = program.class(entry);
+    if to.section().is_none() || from.section() == to.section() {
+        return;
+    }
+    let reach = collector.reach;
+    for (context, place, irql, held) in reach.at(function, event) {
+        let Some(section) = to.section() else { return };
+        let kind = match to {
+            Class::Discarded { .. } if place.initialised && !matches!(from, Class::Discarded { .. }) => {
+                FindingKind::Discarded { target: collector.target(section, entry), how: Use::Called }
+            }
+            Class::Pageable { leaves: true, .. } if is_out(irql, held, section) => {
+                FindingKind::PageableCode { target: collector.target(section, entry), irql: irql.low }
+            }
+            _ => continue,
+        };
+        return collector.add(kind, event.at, Some((function, context, irql)));
+    }
+}
+
+/// A use of data that may be out or gone.
+fn touches(
+    collector: &mut Collector<'_, '_>,
+    function: usize,
+    event: &Event,
+    rva: u32,
+    access: Access,
+    routine: Option<&str>,
+) {
+    let program = &collector.model.program;
+    let (from, to) = (program.class(event.at), program.class(rva));
+    let Some(section) = to.section() else { return };
+    let reach = collector.reach;
+    for (context, place, irql, held) in reach.at(function, event) {
+        let target = collector.target(section, rva);
+        let kind = match to {
+            Class::Discarded { .. } if place.initialised && !matches!(from, Class::Discarded { .. }) => {
+                let how = if access == Access::Write { Use::Written } else { Use::Read };
+                FindingKind::Discarded { target, how }
+            }
+            Class::Pageable { leaves: true, .. } if is_out(irql, held, section) && from.section() != to.section() => {
+                let (write, routine) = (access == Access::Write, routine.map(str::to_owned));
+                FindingKind::PageableData { target, write, routine, irql: irql.low }
+            }
+            _ => continue,
+        };
+        return collector.add(kind, event.at, Some((function, context, irql)));
+    }
+}
+
+/// May a page of the section be out where a fault is fatal?
+fn is_out(irql: Range, held: Facts, section: usize) -> bool {
+    irql.never_faults() && !held.has_section(section)
+}

@@ -1,0 +1,70 @@
+//! What a function does that matters, relative to its entry.
+
+use super::facts::Held;
+use super::irql::IrqlSet;
+use super::value::Value;
+use crate::code::ImportId;
+use crate::ddi::Role;
+
+/// Something that a function does.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// The instruction.
+    pub(crate) at: u32,
+    /// Length of the instruction in bytes.
+    pub(crate) length: u8,
+    pub(crate) kind: EventKind,
+    /// The level before it.
+    pub(crate) irql: IrqlSet,
+    /// What is held before it.
+    pub(crate) held: Held,
+}
+
+/// What happens.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum EventKind {
+    /// A call, or a jump that is one.
+    Call {
+        target: Target,
+        /// The parameters of which something is known.
+        arguments: Box<[Value]>,
+    },
+    /// Data of the image are read or written.
+    Touch { rva: u32, access: Access },
+    /// IRQL is raised, by an import or by a write to CR8.
+    Raise { by: Option<ImportId>, to: IrqlSet },
+    /// A value is stored in the image.
+    StoreGlobal { rva: u32, value: Value },
+    /// The address of code is stored so many bytes from the address in a parameter.
+    StoreParameter { parameter: u8, offset: i32, code: u32, indexed: bool },
+    /// The address of code is stored so many bytes from the address in a field of what a parameter points to.
+    StoreField { parameter: u8, field: i32, offset: i32, code: u32 },
+    /// The address of code is handed to the system for a purpose.
+    Register { role: Role, code: Value },
+    /// A handle of a section is used as an address.
+    Dereference,
+    /// A negative NTSTATUS becomes the result while these facts hold.
+    Fails,
+}
+
+/// How data are used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// What is called.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Target {
+    /// A function of the image, by entry.
+    Function(u32),
+    Import(ImportId),
+    /// One of the functions at a place or in a table of the image, by offset of the place; what is there is looked up
+    /// when all stores are known.
+    Place {
+        rva: u32,
+        table: bool,
+    },
+    Unknown,
+}

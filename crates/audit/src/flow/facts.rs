@@ -1,0 +1,100 @@
+//! What is held: sections that are locked, mutexes, and the order of what a driver does as a whole.
+
+/// A set of facts. The first bits are sections, by index.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Facts(u64);
+
+/// Sections with a bit of their own; images have fewer, and the rest share none and count as locked.
+const SECTIONS: usize = 56;
+
+impl Facts {
+    pub(crate) const NONE: Facts = Facts(0);
+    /// Every section is locked: what a lock of an unknown section may have done.
+    pub(crate) const ALL_SECTIONS: Facts = Facts((1 << SECTIONS) - 1);
+    /// A mutex, or something like it, is held.
+    pub(crate) const MUTEX: Facts = Facts(1 << 60);
+    /// MmResetDriverPaging was called.
+    pub(crate) const RESET: Facts = Facts(1 << 61);
+    /// MmPageEntireDriver was called.
+    pub(crate) const PAGED: Facts = Facts(1 << 59);
+    /// An interrupt was disconnected.
+    pub(crate) const DISCONNECTED: Facts = Facts(1 << 62);
+
+    pub(crate) fn section(index: usize) -> Facts {
+        if index < SECTIONS { Facts(1 << index) } else { Facts::NONE }
+    }
+
+    /// Is a section locked, as far as this can say?
+    pub(crate) fn has_section(self, index: usize) -> bool {
+        index >= SECTIONS || self.has(Facts::section(index))
+    }
+
+    pub(crate) fn has(self, other: Facts) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) fn and(self, other: Facts) -> Facts {
+        Facts(self.0 & other.0)
+    }
+
+    pub(crate) fn or(self, other: Facts) -> Facts {
+        Facts(self.0 | other.0)
+    }
+
+    pub(crate) fn without(self, other: Facts) -> Facts {
+        Facts(self.0 & !other.0)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// How a function changes the facts, up to some point in it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Held {
+    /// Became true on every way here.
+    pub(crate) gained: Facts,
+    /// Became untrue on some way here.
+    pub(crate) lost: Facts,
+    /// Became true on some way here and did not become untrue since.
+    pub(crate) perhaps: Facts,
+}
+
+impl Held {
+    pub(crate) fn gain(&mut self, facts: Facts) {
+        self.gained = self.gained.or(facts);
+        self.perhaps = self.perhaps.or(facts);
+        self.lost = self.lost.without(facts);
+    }
+
+    pub(crate) fn lose(&mut self, facts: Facts) {
+        self.gained = self.gained.without(facts);
+        self.perhaps = self.perhaps.without(facts);
+        self.lost = self.lost.or(facts);
+    }
+
+    pub(crate) fn join(self, other: Held) -> Held {
+        Held {
+            gained: self.gained.and(other.gained),
+            lost: self.lost.or(other.lost),
+            perhaps: self.perhaps.or(other.perhaps),
+        }
+    }
+
+    /// This change, and `next` after it.
+    pub(crate) fn then(self, next: Held) -> Held {
+        Held {
+            gained: self.gained.without(next.lost).or(next.gained),
+            lost: self.lost.without(next.gained).or(next.lost),
+            perhaps: self.perhaps.without(next.lost).or(next.perhaps),
+        }
+    }
+
+    /// The facts here where those of the entry are `entry`. A section counts as locked where it may be: whether a lock is
+    /// held often depends on data, and a finding must not rest on a way that the driver never takes.
+    pub(crate) fn at(self, entry: Facts) -> Facts {
+        let sections = entry.or(self.perhaps).and(Facts::ALL_SECTIONS);
+        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS).or(sections)
+    }
+}

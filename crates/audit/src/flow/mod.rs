@@ -1,0 +1,22 @@
+//! What a function does to IRQL, locks and the values that matter, whatever the IRQL and locks at its entry are.
+//!
+//! One pass over each function, callees first, records [`Event`]s whose IRQL and locks are relative to the entry.
+//! [`crate::reach`] then puts in what callers bring along; no function is interpreted twice.
+
+mod calls;
+mod event;
+mod facts;
+mod function;
+mod irql;
+mod operand;
+mod state;
+mod step;
+mod summary;
+mod value;
+
+pub(crate) use event::{Access, Event, EventKind, Target};
+pub(crate) use facts::Facts;
+pub(crate) use function::Interpreter;
+pub(crate) use irql::Range;
+pub(crate) use summary::Summary;
+pub(crate) use value::Value;

@@ -1,0 +1,162 @@
+//! The state at one point of a function.
+
+use iced_x86::Register;
+
+use super::facts::Held;
+use super::irql::IrqlSet;
+use super::value::Value;
+
+/// Most places of the stack that are followed.
+const MAX_SLOTS: usize = 96;
+
+/// What is known at one point of a function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct State {
+    registers: [Value; 16],
+    /// Places on the stack by distance from the stack pointer at entry, ascending.
+    slots: Vec<(i32, Value)>,
+    pub(crate) irql: IrqlSet,
+    /// The level before the first raise that has not been undone.
+    pub(crate) saved: Option<IrqlSet>,
+    pub(crate) held: Held,
+    /// The IRQL that the last comparison looked at, and what it was compared with.
+    pub(crate) compared: Option<(IrqlSet, u8)>,
+}
+
+impl State {
+    /// At the entry of a function.
+    pub(crate) fn entry() -> State {
+        let mut state = State {
+            registers: [Value::Unknown; 16],
+            slots: Vec::new(),
+            irql: IrqlSet::ENTRY,
+            saved: None,
+            held: Held::default(),
+            compared: None,
+        };
+        for (n, register) in [Register::RCX, Register::RDX, Register::R8, Register::R9].into_iter().enumerate() {
+            state.set(register, Value::Parameter(n as u8, 0));
+        }
+        state.set(Register::RSP, Value::Stack(0));
+        state
+    }
+
+    /// In a handler that control reaches from anywhere in the function.
+    pub(crate) fn anywhere() -> State {
+        let mut state = State::entry();
+        state.registers = [Value::Unknown; 16];
+        state.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED);
+        state
+    }
+
+    pub(crate) fn get(&self, register: Register) -> Value {
+        index(register).map_or(Value::Unknown, |index| self.registers[index])
+    }
+
+    pub(crate) fn set(&mut self, register: Register, value: Value) {
+        if let Some(index) = index(register) {
+            self.registers[index] = value;
+        }
+    }
+
+    /// What lies on the stack at a distance from the stack pointer at entry. The fifth parameter and later ones lie above
+    /// the return address and the home of the first four.
+    pub(crate) fn slot(&self, at: i32) -> Value {
+        match self.slots.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(found) => self.slots[found].1,
+            Err(_) if (0x28..0x80).contains(&at) && at % 8 == 0 => Value::Parameter((at / 8) as u8 - 1, 0),
+            Err(_) => Value::Unknown,
+        }
+    }
+
+    pub(crate) fn set_slot(&mut self, at: i32, value: Value) {
+        match self.slots.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(found) => self.slots[found].1 = value,
+            // A place above the entry's stack pointer holds a parameter until something else is known.
+            Err(_) if value == Value::Unknown && at < 0 => {}
+            Err(place) if self.slots.len() < MAX_SLOTS => self.slots.insert(place, (at, value)),
+            Err(_) => {}
+        }
+    }
+
+    /// Forgets what a callee may have written: places from `at` on, for `bytes`.
+    pub(crate) fn forget_slots(&mut self, at: i32, bytes: i32) {
+        let end = at.saturating_add(bytes);
+        self.slots.retain(|(slot, _)| *slot < at || *slot >= end);
+    }
+
+    /// Forgets the registers that a call does not keep.
+    pub(crate) fn forget_volatile(&mut self) {
+        use Register::{R8, R9, R10, R11, RAX, RCX, RDX};
+        for register in [RAX, RCX, RDX, R8, R9, R10, R11] {
+            self.set(register, Value::Unknown);
+        }
+        self.compared = None;
+    }
+
+    /// Raises to `to`, and remembers the level before.
+    pub(crate) fn raise(&mut self, to: IrqlSet) {
+        self.saved.get_or_insert(self.irql);
+        self.irql = to;
+    }
+
+    /// Lowers to what `value` says, or to the level before the first raise.
+    pub(crate) fn restore(&mut self, value: Value) {
+        self.irql = match value {
+            Value::Irql(level) => level,
+            Value::Number(level) => {
+                let level = (level & 15) as u8;
+                IrqlSet::absolute(super::irql::Range::new(level, level))
+            }
+            _ => self.saved.unwrap_or(IrqlSet::RESTORED),
+        };
+        if self.saved == Some(self.irql) || self.saved.is_some() && !matches!(value, Value::Irql(_) | Value::Number(_))
+        {
+            self.saved = None;
+        }
+    }
+
+    /// Takes in another way to the same point; true if anything changed.
+    pub(crate) fn join(&mut self, other: &State) -> bool {
+        let before = self.clone();
+        for (one, other) in self.registers.iter_mut().zip(&other.registers) {
+            *one = one.join(*other);
+        }
+        self.slots.retain_mut(|(at, value)| {
+            *value = value.join(other.slot(*at));
+            *value != Value::Unknown || *at >= 0
+        });
+        // A parameter's place that only the other way has changed.
+        for (at, value) in other.slots.iter().filter(|(at, _)| *at >= 0) {
+            let joined = self.slot(*at).join(*value);
+            self.set_slot(*at, joined);
+        }
+        self.irql = self.irql.join(other.irql);
+        self.saved = match (self.saved, other.saved) {
+            (Some(one), Some(other)) => Some(one.join(other)),
+            (one, other) => one.or(other),
+        };
+        self.held = self.held.join(other.held);
+        if self.compared != other.compared {
+            self.compared = None;
+        }
+        *self != before
+    }
+
+    /// Gives up on values, so that the search for a fixed point ends.
+    pub(crate) fn give_up(&mut self) {
+        let stack = self.get(Register::RSP);
+        self.registers = [Value::Unknown; 16];
+        self.set(Register::RSP, stack);
+        self.slots.clear();
+        self.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED).join(IrqlSet::absolute(super::irql::Range::ANY));
+        self.saved = None;
+        self.held.gained = super::facts::Facts::NONE;
+        self.compared = None;
+    }
+}
+
+fn index(register: Register) -> Option<usize> {
+    let full = register.full_register();
+    full.is_gpr64().then(|| full.number())
+}

@@ -1,0 +1,262 @@
+//! One instruction.
+
+use iced_x86::{ConditionCode, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+
+use super::calls::Calls;
+use super::event::{Access, EventKind};
+use super::irql::{IrqlSet, Range};
+use super::operand::{self, Place};
+use super::state::State;
+use super::value::Value;
+
+/// Interprets instructions and, if asked to, records what they do.
+pub(super) struct Stepper<'s, 'p> {
+    pub(super) calls: Calls<'s, 'p>,
+    pub(super) info: InstructionInfoFactory,
+}
+
+impl Stepper<'_, '_> {
+    /// The state after an instruction. Jumps out of the function are calls; `leaves` says whether this one is.
+    pub(super) fn step(&mut self, state: &mut State, instruction: &Instruction, leaves: bool) {
+        self.calls.begin(state, instruction);
+        if instruction.op_count() > 0 && uses_memory(instruction) {
+            self.touch(state, instruction);
+        }
+        match instruction.flow_control() {
+            FlowControl::Call | FlowControl::IndirectCall => self.calls.call(state, instruction),
+            FlowControl::UnconditionalBranch | FlowControl::IndirectBranch if leaves => {
+                self.calls.call(state, instruction);
+            }
+            FlowControl::Next => self.ordinary(state, instruction),
+            _ => {}
+        }
+    }
+
+    fn ordinary(&mut self, state: &mut State, instruction: &Instruction) {
+        match instruction.mnemonic() {
+            Mnemonic::Mov | Mnemonic::Movzx => self.mov(state, instruction),
+            Mnemonic::Lea => self.lea(state, instruction),
+            Mnemonic::Push => push(state, self.operand(state, instruction, 0)),
+            Mnemonic::Pop => pop(state, instruction),
+            Mnemonic::Add | Mnemonic::Sub => self.add(state, instruction),
+            Mnemonic::Xor | Mnemonic::And | Mnemonic::Or => self.logic(state, instruction),
+            Mnemonic::Xchg => self.xchg(state, instruction),
+            Mnemonic::Cmp | Mnemonic::Test => self.compare(state, instruction),
+            Mnemonic::Stosq => self.fill(state, instruction),
+            _ => self.other(state, instruction),
+        }
+    }
+
+    fn operand(&self, state: &State, instruction: &Instruction, index: u32) -> Value {
+        operand::operand(self.calls.program, state, instruction, index)
+    }
+
+    fn mov(&mut self, state: &mut State, instruction: &Instruction) {
+        if instruction.op1_kind() == OpKind::Register && instruction.op1_register() == Register::CR8 {
+            return state.set(instruction.op0_register(), Value::Irql(state.irql));
+        }
+        let value = self.operand(state, instruction, 1);
+        if instruction.op0_kind() == OpKind::Register && instruction.op0_register() == Register::CR8 {
+            return self.calls.write_cr8(state, value);
+        }
+        self.assign(state, instruction, value);
+    }
+
+    /// Puts a value into the first operand.
+    fn assign(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
+        if instruction.op0_kind() == OpKind::Register {
+            let register = instruction.op0_register();
+            let value = match value {
+                // The rest of the register stays: only levels and small numbers are looked at in this width.
+                Value::Irql(_) => value,
+                Value::Number(number) if register.size() <= 2 => Value::Number(number & 0xff),
+                _ if register.size() <= 2 => Value::Unknown,
+                Value::Number(number) if register.size() == 4 => Value::Number(number & 0xffff_ffff),
+                _ => value,
+            };
+            if matches!(value, Value::Number(number) if is_failure(number)) && register.full_register() == Register::RAX
+            {
+                self.calls.fails();
+            }
+            return state.set(register, value);
+        }
+        self.store(state, instruction, value);
+    }
+
+    fn store(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
+        let Place::At { base, indexed } = operand::place(state, instruction) else { return };
+        match (base, indexed) {
+            (Value::Stack(at), false) => state.set_slot(at, value),
+            (base, indexed) => self.calls.stored(base, indexed, value),
+        }
+        if let Value::Unknown | Value::Parameter(..) = base
+            && instruction.memory_displacement64() == 0x68
+            && instruction.mnemonic() == Mnemonic::Xchg
+        {
+            self.calls.cancel_routine(value);
+        }
+    }
+
+    fn lea(&mut self, state: &mut State, instruction: &Instruction) {
+        let value = match operand::place(state, instruction) {
+            Place::At { base, indexed: false } => base,
+            _ => Value::Unknown,
+        };
+        state.set(instruction.op0_register(), value);
+    }
+
+    fn add(&mut self, state: &mut State, instruction: &Instruction) {
+        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        let value = match other.number() {
+            Some(number) if instruction.mnemonic() == Mnemonic::Add => one.plus(number as i64),
+            Some(number) => one.plus((number as i64).wrapping_neg()),
+            None => Value::Unknown,
+        };
+        state.compared = None;
+        self.assign(state, instruction, value);
+    }
+
+    fn logic(&mut self, state: &mut State, instruction: &Instruction) {
+        let same = instruction.op0_kind() == OpKind::Register
+            && instruction.op1_kind() == OpKind::Register
+            && instruction.op0_register() == instruction.op1_register();
+        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        let value = match (instruction.mnemonic(), one, other) {
+            (Mnemonic::Xor, ..) if same => Value::Number(0),
+            (Mnemonic::And | Mnemonic::Or, one, _) if same => one,
+            // Alignment of the stack pointer.
+            (Mnemonic::And, Value::Stack(at), Value::Number(mask)) => Value::Stack(at & mask as i32),
+            (Mnemonic::And, Value::Number(one), Value::Number(other)) => Value::Number(one & other),
+            (Mnemonic::Or, Value::Number(one), Value::Number(other)) => Value::Number(one | other),
+            (Mnemonic::Or, _, Value::Number(number)) if is_all_ones(instruction, number) => Value::Number(number),
+            (Mnemonic::And, Value::Irql(level), Value::Number(0xf | 0xff)) => Value::Irql(level),
+            _ => Value::Unknown,
+        };
+        self.assign(state, instruction, value);
+        state.compared = None;
+    }
+
+    fn xchg(&mut self, state: &mut State, instruction: &Instruction) {
+        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        self.assign(state, instruction, other);
+        if instruction.op1_kind() == OpKind::Register {
+            state.set(instruction.op1_register(), one);
+        }
+    }
+
+    /// Remembers a comparison of the current level with a number.
+    fn compare(&mut self, state: &mut State, instruction: &Instruction) {
+        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        state.compared = match (one, other) {
+            (Value::Irql(level), Value::Number(number))
+                if level == state.irql && instruction.mnemonic() == Mnemonic::Cmp =>
+            {
+                u8::try_from(number).ok().map(|number| (level, number))
+            }
+            (Value::Irql(level), Value::Irql(_)) if level == state.irql && instruction.mnemonic() == Mnemonic::Test => {
+                Some((level, 0))
+            }
+            _ => None,
+        };
+    }
+
+    /// `rep stosq`: an array is filled with one value.
+    fn fill(&mut self, state: &mut State, instruction: &Instruction) {
+        let (target, value) = (state.get(Register::RDI), state.get(Register::RAX));
+        self.calls.stored(target, instruction.has_rep_prefix(), value);
+        if let Value::Stack(at) = target {
+            state.forget_slots(at, if instruction.has_rep_prefix() { 0x1000 } else { 8 });
+        }
+        state.set(Register::RDI, Value::Unknown);
+        state.set(Register::RCX, Value::Number(0));
+    }
+
+    /// Every other instruction: what it writes is unknown.
+    fn other(&mut self, state: &mut State, instruction: &Instruction) {
+        let info = self.info.info(instruction);
+        let writes = |access: OpAccess| !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
+        for used in info.used_registers() {
+            if writes(used.access()) && used.register() != Register::RSP {
+                state.set(used.register(), Value::Unknown);
+            }
+        }
+        let stores = info.used_memory().iter().any(|memory| writes(memory.access()));
+        if stores && let Place::At { base: Value::Stack(at), .. } = operand::place(state, instruction) {
+            state.forget_slots(at, 16);
+        }
+        if instruction.rflags_modified() != 0 {
+            state.compared = None;
+        }
+    }
+
+    /// Data of the image that an instruction uses.
+    fn touch(&mut self, state: &State, instruction: &Instruction) {
+        if instruction.mnemonic() == Mnemonic::Lea || instruction.mnemonic() == Mnemonic::Nop {
+            return;
+        }
+        match operand::place(state, instruction) {
+            Place::At { base: Value::Image(rva), .. } => {
+                let writes = instruction.op0_kind() == OpKind::Memory
+                    && !matches!(
+                        instruction.mnemonic(),
+                        Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Push | Mnemonic::Call | Mnemonic::Jmp
+                    );
+                let access = if writes { Access::Write } else { Access::Read };
+                self.calls.touch(rva, access);
+            }
+            Place::At { base: Value::Handle(_), .. } => self.calls.record(EventKind::Dereference),
+            _ => {}
+        }
+    }
+}
+
+/// The levels on the way that a conditional jump takes, or on the way past it.
+pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
+    let Some((level, number)) = state.compared.filter(|(level, _)| *level == state.irql) else { return };
+    let below = || number.checked_sub(1).map(|high| Range::new(0, high));
+    let above = || (number < 15).then(|| Range::new(number + 1, 15));
+    let (yes, no) = match jump.condition_code() {
+        ConditionCode::b | ConditionCode::l => (below(), Some(Range::new(number, 15))),
+        ConditionCode::be | ConditionCode::le => (Some(Range::new(0, number)), above()),
+        ConditionCode::a | ConditionCode::g => (above(), Some(Range::new(0, number))),
+        ConditionCode::ae | ConditionCode::ge => (Some(Range::new(number, 15)), below()),
+        ConditionCode::e => (Some(Range::new(number, number)), if number == 0 { above() } else { Some(Range::ANY) }),
+        ConditionCode::ne => (if number == 0 { above() } else { Some(Range::ANY) }, Some(Range::new(number, number))),
+        _ => return,
+    };
+    state.irql = match if taken { yes } else { no } {
+        Some(range) => level.within(range),
+        None => IrqlSet::NONE,
+    };
+    state.compared = None;
+}
+
+fn uses_memory(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|index| instruction.op_kind(index) == OpKind::Memory)
+}
+
+fn push(state: &mut State, value: Value) {
+    let top = state.get(Register::RSP).plus(-8);
+    state.set(Register::RSP, top);
+    if let Value::Stack(at) = top {
+        state.set_slot(at, value);
+    }
+}
+
+fn pop(state: &mut State, instruction: &Instruction) {
+    let top = state.get(Register::RSP);
+    if instruction.op0_kind() == OpKind::Register {
+        let value = if let Value::Stack(at) = top { state.slot(at) } else { Value::Unknown };
+        state.set(instruction.op0_register(), value);
+    }
+    state.set(Register::RSP, top.plus(8));
+}
+
+/// An NTSTATUS of severity error, as it stands in eax.
+fn is_failure(number: u64) -> bool {
+    (0xc000_0000..0xc100_0000).contains(&number)
+}
+
+fn is_all_ones(instruction: &Instruction, number: u64) -> bool {
+    number as u32 == u32::MAX && instruction.op0_kind() == OpKind::Register
+}

@@ -1,0 +1,36 @@
+//! What a function looks like to its callers.
+
+use super::facts::{Facts, Held};
+use super::irql::IrqlSet;
+use super::value::Value;
+use crate::ddi::Role;
+
+/// The effect of a function.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Summary {
+    /// The level at its end, relative to that of its entry.
+    pub(crate) irql: IrqlSet,
+    pub(crate) held: Held,
+    /// Its result, where that is a level, a handle or pool.
+    pub(crate) result: Value,
+    /// No way through it comes to an end.
+    pub(crate) never_returns: bool,
+    /// Parameters, from 0, that it hands to the system as routines.
+    pub(crate) registers: Vec<(u8, Role)>,
+    /// Sections that it locks, at any time.
+    pub(crate) locks: Facts,
+}
+
+impl Default for Summary {
+    /// What is assumed of a function that is not known: it leaves everything as it was.
+    fn default() -> Summary {
+        Summary {
+            irql: IrqlSet::ENTRY,
+            held: Held::default(),
+            result: Value::Unknown,
+            never_returns: false,
+            registers: Vec::new(),
+            locks: Facts::NONE,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the image of a driver shows about paging without running it.
+//!
+//! - `code` finds functions and the flow of control within each
+//! - `ddi` holds what the documentation says about imported routines
+//! - `flow` interprets each function once, relative to the IRQL and locks at its entry
+//! - `reach` follows calls from the routines that the system calls, with documented IRQLs
+//! - `findings` judges
+//!
+//! The audit runs nothing and knows nothing of the modelled kernel, so that it and a run are two independent judges.
+//! Input is hostile: no byte of it may cause a panic, an endless loop or an allocation without bound. What is not
+//! understood is counted in [`Incomplete`], never passed over.
+#![forbid(unsafe_code)]
+
+mod code;
+mod ddi;
+mod findings;
+mod flow;
+mod model;
+mod reach;
+
+use driver_image::{Image, ImageError};
+use nt_types::Rva;
+
+pub use ddi::Kind;
+pub use findings::{Finding, FindingKind, Target, Use};
+pub use reach::{Step, StepKind};
+
+use findings::Collector;
+use model::Model;
+use reach::{Reach, roots};
+
+/// What the audit of one image came to.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// What is wrong, in the order of addresses.
+    pub findings: Vec<Finding>,
+    /// What was looked at.
+    pub extent: Extent,
+    /// What could not be looked at.
+    pub incomplete: Incomplete,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// Functions.
+    pub functions: u32,
+    /// Functions that the audit knows a way to.
+    pub reached: u32,
+    /// Instructions.
+    pub instructions: u64,
+}
+
+/// What could not be looked at. Findings may be missing for each.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Incomplete {
+    /// Functions with bytes that are no instructions, or longer than is looked at.
+    pub undecoded_functions: u32,
+    /// Jumps through tables that are not understood.
+    pub unresolved_jumps: u32,
+    /// Functions whose values were given up to come to an end.
+    pub given_up_functions: u32,
+    /// Ways into functions that were left out because there were too many.
+    pub left_out_contexts: u32,
+    /// There were more functions than are looked at.
+    pub too_many_functions: bool,
+}
+
+impl Incomplete {
+    /// Was everything looked at?
+    pub fn is_complete(&self) -> bool {
+        *self == Incomplete::default()
+    }
+}
+
+/// Audits an image. `names` are offsets of functions that symbols name; the function table, exports and calls give the
+/// others.
+///
+/// # Errors
+/// If the image cannot be laid out in memory.
+pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
+    let model = Model::new(image, names)?;
+    let reach = Reach::new(&model, roots(&model));
+    let extent = Extent {
+        functions: model.functions.all.len() as u32,
+        reached: reach.contexts.iter().filter(|contexts| !contexts.is_empty()).count() as u32,
+        instructions: model.functions.instructions,
+    };
+    let incomplete = Incomplete {
+        undecoded_functions: model.functions.cut,
+        unresolved_jumps: model.functions.unresolved_jumps,
+        given_up_functions: model.gave_up,
+        left_out_contexts: reach.left_out,
+        too_many_functions: model.functions.too_many,
+    };
+    Ok(Audit { findings: Collector::all(&model, &reach), extent, incomplete })
+}

@@ -1,0 +1,10 @@
+//! Which code is reached from where, at which IRQL, with what held.
+
+mod contexts;
+mod path;
+mod roots;
+
+pub(crate) use contexts::Reach;
+pub(crate) use path::path;
+pub use path::{Step, StepKind};
+pub(crate) use roots::roots;

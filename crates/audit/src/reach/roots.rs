@@ -1,0 +1,125 @@
+//! The routines that the system calls.
+
+use std::collections::BTreeSet;
+
+use crate::ddi::{Does, Role};
+use crate::flow::{EventKind, Target, Value};
+use crate::model::Model;
+
+/// A routine that the system calls.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Root {
+    /// Index of the function.
+    pub(crate) function: usize,
+    /// As what.
+    pub(crate) role: Role,
+    /// The instruction that tells the system about it.
+    pub(crate) named_at: Option<u32>,
+}
+
+/// Fields of DRIVER_OBJECT and DRIVER_EXTENSION, in bytes from their starts.
+mod driver_object {
+    pub(super) const DRIVER_EXTENSION: i32 = 0x30;
+    pub(super) const START_IO: i32 = 0x60;
+    pub(super) const UNLOAD: i32 = 0x68;
+    pub(super) const MAJOR_FUNCTION: i32 = 0x70;
+    pub(super) const END: i32 = 0x150;
+    pub(super) const ADD_DEVICE: i32 = 8;
+}
+
+/// Finds the routines that the system calls, those with a known role first.
+pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
+    let mut roots = Vec::new();
+    let entry = model.program.image.headers().entry_point.and_then(|rva| model.functions.at(rva.0));
+    roots.extend(entry.map(|function| Root { function, role: Role::DriverEntry, named_at: None }));
+    add_of_driver_object(model, entry, &mut roots);
+    add_registered(model, &mut roots);
+    let known: BTreeSet<usize> = roots.iter().map(|root| root.function).collect();
+    // Filters and termination handlers are among those whose purpose is not known: they run at the level of what failed.
+    let taken = model.functions.taken.union(&model.functions.exported);
+    let unknown = taken.filter_map(|rva| model.functions.at(*rva)).filter(|function| !known.contains(function));
+    roots.extend(unknown.map(|function| Root { function, role: Role::Unknown, named_at: None }));
+    roots.dedup();
+    roots
+}
+
+/// Routines that DriverEntry, or what it calls with the driver object, stores in the driver object.
+fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec<Root>) {
+    for (function, parameter) in holders(model, entry) {
+        for event in &model.events[function] {
+            let (role, code) = match event.kind {
+                EventKind::StoreParameter { parameter: of, offset, code, indexed } if of == parameter => {
+                    (in_driver_object(offset, indexed), code)
+                }
+                EventKind::StoreField { parameter: of, field, offset, code } if of == parameter => {
+                    (in_extension(field, offset), code)
+                }
+                _ => continue,
+            };
+            if let (Some(role), Some(function)) = (role, model.functions.at(code)) {
+                roots.push(Root { function, role, named_at: Some(event.at) });
+            }
+        }
+    }
+}
+
+/// Functions and their parameters that are the driver object.
+fn holders(model: &Model<'_>, entry: Option<usize>) -> BTreeSet<(usize, u8)> {
+    let mut holders: BTreeSet<(usize, u8)> = entry.map(|function| (function, 0)).into_iter().collect();
+    let mut pending: Vec<(usize, u8)> = holders.iter().copied().collect();
+    while let Some((function, parameter)) = pending.pop() {
+        for event in &model.events[function] {
+            let EventKind::Call { target: Target::Function(callee), arguments } = &event.kind else { continue };
+            let Some(callee) = model.functions.at(*callee) else { continue };
+            for (n, argument) in arguments.iter().enumerate() {
+                let passed = *argument == Value::Parameter(parameter, 0);
+                if passed && holders.insert((callee, n as u8)) {
+                    pending.push((callee, n as u8));
+                }
+            }
+        }
+    }
+    holders
+}
+
+fn in_driver_object(offset: i32, indexed: bool) -> Option<Role> {
+    match offset {
+        driver_object::START_IO if !indexed => Some(Role::StartIo),
+        driver_object::UNLOAD if !indexed => Some(Role::Unload),
+        driver_object::MAJOR_FUNCTION..driver_object::END => {
+            let major = ((offset - driver_object::MAJOR_FUNCTION) / 8) as u8;
+            Some(Role::Dispatch((!indexed).then_some(major)))
+        }
+        _ => None,
+    }
+}
+
+fn in_extension(field: i32, offset: i32) -> Option<Role> {
+    (field == driver_object::DRIVER_EXTENSION && offset == driver_object::ADD_DEVICE).then_some(Role::AddDevice)
+}
+
+/// Routines whose address is a parameter of a routine that takes callbacks, or lies in a structure that is.
+fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
+    let mut found = BTreeSet::new();
+    for (_, event) in model.all_events() {
+        if let EventKind::Register { role, code: Value::Image(code) } = event.kind
+            && let Some(function) = model.functions.at(code)
+            && found.insert((function, role))
+        {
+            roots.push(Root { function, role, named_at: Some(event.at) });
+        }
+    }
+    for (_, event, id, arguments) in model.import_calls() {
+        let does = model.program.import(id).routine.map_or(&[][..], |routine| routine.does);
+        for does in does {
+            let Does::RegistersIn(parameter, offset, role) = *does else { continue };
+            let Some(Value::Image(structure)) = arguments.get(usize::from(parameter) - 1).copied() else { continue };
+            let place = structure.wrapping_add_signed(offset);
+            for function in model.targets(&Target::Place { rva: place, table: false }) {
+                if found.insert((function, role)) {
+                    roots.push(Root { function, role, named_at: Some(event.at) });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Images that mean harm: nothing may panic, hang or grow without bound.
+
+use driver_image::Image;
+use driver_image::builder::{CODE, PeBuilder};
+use nt_types::Rva;
+use proptest::prelude::*;
+
+use crate::common::drivers;
+
+/// An image with one section of these bytes, entered at its start.
+fn of_code(code: &[u8]) -> Image {
+    let mut builder = PeBuilder::new();
+    let start = builder.section(".text", CODE, code);
+    builder.entry_point(start);
+    Image::parse(builder.build()).expect("the builder's images are sound")
+}
+
+fn serial() -> Vec<u8> {
+    std::fs::read(drivers().join("serial/serial.sys")).expect("the sample is there")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn random_code_is_audited(code in proptest::collection::vec(any::<u8>(), 1..4096)) {
+        audit::audit(&of_code(&code), &[Rva(0x1000), Rva(0x1001)]).expect("it can be laid out");
+    }
+
+    #[test]
+    fn changed_drivers_are_audited(changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..24)) {
+        let mut bytes = serial();
+        for (place, value) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        if let Ok(image) = Image::parse(bytes) {
+            // Tables that contradict themselves are an error, nothing worse.
+            let _ = audit::audit(&image, &[]);
+        }
+    }
+}
+
+/// Each instruction jumps into the middle of the next: overlapping code, as packers make it.
+#[test]
+fn overlapping_code_ends() {
+    let code: Vec<u8> = [0xeb, 0xff, 0xc0, 0x74, 0xfb].repeat(4000);
+    let audit = audit::audit(&of_code(&code), &[]).expect("it can be laid out");
+    assert!(audit.extent.instructions <= code.len() as u64);
+}
+
+/// A function that calls itself, and two that call each other.
+#[test]
+fn recursion_ends() {
+    let code = [0xe8, 0xfb, 0xff, 0xff, 0xff, 0xe8, 0x01, 0x00, 0x00, 0x00, 0xc3, 0xe8, 0xf0, 0xff, 0xff, 0xff, 0xc3];
+    let audit = audit::audit(&of_code(&code), &[]).expect("it can be laid out");
+    assert_eq!(audit.extent.functions, 2);
+}
+
+/// Bytes that are no instruction are told, not passed over.
+#[test]
+fn what_does_not_decode_is_told() {
+    let audit = audit::audit(&of_code(&[0x90, 0x06, 0xc3]), &[]).expect("it can be laid out");
+    assert_eq!(audit.incomplete.undecoded_functions, 1);
+    assert!(!audit.incomplete.is_complete());
+}

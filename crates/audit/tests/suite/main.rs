@@ -1,0 +1,6 @@
+//! The audit, judged by the sample drivers and by images that mean harm.
+
+mod broken;
+mod common;
+mod good;
+mod hostile;

@@ -1,0 +1,84 @@
+//! The audit of a driver as reports: what `nonpaged check` shows.
+
+mod baseline;
+mod policy;
+mod words;
+
+use audit::{Audit, Finding, FindingKind, Incomplete, Step};
+use driver_image::ImageError;
+use report::cause::{self, Cause};
+use report::{Diagnostic, Waypoint};
+
+use crate::driver::Driver;
+use crate::layout;
+use crate::locate::{LocateError, Locator};
+
+pub use baseline::{Baseline, BaselineError};
+pub use policy::{Policy, Rule};
+
+/// What the audit of one driver came to.
+pub struct Checked {
+    /// What the layout of the sections shows, then what the code shows in the order of addresses, then what was not
+    /// looked at.
+    pub reports: Vec<Diagnostic>,
+    /// Why there are no names and lines, although there is a PDB.
+    pub symbols: Option<LocateError>,
+}
+
+/// Bytes of code shown at a place.
+const WINDOW: usize = 32;
+
+/// Audits a driver. Nothing of it is executed.
+///
+/// # Errors
+/// If the image cannot be laid out in memory, or its exports cannot be read.
+pub fn check(driver: &Driver) -> Result<Checked, ImageError> {
+    let (locator, symbols) = locator(driver)?;
+    let audit = audit::audit(&driver.image, &locator.code_starts())?;
+    let mut reports = layout::findings(&driver.name, &driver.image);
+    reports.extend(audit.findings.iter().map(|finding| diagnostic(&locator, finding)));
+    reports.extend(incomplete(&audit));
+    Ok(Checked { reports, symbols })
+}
+
+/// Names from the PDB if it can be used, else those of the exports.
+fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError> {
+    let pdb = driver.pdb.as_ref().map(|(_, bytes)| bytes.as_slice());
+    let unusable = match Locator::new(&driver.name, &driver.image, pdb) {
+        Ok(locator) => return Ok((locator, None)),
+        Err(error) => error,
+    };
+    match Locator::new(&driver.name, &driver.image, None) {
+        Ok(locator) => Ok((locator, Some(unusable))),
+        Err(LocateError::Image(error)) => Err(error),
+        Err(LocateError::Pdb(_)) => unreachable!("no PDB was given"),
+    }
+}
+
+fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
+    let span = |rva| locator.span(rva, locator.bytes(rva, WINDOW));
+    let waypoint = |step: &Step| Waypoint { kind: words::waypoint(&step.kind), at: span(step.at) };
+    // A finding about the image as a whole has no instruction.
+    let whole = matches!(finding.kind, FindingKind::ProhibitedImport { .. });
+    Diagnostic {
+        at: (!whole).then(|| span(finding.at)),
+        path: finding.path.iter().map(waypoint).collect(),
+        ..Diagnostic::from(words::cause(&finding.kind))
+    }
+}
+
+/// What was not looked at, if there is anything.
+fn incomplete(audit: &Audit) -> Option<Diagnostic> {
+    let Incomplete { undecoded_functions, unresolved_jumps, given_up_functions, left_out_contexts, too_many_functions } =
+        audit.incomplete;
+    let counted = [
+        (undecoded_functions, "functions hold bytes that are no instructions, or are too long"),
+        (unresolved_jumps, "jumps go through tables that are not understood"),
+        (given_up_functions, "functions are too involved to follow every value"),
+        (left_out_contexts, "ways into functions were left out because there were too many"),
+        (u32::from(too_many_functions), "limit was reached: there are more functions than are looked at"),
+    ];
+    let reasons: Vec<String> =
+        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!reasons.is_empty()).then(|| Diagnostic::from(Cause::Audit(cause::Audit::Incomplete { reasons })))
+}

@@ -1,0 +1,109 @@
+//! Which reports count.
+
+use report::{Code, Diagnostic, Level};
+
+use super::baseline::Baseline;
+
+/// What `--deny` and `--allow` name: a level, or a code such as `K26`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Every report of this level or a graver one.
+    Level(Level),
+    /// Every report with this code.
+    Code(String),
+}
+
+impl std::str::FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rule, String> {
+        let level = [Level::Info, Level::Warning, Level::Error].into_iter().find(|level| level.word() == text);
+        let named = || report::Finding::ALL.iter().find(|finding| finding.name() == text).map(|finding| finding.id());
+        let code = named().map(str::to_owned).or_else(|| report::explain::find(text).map(|page| page.name.to_owned()));
+        match (level, code) {
+            (Some(level), _) => Ok(Rule::Level(level)),
+            (None, Some(code)) => Ok(Rule::Code(code)),
+            (None, None) => Err("expected error, warning, info, or a code that `nonpaged explain --list` lists".into()),
+        }
+    }
+}
+
+impl Rule {
+    fn names(&self, report: &Diagnostic) -> bool {
+        match self {
+            Rule::Level(level) => report.level() >= *level,
+            Rule::Code(code) => report.code().to_string() == *code,
+        }
+    }
+}
+
+/// Which reports count as findings and make the exit code 11.
+#[derive(Clone, Default, Debug)]
+pub struct Policy {
+    /// What counts beyond warnings and errors.
+    pub deny: Vec<Rule>,
+    /// What does not count, and is not shown. A code here wins over a level in `deny`.
+    pub allow: Vec<Rule>,
+    /// Reports that are known.
+    pub baseline: Baseline,
+}
+
+impl Policy {
+    /// Is the report shown?
+    pub fn shows(&self, report: &Diagnostic) -> bool {
+        self.counts(report) || (report.code() == Code::Note && !self.allows(report))
+    }
+
+    /// Does the report count?
+    pub fn counts(&self, report: &Diagnostic) -> bool {
+        let denied = report.level() >= Level::Warning || self.deny.iter().any(|rule| rule.names(report));
+        report.code() != Code::Note && denied && !self.allows(report) && !self.baseline.knows(report)
+    }
+
+    fn allows(&self, report: &Diagnostic) -> bool {
+        let denied_by_code = self.deny.iter().any(|rule| matches!(rule, Rule::Code(_)) && rule.names(report));
+        self.allow.iter().any(|rule| match rule {
+            Rule::Level(level) => report.level() <= *level && !denied_by_code,
+            Rule::Code(_) => rule.names(report),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use report::cause::{Cause, Layout};
+
+    use super::*;
+
+    fn report(layout: Layout) -> Diagnostic {
+        Diagnostic::from(Cause::Layout(layout))
+    }
+
+    fn warning() -> Diagnostic {
+        report(Layout::MixedSection { section: "PAGE".into() })
+    }
+
+    fn information() -> Diagnostic {
+        report(Layout::SmallPageable { code: true, bytes: 1 })
+    }
+
+    fn policy(deny: &[&str], allow: &[&str]) -> Policy {
+        let rules = |names: &[&str]| names.iter().map(|name| name.parse().expect("a rule")).collect();
+        Policy { deny: rules(deny), allow: rules(allow), baseline: Baseline::default() }
+    }
+
+    #[test]
+    fn warnings_count_and_information_does_not() {
+        assert!(Policy::default().counts(&warning()) && !Policy::default().counts(&information()));
+    }
+
+    #[test]
+    fn rules_are_levels_codes_and_names() {
+        assert!(policy(&["info"], &[]).counts(&information()));
+        assert!(policy(&["k27"], &[]).counts(&information()));
+        assert!(!policy(&[], &["mixed-section"]).counts(&warning()));
+        assert!(!policy(&[], &["warning"]).counts(&warning()));
+        assert!(policy(&["K17"], &["warning"]).counts(&warning()), "a code is more exact than a level");
+        assert!("K99".parse::<Rule>().is_err());
+    }
+}

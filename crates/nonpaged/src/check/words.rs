@@ -1,0 +1,90 @@
+//! From the audit's evidence to that of reports.
+
+use audit::{FindingKind, Kind, StepKind, Target, Use};
+use nt_types::Irql;
+use report::WaypointKind;
+use report::cause::{Access, Audit, Cause, IrqlMisuse, Layout, ObjectKind, ObjectMisuse, Paging, Usage};
+
+/// The cause of a report.
+pub(super) fn cause(kind: &FindingKind) -> Cause {
+    match kind.clone() {
+        FindingKind::PageableCode { target, irql } => {
+            Cause::Audit(Audit::PageableCode { section: target.section, irql: Irql::new(irql) })
+        }
+        FindingKind::PageableData { target: Target { section, rva }, write, routine, irql } => {
+            let access = if write { Access::Write } else { Access::Read };
+            Cause::Audit(Audit::PageableData { section, rva, access, routine, irql: Irql::new(irql) })
+        }
+        FindingKind::RaiseInPageable { section, routine, to } => {
+            Cause::Irql(IrqlMisuse::RaiseInPageable { section, routine, to: Irql::new(to) })
+        }
+        FindingKind::WaitTrue { routine, section } => Cause::Irql(IrqlMisuse::WaitTrue { routine, section }),
+        FindingKind::AboveApc { routine, irql } => Cause::Paging(Paging::AboveApc { routine, irql: Irql::new(irql) }),
+        FindingKind::Isr { section } => Cause::Object(ObjectMisuse::Isr { section, locked: false }),
+        FindingKind::Dpc { section } => Cause::Audit(Audit::DpcPageable { section }),
+        FindingKind::Completion { section } => Cause::Object(ObjectMisuse::Completion { section }),
+        FindingKind::Object { object, target, .. } => {
+            Cause::Audit(Audit::Object { object: object_kind(object), home: target.map(home) })
+        }
+        FindingKind::WorkItem { target } => {
+            Cause::Audit(Audit::Object { object: ObjectKind::WorkItem, home: target.map(home) })
+        }
+        FindingKind::Discarded { target: Target { section, rva }, how } => {
+            Cause::Audit(Audit::Discarded { section, rva, usage: usage(how) })
+        }
+        FindingKind::LockNonpageable { section, thunk_to } => {
+            Cause::Paging(Paging::LockNonpageable { section, thunk_to })
+        }
+        FindingKind::LockOfInit { section } => Cause::Audit(Audit::LockOfInit { section }),
+        FindingKind::NullHandle { routine } => Cause::Audit(Audit::NullHandle { routine }),
+        FindingKind::UnloadWithLocks { section, entry_fails } => Cause::Audit(Audit::LockKept { section, entry_fails }),
+        FindingKind::UnlockWithoutLock => Cause::Audit(Audit::UnlockWithoutLock),
+        FindingKind::RepeatLock { section, places } => Cause::Audit(Audit::RepeatLock { section, places }),
+        FindingKind::HandleDereferenced => Cause::Audit(Audit::HandleDereferenced),
+        FindingKind::PageEntireWithInterrupt => Cause::Audit(Audit::PageEntireWithInterrupt),
+        FindingKind::ConnectBeforeReset => Cause::Audit(Audit::ConnectBeforeReset),
+        FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
+        FindingKind::ProhibitedImport { routine } => Cause::Layout(Layout::ProhibitedImport { routine }),
+    }
+}
+
+/// A step on the way.
+pub(super) fn waypoint(kind: &StepKind) -> WaypointKind {
+    match *kind {
+        StepKind::Entered { role, irql: (lowest, highest) } => {
+            WaypointKind::Entered { role: role.to_owned(), lowest: Irql::new(lowest), highest: Irql::new(highest) }
+        }
+        StepKind::Named => WaypointKind::Named,
+        StepKind::Raised { from, to } => WaypointKind::Raised { from: Irql::new(from), to: Irql::new(to) },
+        StepKind::Called => WaypointKind::Called,
+    }
+}
+
+fn home(target: Target) -> (String, nt_types::Rva) {
+    (target.section, target.rva)
+}
+
+fn usage(how: Use) -> Usage {
+    match how {
+        Use::Called => Usage::Called,
+        Use::Read => Usage::Read,
+        Use::Written => Usage::Written,
+        Use::Locked => Usage::Locked,
+        Use::Named => Usage::Named,
+    }
+}
+
+fn object_kind(kind: Kind) -> ObjectKind {
+    match kind {
+        Kind::Timer => ObjectKind::Timer,
+        Kind::Dpc => ObjectKind::Dpc,
+        Kind::Event => ObjectKind::Event,
+        Kind::Mutex => ObjectKind::Mutex,
+        Kind::FastMutex => ObjectKind::FastMutex,
+        Kind::Semaphore => ObjectKind::Semaphore,
+        Kind::SpinLock => ObjectKind::SpinLock,
+        Kind::Resource => ObjectKind::Resource,
+        Kind::WorkItem => ObjectKind::WorkItem,
+        Kind::Apc => ObjectKind::Apc,
+    }
+}

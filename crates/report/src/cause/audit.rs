@@ -1,0 +1,266 @@
+//! What the audit sees in an image without running it. It claims only what a static view can.
+
+use nt_types::{BugCheckCode, Irql, Rva};
+
+use super::evidence::{Access, ObjectKind};
+use super::paging::HANDLE_IS_OPAQUE;
+use crate::code::{Class, Code, Level};
+use crate::finding::Finding;
+use crate::words::{Rule, Words};
+
+/// What the audit sees, where a run would see something else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Audit {
+    /// Pageable code is entered where a page fault is fatal (K13).
+    PageableCode {
+        /// Its section.
+        section: String,
+        /// Lowest IRQL.
+        irql: Irql,
+    },
+    /// Pageable data are used where a page fault is fatal (K13).
+    PageableData {
+        /// Their section.
+        section: String,
+        /// Where.
+        rva: Rva,
+        /// How.
+        access: Access,
+        /// The routine that uses them; `None` for the instruction itself.
+        routine: Option<String>,
+        /// Lowest IRQL.
+        irql: Irql,
+    },
+    /// Discarded code or data are used after initialisation (K12).
+    Discarded {
+        /// Their section.
+        section: String,
+        /// Where.
+        rva: Rva,
+        /// How.
+        usage: Usage,
+    },
+    /// A DPC or timer routine in a pageable section that is never locked (K10).
+    DpcPageable {
+        /// The section.
+        section: String,
+    },
+    /// A synchronisation object (K11) or work item (K22) in pageable memory.
+    Object {
+        /// Its kind.
+        object: ObjectKind,
+        /// Section and offset; `None` for paged pool.
+        home: Option<(String, Rva)>,
+    },
+    /// A discarded section is locked during initialisation (K25).
+    LockOfInit {
+        /// The section.
+        section: String,
+    },
+    /// NULL instead of a handle (0x1A).
+    NullHandle {
+        /// The routine.
+        routine: String,
+    },
+    /// A lock of DriverEntry that nobody undoes (K05).
+    LockKept {
+        /// The section.
+        section: String,
+        /// DriverEntry fails with it; otherwise Unload undoes nothing.
+        entry_fails: bool,
+    },
+    /// A request unlocks without having locked, as the request that ends its kind does, too (A01).
+    UnlockWithoutLock,
+    /// A section is locked by address in several places (K18).
+    RepeatLock {
+        /// The section.
+        section: String,
+        /// Number of places.
+        places: u32,
+    },
+    /// The handle of a section is used as an address (K07).
+    HandleDereferenced,
+    /// MmPageEntireDriver where an interrupt may be connected (K03).
+    PageEntireWithInterrupt,
+    /// An interrupt is connected without MmResetDriverPaging before it (K04).
+    ConnectBeforeReset,
+    /// MmPageEntireDriver outside every mutex (K19).
+    PageEntireRace,
+    /// Something was not looked at.
+    Incomplete {
+        /// What, in words.
+        reasons: Vec<String>,
+    },
+}
+
+/// How discarded code or data are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Usage {
+    Called,
+    Read,
+    Written,
+    Locked,
+    Named,
+}
+
+const NO_FAULT_ABOVE_APC: Rule = Rule {
+    text: "a page fault at or above `DISPATCH_LEVEL` cannot be serviced",
+    source: "Managing Hardware Priorities",
+};
+const INIT_IS_DISCARDED: Rule = Rule {
+    text: "what is in `INIT` is discarded as soon as `DriverEntry`, or its last `Reinitialize` routine, returns",
+    source: "MmLockPagableCodeSection macro",
+};
+const DPC_NONPAGED: Rule = Rule {
+    text: "a DPC routine runs at `DISPATCH_LEVEL` and is resident then",
+    source: "MmLockPagableCodeSection macro",
+};
+const OBJECTS_NONPAGED: Rule = Rule {
+    text: "timers, DPCs, events, mutexes, semaphores, spin locks and work items lie in nonpaged memory",
+    source: "Force IRQL Checking",
+};
+const BALANCED: Rule = Rule {
+    text: "each lock has one unlock, and all counts are zero when the driver is unloaded",
+    source: "Locking Pageable Code or Data",
+};
+const FIRST_BY_ADDRESS: Rule = Rule {
+    text: "only the first lock is by address, later ones are by handle",
+    source: "MmLockPagableDataSection function",
+};
+const NO_ISR_WHEN_PAGED: Rule = Rule {
+    text: "a driver that is paged as a whole has no interrupt connected",
+    source: "MmPageEntireDriver function",
+};
+const RESET_FIRST: Rule = Rule {
+    text: "`MmResetDriverPaging` is called before an interrupt is connected",
+    source: "Paging an Entire Driver",
+};
+const OPEN_IS_SERIALISED: Rule = Rule {
+    text: "no processor pages the driver while another one connects an interrupt for an open",
+    source: "Paging an Entire Driver",
+};
+
+impl Audit {
+    pub(super) fn words(&self) -> Words {
+        match self {
+            Audit::PageableCode { section, irql } => {
+                let title = format!("pageable code may be reached at `{irql}`");
+                Words::finding(Finding::LatentFault, Level::Error, title, NO_FAULT_ABOVE_APC)
+                    .label(format!("enters section `{section}`"))
+                    .note(no_lock(section))
+                    .help("move it to a nonpaged section, or lock its section before the IRQL is raised")
+                    .help(FEASIBLE)
+            }
+            Audit::PageableData { section, rva, access, routine, irql } => {
+                let title = format!("pageable data may be {} at `{irql}`", access.participle());
+                let by = routine.as_ref().map_or(String::new(), |routine| format!(" by `{routine}`"));
+                Words::finding(Finding::LatentFault, Level::Error, title, NO_FAULT_ABOVE_APC)
+                    .label(format!("{} of section `{section}`, rva {rva}{by}", access.noun()))
+                    .note(no_lock(section))
+                    .help("move the data to a nonpaged section, or lock their section before the IRQL is raised")
+                    .help(FEASIBLE)
+            }
+            Audit::Discarded { section, rva, usage } => discarded(section, *rva, *usage),
+            Audit::DpcPageable { section } => {
+                let title = format!("DPC routine in pageable section `{section}`, which is never locked");
+                Words::finding(Finding::DpcPageable, Level::Error, title, DPC_NONPAGED)
+                    .help("move it, and all it calls and touches, to nonpaged sections")
+            }
+            Audit::Object { object, home } => object_words(*object, home.as_ref()),
+            Audit::LockOfInit { section } => {
+                let title = format!("section `{section}` locked during initialisation");
+                Words::finding(Finding::LockOfInit, Level::Error, title, INIT_IS_DISCARDED)
+                    .help(format!("do not lock `{section}`; put what is needed later into another section"))
+            }
+            Audit::NullHandle { routine } => {
+                let code = Code::BugCheck(BugCheckCode::MEMORY_MANAGEMENT);
+                let title = format!("`{routine}` called with NULL for a handle");
+                Words::driver(code, Level::Error, title, HANDLE_IS_OPAQUE)
+                    .help("lock by address first, and keep the handle")
+            }
+            Audit::LockKept { section, entry_fails } => lock_kept(section, *entry_fails),
+            Audit::UnlockWithoutLock => {
+                let title = "a request unlocks a section that it did not lock";
+                Words::finding(Finding::UnlockWithoutLock, Level::Error, title, BALANCED)
+                    .note("the request that ends this kind of use unlocks it as well")
+                    .help("let one routine own each lock")
+            }
+            Audit::RepeatLock { section, places } => {
+                let title = format!("section `{section}` locked by address in {places} places");
+                Words::finding(Finding::RepeatLockByAddress, Level::Info, title, FIRST_BY_ADDRESS)
+                    .help("keep the handle of the first lock and use `MmLockPagableSectionByHandle`")
+            }
+            Audit::HandleDereferenced => {
+                let title = "the handle of a section is used as a pointer";
+                Words::finding(Finding::HandleDereferenced, Level::Error, title, HANDLE_IS_OPAQUE)
+            }
+            Audit::PageEntireWithInterrupt => {
+                let title = "`MmPageEntireDriver` called where an interrupt may be connected";
+                Words::finding(Finding::PageEntireWithInterrupt, Level::Error, title, NO_ISR_WHEN_PAGED)
+                    .help("disconnect the interrupt first, then page the driver")
+            }
+            Audit::ConnectBeforeReset => {
+                let title = "interrupt connected before `MmResetDriverPaging` is called";
+                Words::finding(Finding::ResetWithInterrupt, Level::Error, title, RESET_FIRST)
+                    .note("another routine pages the driver as a whole")
+                    .help("call `MmResetDriverPaging` first, then connect the interrupt")
+            }
+            Audit::PageEntireRace => {
+                let title = "`MmPageEntireDriver` called outside a mutex";
+                Words::finding(Finding::PageEntireRace, Level::Error, title, OPEN_IS_SERIALISED)
+                    .help("hold one mutex around the open count, the interrupt and the paging calls")
+            }
+            Audit::Incomplete { reasons } => {
+                let words = Words::plain(Code::Note, Level::Info, Class::Remark, "analysis incomplete");
+                reasons.iter().fold(words, |words, reason| words.note(reason.clone()))
+            }
+        }
+    }
+}
+
+const FEASIBLE: &str = "`nonpaged run --trim=on-raise` shows whether the path is feasible";
+
+fn no_lock(section: &str) -> String {
+    format!("no lock of `{section}` is taken on this path, or left to it by another routine")
+}
+
+fn discarded(section: &str, rva: Rva, usage: Usage) -> Words {
+    let (what, label) = match usage {
+        Usage::Called => ("code called", "calls"),
+        Usage::Read => ("data read", "reads"),
+        Usage::Written => ("data written", "writes"),
+        Usage::Locked => ("section locked", "locks"),
+        Usage::Named => ("routine named to the system", "names"),
+    };
+    let title = format!("discarded {what} after initialisation");
+    let title = if usage == Usage::Named { format!("{what} that is discarded before it is called") } else { title };
+    Words::finding(Finding::InitUseAfterDiscard, Level::Error, title, INIT_IS_DISCARDED)
+        .label(format!("{label} rva {rva} in section `{section}`"))
+        .help("move it to `PAGE`, or to a nonpaged section if it is used at `DISPATCH_LEVEL`")
+}
+
+fn object_words(object: ObjectKind, home: Option<&(String, Rva)>) -> Words {
+    let finding = if object == ObjectKind::WorkItem { Finding::WorkItemPageable } else { Finding::ObjectPageable };
+    let place = match home {
+        Some((section, rva)) => format!("section `{section}`, rva {rva}"),
+        None => "paged pool".to_owned(),
+    };
+    Words::finding(finding, Level::Error, format!("{object} in pageable memory"), OBJECTS_NONPAGED)
+        .note(format!("the {object} lies in {place}"))
+        .help("put it in the device extension, or in nonpaged pool")
+}
+
+fn lock_kept(section: &str, entry_fails: bool) -> Words {
+    let (title, help) = match entry_fails {
+        true => (
+            format!("`DriverEntry` fails while section `{section}` is locked"),
+            "unlock it on the way out: after a failure no routine of the driver is called",
+        ),
+        false => (
+            format!("section `{section}` is locked by `DriverEntry` and never unlocked by `Unload`"),
+            "unlock in `Unload` what `DriverEntry` locked",
+        ),
+    };
+    Words::finding(Finding::UnloadWithLocks, Level::Error, title, BALANCED).help(help)
+}

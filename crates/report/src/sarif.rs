@@ -1,0 +1,144 @@
+//! SARIF 2.1.0, the form in which code hosts take findings ("Static Analysis Results Interchange Format (SARIF)
+//! Version 2.1.0").
+//!
+//! Written with the few objects that are needed: the crates with all of SARIF are generated when they are built and bring
+//! several versions of other crates along. A test validates the output against the schema.
+
+use serde_json::{Value, json};
+
+use crate::check::{Check, CheckedFile, fingerprint, is_finding};
+use crate::code::Level;
+use crate::diagnostic::Diagnostic;
+use crate::explain;
+use crate::span::{Place, Source};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+/// An audit as one SARIF log.
+pub fn sarif(check: &Check) -> String {
+    let mut codes: Vec<String> =
+        check.reports().filter(|report| is_finding(report)).map(|report| report.code().to_string()).collect();
+    codes.sort();
+    codes.dedup();
+    let results: Vec<Value> = check.files.iter().flat_map(|file| results(file, &codes)).collect();
+    let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "nonpaged", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "utf16CodeUnits",
+            "invocations": [{
+                "executionSuccessful": check.reports().all(is_about_driver),
+                "exitCode": check.exit_code().number(),
+            }],
+            "results": results,
+        }],
+    });
+    format!("{log:#}\n")
+}
+
+/// Findings, and remarks about what was not looked at; anything else is trouble of this program's input.
+fn is_about_driver(report: &Diagnostic) -> bool {
+    is_finding(report) || report.level() == Level::Info
+}
+
+fn rule(code: &str) -> Value {
+    let page = explain::find(code);
+    let text = page.map_or("", |page| page.text);
+    json!({
+        "id": code,
+        "name": page.map_or("", explain::Page::title),
+        "shortDescription": { "text": page.map_or("", explain::Page::lead) },
+        "fullDescription": { "text": page.map_or("", explain::Page::lead) },
+        "help": { "text": text, "markdown": text },
+    })
+}
+
+fn results(file: &CheckedFile, codes: &[String]) -> Vec<Value> {
+    let findings = file.reports.iter().filter(|report| is_finding(report));
+    findings.map(|report| result(file, report, codes)).collect()
+}
+
+fn result(file: &CheckedFile, report: &Diagnostic, codes: &[String]) -> Value {
+    let code = report.code().to_string();
+    let place = report.at.as_ref().map(|span| &span.place);
+    let mut result = json!({
+        "ruleId": code,
+        "ruleIndex": codes.binary_search(&code).unwrap_or_default(),
+        "level": level(report.level()),
+        "message": { "text": report.title() },
+        "locations": [location(file, place, None)],
+        "partialFingerprints": { "nonpaged/v1": fingerprint(report) },
+    });
+    if !report.path.is_empty() {
+        let on_the_way = report.path.iter().map(|waypoint| (&waypoint.at.place, waypoint.kind.sentence()));
+        let end = place.map(|place| (place, report.title()));
+        let locations: Vec<Value> = on_the_way
+            .chain(end)
+            .map(|(place, text)| json!({ "location": location(file, Some(place), Some(text)) }))
+            .collect();
+        result["codeFlows"] = json!([{ "threadFlows": [{ "locations": locations }] }]);
+    }
+    result
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info => "note",
+    }
+}
+
+/// The source line where it is known, else the image; the address in either case.
+fn location(file: &CheckedFile, place: Option<&Place>, text: Option<String>) -> Value {
+    let source = place.and_then(|place| place.source.as_ref());
+    let (uri, line) = source.map_or_else(|| (uri(&file.path), 1), |Source { file, line }| (uri(file), *line));
+    let mut location = json!({
+        "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": line } },
+    });
+    if let Some(place) = place {
+        location["physicalLocation"]["address"] =
+            json!({ "relativeAddress": place.rva.0, "kind": "instruction", "fullyQualifiedName": place.to_string() });
+        if let Some(symbol) = &place.symbol {
+            location["logicalLocations"] = json!([{ "name": symbol.name, "kind": "function" }]);
+        }
+    }
+    if let Some(text) = text {
+        location["message"] = json!({ "text": text });
+    }
+    location
+}
+
+/// A path as a URI reference (RFC 3986).
+fn uri(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    let drive = path.as_bytes().get(1) == Some(&b':');
+    let prefix = match (drive, path.starts_with('/')) {
+        (true, _) => "file:///",
+        (false, true) => "file://",
+        (false, false) => "",
+    };
+    let mut uri = prefix.to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
+            b':' if drive => uri.push(':'),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uri;
+
+    #[test]
+    fn paths_become_uris() {
+        assert_eq!(uri("src/a b.c"), "src/a%20b.c");
+        assert_eq!(uri("d:\\x\\y.c"), "file:///d:/x/y.c");
+        assert_eq!(uri("/x/y.c"), "file:///x/y.c");
+    }
+}

@@ -1,0 +1,80 @@
+//! What an audit comes to, in each form.
+
+use nt_types::{Irql, Rva};
+use report::cause::{Audit, Cause, Layout};
+use report::{
+    Check, CheckedFile, Diagnostic, Place, Source, Span, Symbol, Waypoint, WaypointKind, draw, json, junit, sarif,
+};
+use serde_json::Value;
+
+use crate::assert_golden;
+
+/// The schema of OASIS, as <https://json.schemastore.org/sarif-2.1.0.json> has it.
+const SCHEMA: &str = include_str!("sarif-2.1.0.schema.json");
+
+fn span(rva: u32, name: &str, line: Option<u32>) -> Span {
+    Span::from(Place {
+        image: "x.sys".into(),
+        section: Some(".text".into()),
+        rva: Rva(rva),
+        symbol: Some(Symbol { name: name.into(), offset: 4 }),
+        source: line.map(|line| Source { file: "d:\\x y\\x.c".into(), line }),
+    })
+}
+
+/// An error with a way to it, a warning about the image, a remark; and a file that is clean.
+fn check() -> Check {
+    let entered = WaypointKind::Entered { role: "DPC routine".into(), lowest: Irql::DISPATCH, highest: Irql::DISPATCH };
+    let reached = Diagnostic {
+        at: Some(span(0x1004, "Dpc", Some(12))),
+        path: vec![
+            Waypoint { kind: WaypointKind::Named, at: span(0x7004, "DriverEntry", Some(30)) },
+            Waypoint { kind: entered, at: span(0x1000, "Dpc", None) },
+            Waypoint {
+                kind: WaypointKind::Raised { from: Irql::PASSIVE, to: Irql::DISPATCH },
+                at: span(0x1001, "Dpc", None),
+            },
+            Waypoint { kind: WaypointKind::Called, at: span(0x1002, "Dpc", None) },
+        ],
+        ..Diagnostic::from(Cause::Audit(Audit::PageableCode { section: "PAGE".into(), irql: Irql::DISPATCH }))
+    };
+    let imports = Diagnostic::from(Cause::Layout(Layout::ProhibitedImport { routine: "ZwClose".into() }));
+    let remark = Diagnostic::from(Cause::Audit(Audit::Incomplete { reasons: vec!["a reason".into()] }));
+    let files = [("a/x.sys", vec![reached, imports, remark]), ("a/clean.sys", vec![])];
+    Check { files: files.map(|(path, reports)| CheckedFile { path: path.into(), reports }).to_vec() }
+}
+
+#[test]
+fn text() {
+    let reports: Vec<String> = check().reports().map(|report| draw::diagnostic(report, false)).collect();
+    assert_golden("check.txt", &format!("{}\n{}", reports.join("\n"), draw::check(&check(), false)));
+}
+
+#[test]
+fn json_form() {
+    assert_golden("check.json", &json::check(&check()));
+}
+
+#[test]
+fn sarif_is_valid_by_its_schema() {
+    let mut schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
+    // A closing bracket too many: fine in ECMAScript, no regular expression elsewhere. We write no languages.
+    for holder in ["run", "toolComponent"] {
+        schema["definitions"][holder]["properties"]["language"]["pattern"] = "".into();
+    }
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for check in [check(), Check { files: vec![] }] {
+        let log: Value = serde_json::from_str(&sarif(&check)).expect("JSON");
+        let errors: Vec<String> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
+        assert_eq!(errors, [""; 0]);
+    }
+    let mut broken: Value = serde_json::from_str(&sarif(&check())).expect("JSON");
+    broken["runs"][0]["results"][0]["level"] = "fatal".into();
+    assert!(!validator.is_valid(&broken), "the schema is looked at");
+    assert_golden("check.sarif", &sarif(&check()));
+}
+
+#[test]
+fn junit_form() {
+    assert_golden("check.junit.xml", &junit(&check()));
+}
