@@ -201,10 +201,14 @@ impl<'m, 'a> Collector<'m, 'a> {
 
     /// Adds a finding at an instruction, reached in a context of its function at a level.
     fn add(&mut self, kind: FindingKind, at: u32, way: Option<(usize, usize, Range)>) {
+        let path = way.map_or_else(Vec::new, |(function, context, irql)| {
+            path(self.model, self.reach, function, context, at, irql)
+        });
+        self.add_with(kind, at, path);
+    }
+
+    fn add_with(&mut self, kind: FindingKind, at: u32, path: Vec<Step>) {
         if self.seen.insert((kind.clone(), Rva(at))) {
-            let path = way.map_or_else(Vec::new, |(function, context, irql)| {
-                path(self.model, self.reach, function, context, at, irql)
-            });
             self.found.push(Finding { kind, at: Rva(at), path });
         }
     }

@@ -4,6 +4,8 @@ use super::{Collector, FindingKind};
 use crate::code::Class;
 use crate::ddi::{Does, Kind, Role};
 use crate::flow::Value;
+use crate::reach::{Step, StepKind};
+use nt_types::Rva;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     routines(collector);
@@ -38,7 +40,8 @@ fn routines(collector: &mut Collector<'_, '_>) {
             Role::Completion => FindingKind::Completion { section },
             _ => continue,
         };
-        collector.add(kind, at, None);
+        let named = Step { at: Rva(at), kind: StepKind::Named };
+        collector.add_with(kind, function.entry, vec![named]);
     }
 }
 
