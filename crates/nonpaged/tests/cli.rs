@@ -80,7 +80,11 @@ fn wrong_arguments_are_64() {
     assert_fails(&["run", "a.sys", "--trim", "sometimes"], 64, "never, pressure, on-raise, at-once");
     assert_fails(&["run", "a.sys", "--frames", "0"], 64, "--frames");
     assert_fails(&["run", "a.sys", "--cpus", "65"], 64, "--cpus");
-    assert_fails(&["run", "a.sys", "--serial-line", "file:"], 64, "loopback, peer, stdio or file:PATH");
+    assert_fails(
+        &["run", "a.sys", "--serial-line", "file:"],
+        64,
+        "loopback, peer, stdio, file:PATH, replay:PATH or pty",
+    );
     assert_fails(&["explain"], 64, "<CODE>");
 }
 

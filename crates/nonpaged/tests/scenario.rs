@@ -28,6 +28,7 @@ fn each_verb_is_read() {
         Action::Interrupt { vector: Some(4), count: 2 },
         Action::Interrupt { vector: None, count: 1 },
         Action::Receive { data: b"abc".to_vec() },
+        Action::Talk { handle: port(), until: 0x1b, idle_ms: 10 },
         Action::Trim { section: Some("PAGESER".into()) },
         Action::Trim { section: None },
         Action::FailPageIn { status: NtStatus(0xc000_009c), count: 1 },

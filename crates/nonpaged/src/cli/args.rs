@@ -102,9 +102,14 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) registry: Option<PathBuf>,
 
-    /// What the serial port is connected to: loopback, peer, stdio or file:PATH; without it, what the scenario says
+    /// What the serial port is connected to: loopback, peer, stdio, file:PATH, replay:PATH or pty; without it, what the
+    /// scenario says. A pseudo-terminal (pty) binds the run to real time: it is not deterministic, but see --record
     #[arg(long, value_name = "LINE", help_heading = "Machine")]
     pub(crate) serial_line: Option<SerialLine>,
+
+    /// Write what a pseudo-terminal sends to this file, for --serial-line replay:FILE
+    #[arg(long, value_name = "FILE", help_heading = "Machine")]
+    pub(crate) record: Option<PathBuf>,
 
     /// Watch the driver as Driver Verifier does with Force IRQL Checking and DDI compliance checking
     #[arg(long, help_heading = "Machine")]
@@ -181,18 +186,24 @@ pub(crate) enum SerialLine {
     Stdio,
     /// A file that takes what the driver sends.
     File(PathBuf),
+    /// What `--record` wrote, at the times of then.
+    Replay(PathBuf),
+    /// A pseudo-terminal.
+    Pty,
 }
 
 impl std::str::FromStr for SerialLine {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<SerialLine, &'static str> {
-        match (text, text.strip_prefix("file:")) {
+        match (text, text.split_once(':')) {
             ("loopback", _) => Ok(SerialLine::Loopback),
             ("peer", _) => Ok(SerialLine::Peer),
             ("stdio", _) => Ok(SerialLine::Stdio),
-            (_, Some(path)) if !path.is_empty() => Ok(SerialLine::File(path.into())),
-            _ => Err("expected loopback, peer, stdio or file:PATH"),
+            ("pty", _) => Ok(SerialLine::Pty),
+            (_, Some(("file", path))) if !path.is_empty() => Ok(SerialLine::File(path.into())),
+            (_, Some(("replay", path))) if !path.is_empty() => Ok(SerialLine::Replay(path.into())),
+            _ => Err("expected loopback, peer, stdio, file:PATH, replay:PATH or pty"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod progress;
 mod replay;
 mod run;
 mod serial;
+mod terminal;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -34,6 +34,12 @@ fn arguments(options: &RunOptions) -> Vec<String> {
         Some(SerialLine::Loopback) => add(true, "--serial-line=loopback".to_owned()),
         Some(SerialLine::Peer) => add(true, "--serial-line=peer".to_owned()),
         Some(SerialLine::Stdio) => add(true, "--serial-line=stdio".to_owned()),
+        Some(SerialLine::Replay(path)) => add(true, format!("--serial-line=replay:{}", path.display())),
+        // What a person typed comes again from where it was recorded.
+        Some(SerialLine::Pty) => match &options.record {
+            Some(path) => add(true, format!("--serial-line=replay:{}", path.display())),
+            None => add(true, "--serial-line=pty".to_owned()),
+        },
         Some(SerialLine::File(path)) => add(true, format!("--serial-line=file:{}", path.display())),
     }
     arguments

@@ -33,7 +33,7 @@ pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
     progress.phase("reading the image");
     let driver = input::driver(&options.driver)?;
     let scenario = options.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
-    let mut far_end = FarEnd::open(options.serial_line.as_ref(), scenario.serial_line)?;
+    let mut far_end = FarEnd::open(options, scenario.serial_line)?;
     let mut session = machine::session(options, far_end.cable())?;
     let conclusion = with_log(options, &mut session, |session| {
         let conclusion = perform(options, session, &driver, &scenario, &mut far_end, &progress)?;

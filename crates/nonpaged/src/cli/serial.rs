@@ -9,15 +9,18 @@ use nonpaged::scenario::SerialEnd;
 use nonpaged::session::Session;
 use report::Diagnostic;
 
-use super::args::SerialLine;
+use super::args::{RunOptions, SerialLine};
 use super::input;
 use super::output::unwritable;
+use super::terminal::{self, Terminal};
 
 /// The far end of the cable.
 pub(crate) struct FarEnd {
     cable: Option<Cable>,
     /// Where what the driver sends goes; `None` for a loopback plug.
     sink: Option<Sink>,
+    /// Who answers, bound to real time.
+    terminal: Option<Terminal>,
     /// The first write that failed.
     failed: Option<io::Error>,
 }
@@ -31,13 +34,19 @@ struct Sink {
 const MAX_INPUT: u64 = 1 << 20;
 
 impl FarEnd {
-    /// Opens what the arguments name. All input is read here, so that the run does not depend on when it arrives.
-    pub(crate) fn open(line: Option<&SerialLine>, scenario: SerialEnd) -> Result<FarEnd, Box<Diagnostic>> {
+    /// Opens what the arguments name. All input is read here, so that the run does not depend on when it arrives, except
+    /// from a pseudo-terminal.
+    pub(crate) fn open(options: &RunOptions, scenario: SerialEnd) -> Result<FarEnd, Box<Diagnostic>> {
         let of_scenario = match scenario {
             SerialEnd::Loopback => SerialLine::Loopback,
             SerialEnd::Peer => SerialLine::Peer,
         };
-        match line.unwrap_or(&of_scenario) {
+        match options.serial_line.as_ref().unwrap_or(&of_scenario) {
+            SerialLine::Replay(path) => Ok(FarEnd::new(terminal::replay(path)?, None)),
+            SerialLine::Pty => {
+                let terminal = Some(Terminal::open(options.record.as_deref())?);
+                Ok(FarEnd { terminal, ..FarEnd::new(Cable::peer(FlowControl::None), None) })
+            }
             SerialLine::Peer => Ok(FarEnd::new(Cable::peer(FlowControl::None), None)),
             SerialLine::Loopback => Ok(FarEnd::new(Cable::loopback_plug(), None)),
             SerialLine::Stdio => {
@@ -54,7 +63,7 @@ impl FarEnd {
     }
 
     fn new(cable: Cable, sink: Option<Sink>) -> FarEnd {
-        FarEnd { cable: Some(cable), sink, failed: None }
+        FarEnd { cable: Some(cable), sink, terminal: None, failed: None }
     }
 
     /// The cable, to be put into the port; there is one.
@@ -62,10 +71,16 @@ impl FarEnd {
         self.cable.take().unwrap_or_else(Cable::unconnected)
     }
 
-    /// Takes what the port has sent.
+    /// Takes what the port has sent, and brings what a terminal has to say.
     pub(crate) fn take(&mut self, session: &mut Session) {
-        let port = session.serial_port();
+        let (port, now_ns) = (session.serial_port(), session.machine.now_ns());
         let Some(port) = session.machine.bus.device_mut::<Uart16550>(port) else { return };
+        if let Some(terminal) = &mut self.terminal {
+            if let Err(error) = terminal.exchange(port.line_mut(), now_ns) {
+                self.failed.get_or_insert(error);
+            }
+            return;
+        }
         let bytes = port.line().sent_bytes();
         port.line_mut().take_sent();
         if let Some(sink) = &mut self.sink
@@ -78,8 +93,10 @@ impl FarEnd {
     /// Ends the connection.
     pub(crate) fn finish(mut self, session: &mut Session) -> Result<(), Box<Diagnostic>> {
         self.take(session);
-        match (self.failed, self.sink) {
-            (Some(error), Some(sink)) => Err(unwritable(&sink.name, &error)),
+        let sink = self.sink.map(|sink| sink.name);
+        let name = sink.or_else(|| self.terminal.as_ref().map(Terminal::name));
+        match (self.failed, name) {
+            (Some(error), Some(name)) => Err(unwritable(&name, &error)),
             _ => Ok(()),
         }
     }

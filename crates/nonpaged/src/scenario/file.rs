@@ -61,6 +61,7 @@ struct RawStep {
     wait_ms: Option<u64>,
     interrupt: Option<Interrupt>,
     receive: Option<Bytes>,
+    talk: Option<Talk>,
     trim: Option<Trim>,
     fail_page_in: Option<FailPageIn>,
     check: Option<Nothing>,
@@ -170,6 +171,25 @@ struct Bytes {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Talk {
+    handle: Option<String>,
+    #[serde(default = "end_of_transmission")]
+    until: u8,
+    #[serde(default = "two_seconds")]
+    idle_ms: u64,
+}
+
+/// What Ctrl-D sends.
+fn end_of_transmission() -> u8 {
+    4
+}
+
+fn two_seconds() -> u64 {
+    2_000
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Trim {
     section: Option<String>,
 }
@@ -255,6 +275,10 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("wait_ms", raw.wait_ms.map(|ms| Ok(Action::WaitMs(ms)))),
         ("interrupt", raw.interrupt.map(|it| Ok(Action::Interrupt { vector: it.vector, count: it.count }))),
         ("receive", raw.receive.map(receive)),
+        (
+            "talk",
+            raw.talk.map(|it| Ok(Action::Talk { handle: handle(it.handle), until: it.until, idle_ms: it.idle_ms })),
+        ),
         ("trim", raw.trim.map(|trim| Ok(Action::Trim { section: trim.section }))),
         ("fail_page_in", raw.fail_page_in.map(|it| Ok(Action::FailPageIn { status: it.status.0, count: it.count }))),
         ("check", raw.check.map(|_| Ok(Action::Check))),

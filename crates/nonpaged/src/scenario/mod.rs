@@ -195,6 +195,15 @@ pub enum Action {
         /// The bytes.
         data: Vec<u8>,
     },
+    /// Somebody at the other end of the serial line talks to the driver: each byte that can be read is written back.
+    Talk {
+        /// The handle.
+        handle: String,
+        /// The byte that ends it.
+        until: u8,
+        /// Virtual time without a byte that ends it, in milliseconds.
+        idle_ms: u64,
+    },
     /// Take pages out of memory that may leave.
     Trim {
         /// Of this section only.
@@ -262,6 +271,7 @@ impl Action {
             Action::WaitMs(_) => "wait_ms",
             Action::Interrupt { .. } => "interrupt",
             Action::Receive { .. } => "receive",
+            Action::Talk { .. } => "talk",
             Action::Trim { .. } => "trim",
             Action::FailPageIn { .. } => "fail_page_in",
             Action::Check => "check",

@@ -6,6 +6,7 @@
 mod end;
 mod exercise;
 mod steps;
+mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -71,6 +72,8 @@ enum Task {
         minor: u8,
         title: &'static str,
     },
+    Talk(talk::Talk),
+    Listen(talk::Talk, RequestId),
     Interrupt(u32),
     Cancel(RequestId),
     Exercise(exercise::Task),
@@ -187,6 +190,8 @@ impl Player {
             Task::Outcome(named) => self.take_outcome(m, &named),
             Task::Loaded(id, name, base) => self.other_initialized(m, id, name, base),
             Task::Pnp { device, minor, title } => self.pnp(m, device, minor, title)?,
+            Task::Talk(talk) => self.talk(m, talk)?,
+            Task::Listen(talk, id) => self.listen(m, talk, id)?,
             Task::Interrupt(vector) => {
                 m.spurious_interrupt(vector);
                 self.before([Task::Pass(SHORT_NS)]);

@@ -6,6 +6,7 @@ use memory::{InjectedFault, Injection, TrimReason};
 use nt_types::{NtStatus, Va, constants as c};
 use report::cause::{Expectation, Expected};
 
+use super::talk::Talk;
 use super::{Demand, Named, PATIENCE_NS, PlayError, Player, Task, stopped};
 use crate::scenario::expect::{self, Outcome};
 use crate::scenario::{Action, Step};
@@ -73,6 +74,10 @@ impl Player {
                 let file = self.handle(step, handle)?;
                 let (code, input, output_length) = (*code, input.clone(), *output_bytes);
                 self.send(m, step, Request::Ioctl { file, code, input, output_length }, None)?;
+            }
+            Action::Talk { handle, until, idle_ms } => {
+                let talk = Talk::new(self.handle(step, handle)?, *until, idle_ms.saturating_mul(NS_PER_MS));
+                self.before([Task::Talk(talk)]);
             }
             Action::Cancel { request } => {
                 let named = self.named(step, request)?;
