@@ -53,6 +53,7 @@ pub(crate) const DATA_EXPORTS: &[DataExport] = &[
     variable("MmSystemRangeStart", SYSTEM_RANGE_START, 0),
     variable("MmUserProbeAddress", &USER_PROBE_ADDRESS.to_le_bytes(), 0),
     variable("NlsMbCodePageTag", &[], 1),
+    variable("NlsMbOemCodePageTag", &[], 1),
     variable("NtBuildNumber", &0xF000_4A61_u32.to_le_bytes(), 0),
     variable("PsInitialSystemProcess", &[], 8),
     variable("PsProcessType", &[], 8),

@@ -511,3 +511,14 @@ pub mod configuration_information {
     pub const VERSION: Field = Field::new(0x20, 4);
     pub const MEDIUM_CHANGER_COUNT: Field = Field::new(0x24, 4);
 }
+
+pub mod access_state {
+    use crate::layout::Field;
+
+    pub const SIZEOF: u64 = 0xa0;
+    pub const FLAGS: Field = Field::new(0xc, 4);
+    pub const REMAINING_DESIRED_ACCESS: Field = Field::new(0x10, 4);
+    pub const PREVIOUSLY_GRANTED_ACCESS: Field = Field::new(0x14, 4);
+    pub const ORIGINAL_DESIRED_ACCESS: Field = Field::new(0x18, 4);
+    pub const SUBJECT_SECURITY_CONTEXT: Field = Field::new(0x20, 32);
+}

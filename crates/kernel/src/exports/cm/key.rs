@@ -22,6 +22,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 fn ZwOpenKey(m: &mut Machine, handle: Va, _access: u32, attributes: Va) -> Outcome {
+    m.no_registry_callbacks("ZwOpenKey")?;
     m.probe_write(handle, 8)?;
     let attributes = m.read_attributes(attributes)?;
     match m.key_named(&attributes) {
@@ -45,6 +46,7 @@ fn ZwCreateKey(
     _options: u32,
     disposition: Va,
 ) -> Outcome {
+    m.no_registry_callbacks("ZwCreateKey")?;
     m.probe_write(handle, 8)?;
     let attributes = m.read_attributes(attributes)?;
     let known = m.key_named(&attributes);
@@ -63,6 +65,7 @@ fn ZwCreateKey(
 }
 
 fn ZwDeleteKey(m: &mut Machine, handle: u64) -> Outcome {
+    m.no_registry_callbacks("ZwDeleteKey")?;
     Ok(Next::status(match m.key_of(handle) {
         Ok(key) if m.cm.registry.delete(key) => NtStatus::SUCCESS,
         Ok(_) => NtStatus::CANNOT_DELETE,
@@ -71,6 +74,7 @@ fn ZwDeleteKey(m: &mut Machine, handle: u64) -> Outcome {
 }
 
 fn ZwFlushKey(m: &mut Machine, handle: u64) -> Outcome {
+    m.no_registry_callbacks("ZwFlushKey")?;
     Ok(Next::status(m.key_of(handle).err().unwrap_or(NtStatus::SUCCESS)))
 }
 
@@ -83,6 +87,7 @@ fn ZwEnumerateKey(
     length: u32,
     result: Va,
 ) -> Outcome {
+    m.no_registry_callbacks("ZwEnumerateKey")?;
     let key = match m.key_of(handle) {
         Ok(key) => key,
         Err(status) => return Ok(Next::status(status)),
@@ -95,6 +100,7 @@ fn ZwEnumerateKey(
 }
 
 fn ZwQueryKey(m: &mut Machine, handle: u64, kind: u32, information: Va, length: u32, result: Va) -> Outcome {
+    m.no_registry_callbacks("ZwQueryKey")?;
     match m.key_of(handle) {
         Ok(key) => describe(m, "ZwQueryKey", key, kind, Buffer { information, length, result }),
         Err(status) => Ok(Next::status(status)),

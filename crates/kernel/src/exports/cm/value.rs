@@ -26,6 +26,7 @@ fn ZwQueryValueKey(
     length: u32,
     result: Va,
 ) -> Outcome {
+    m.no_registry_callbacks("ZwQueryValueKey")?;
     let name = m.read_text(name)?;
     let key = match m.key_of(handle) {
         Ok(key) => key,
@@ -49,6 +50,7 @@ fn ZwEnumerateValueKey(
     length: u32,
     result: Va,
 ) -> Outcome {
+    m.no_registry_callbacks("ZwEnumerateValueKey")?;
     let key = match m.key_of(handle) {
         Ok(key) => key,
         Err(status) => return Ok(Next::status(status)),
@@ -74,6 +76,7 @@ fn described(value: &Value, kind: u32) -> Option<Information> {
 }
 
 fn ZwSetValueKey(m: &mut Machine, handle: u64, name: Va, _index: u32, kind: u32, data: Va, size: u32) -> Outcome {
+    m.no_registry_callbacks("ZwSetValueKey")?;
     let name = m.read_text(name)?;
     let data = m.read_bytes(data, size.into())?;
     Ok(Next::status(match m.key_of(handle) {
@@ -84,6 +87,7 @@ fn ZwSetValueKey(m: &mut Machine, handle: u64, name: Va, _index: u32, kind: u32,
 }
 
 fn ZwDeleteValueKey(m: &mut Machine, handle: u64, name: Va) -> Outcome {
+    m.no_registry_callbacks("ZwDeleteValueKey")?;
     let name = m.read_text(name)?;
     Ok(Next::status(match m.key_of(handle) {
         Ok(key) if m.cm.registry.delete_value(key, &name) => NtStatus::SUCCESS,

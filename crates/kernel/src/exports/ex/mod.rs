@@ -8,6 +8,8 @@ mod pool;
 mod push_lock;
 mod resource;
 mod slist;
+mod system_information;
+mod timer_resolution;
 mod work_item;
 
 use super::Export;
@@ -24,6 +26,8 @@ pub(crate) const TABLES: &[&[Export]] = &[
     push_lock::EXPORTS,
     resource::EXPORTS,
     slist::EXPORTS,
+    system_information::EXPORTS,
+    timer_resolution::EXPORTS,
     work_item::EXPORTS,
 ];
 

@@ -11,7 +11,6 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Hal, HalAssignSlotResources(path: Va, class: Va, driver: Va, device: Va, bus_type: u32, bus: u32, slot: u32, resources: Va), PASSIVE),
-    export!(Hal, HalGetAdapter(description: Va, registers: Va), PASSIVE),
     export!(Hal, HalGetBusData(kind: u32, bus: u32, slot: u32, buffer: Va, length: u32), DISPATCH),
     export!(Hal, HalGetBusDataByOffset(kind: u32, bus: u32, slot: u32, buffer: Va, offset: u32, length: u32), DISPATCH),
     export!(Hal, HalGetInterruptVector(interface: u32, bus: u32, level: u32, vector: u32, irql: Va, affinity: Va), PASSIVE),
@@ -123,10 +122,6 @@ fn HalAssignSlotResources(
     _resources: Va,
 ) -> Outcome {
     Ok(Next::status(nt_types::NtStatus::NO_SUCH_DEVICE))
-}
-
-fn HalGetAdapter(m: &mut Machine, _description: Va, _registers: Va) -> Outcome {
-    Err(m.refuse("HalGetAdapter", "any adapter: DMA is not modelled"))
 }
 
 /// FALSE: there is no loudspeaker.

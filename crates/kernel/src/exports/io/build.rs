@@ -10,6 +10,7 @@ use crate::export;
 use crate::exports::Export;
 use crate::exports::mm::pool::{Block, PoolKind};
 use crate::machine::Machine;
+use crate::wait::WaitOn;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -21,10 +22,32 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Where the result of a built request goes.
-struct Back {
-    event: Va,
-    status: Va,
-    owner: Owner,
+#[derive(Clone, Copy)]
+pub(super) struct Back {
+    pub(super) event: Va,
+    pub(super) status: Va,
+    pub(super) owner: Owner,
+}
+
+/// A control request and its buffers.
+#[derive(Clone, Copy)]
+pub(super) struct Control {
+    pub(super) major: u32,
+    pub(super) code: u32,
+    pub(super) input: Va,
+    pub(super) input_length: u32,
+    pub(super) output: Va,
+    pub(super) output_length: u32,
+}
+
+/// A read, a write, or a request without a buffer.
+#[derive(Clone, Copy)]
+pub(super) struct Transfer {
+    pub(super) major: u32,
+    pub(super) device: Va,
+    pub(super) buffer: Va,
+    pub(super) length: u32,
+    pub(super) offset: u64,
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -41,42 +64,10 @@ fn IoBuildDeviceIoControlRequest(
     event: Va,
     status: Va,
 ) -> Outcome {
-    let method = ControlCode(code).method();
-    let direct = matches!(method, TransferMethod::InDirect | TransferMethod::OutDirect);
-    let data = match method {
-        TransferMethod::Neither => Vec::new(),
-        _ if input.is_null() => Vec::new(),
-        _ => m.read_bytes(input, input_length.into())?,
-    };
-    let mdl = match direct && !output.is_null() && output_length > 0 {
-        true => {
-            let reads = method == TransferMethod::InDirect;
-            let operation = if reads { c::IO_READ_ACCESS } else { c::IO_WRITE_ACCESS };
-            Some(m.locked_mdl(output, output_length, operation, call.return_address)?)
-        }
-        false => None,
-    };
     let major = if internal { c::IRP_MJ_INTERNAL_DEVICE_CONTROL } else { c::IRP_MJ_DEVICE_CONTROL };
-    let (request, stack) = m.built_request(device, major, &Back { event, status, owner: Owner::Built })?;
-    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_OUTPUT_BUFFER_LENGTH.at(stack), output_length)?;
-    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_INPUT_BUFFER_LENGTH.at(stack), input_length)?;
-    m.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_IO_CONTROL_CODE.at(stack), code)?;
-    m.write_u64(irp::USER_BUFFER.at(request), output.0)?;
-    match method {
-        TransferMethod::Neither => {
-            m.write_u64(sl::PARAMETERS_DEVICE_IO_CONTROL_TYPE3_INPUT_BUFFER.at(stack), input.0)?;
-        }
-        TransferMethod::Buffered => {
-            let size = input_length.max(if output.is_null() { 0 } else { output_length });
-            let reads = if output.is_null() { 0 } else { c::IRP_INPUT_OPERATION };
-            m.give_system_buffer(request, &data, size, reads)?;
-        }
-        _ => {
-            m.give_system_buffer(request, &data, data.len() as u32, 0)?;
-            m.write_u64(irp::MDL_ADDRESS.at(request), mdl.unwrap_or(Va::NULL).0)?;
-        }
-    }
-    Ok(Next::pointer(request))
+    let control = Control { major, code, input, input_length, output, output_length };
+    let back = Back { event, status, owner: Owner::Built };
+    Ok(Next::pointer(m.build_control(&control, device, &back, call.return_address)?))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -109,7 +100,6 @@ fn IoBuildAsynchronousFsdRequest(
     transfer(m, call, major, device, (buffer, length), offset, &back)
 }
 
-/// A read or write gets its buffer as the device wants it; other requests have none.
 fn transfer(
     m: &mut Machine,
     call: &Call,
@@ -119,27 +109,10 @@ fn transfer(
     offset: Va,
     back: &Back,
 ) -> Outcome {
-    let reads = major == c::IRP_MJ_READ;
-    if !reads && major != c::IRP_MJ_WRITE {
-        let (request, _) = m.built_request(device, major, back)?;
-        return Ok(Next::pointer(request));
-    }
-    let offset = if offset.is_null() { 0 } else { m.read_u64(offset)? };
-    let flags = m.read_u32(device_object::FLAGS.at(device))?;
-    let buffered = flags & c::DO_BUFFERED_IO != 0;
-    let data = if buffered && !reads { m.read_bytes(buffer, length.into())? } else { Vec::new() };
-    let direct = !buffered && flags & c::DO_DIRECT_IO != 0 && length > 0;
-    let operation = if reads { c::IO_WRITE_ACCESS } else { c::IO_READ_ACCESS };
-    let mdl = if direct { m.locked_mdl(buffer, length, operation, call.return_address)? } else { Va::NULL };
-    let (request, stack) = m.built_request(device, major, back)?;
-    m.write_u32(sl::PARAMETERS_READ_LENGTH.at(stack), length)?;
-    m.write_u64(sl::PARAMETERS_READ_BYTE_OFFSET.at(stack), offset)?;
-    m.write_u64(irp::MDL_ADDRESS.at(request), mdl.0)?;
-    m.write_u64(irp::USER_BUFFER.at(request), buffer.0)?;
-    if buffered {
-        m.give_system_buffer(request, &data, length, if reads { c::IRP_INPUT_OPERATION } else { 0 })?;
-    }
-    Ok(Next::pointer(request))
+    let moves = matches!(major, c::IRP_MJ_READ | c::IRP_MJ_WRITE);
+    let offset = if offset.is_null() || !moves { 0 } else { m.read_u64(offset)? };
+    let transfer = Transfer { major, device, buffer, length, offset };
+    Ok(Next::pointer(m.build_transfer(&transfer, back, call.return_address)?))
 }
 
 /// Only for requests of IoAllocateIrp.
@@ -156,12 +129,73 @@ fn IoReuseIrp(m: &mut Machine, request: Va, status: NtStatus) -> Outcome {
 /// What the system does for a built request that is complete, in a thread that can wait for memory.
 fn IopFinishRequest(m: &mut Machine, request: Va) -> Outcome {
     m.hand_back(request)?;
+    m.wake_all_on(&WaitOn::Irp(request));
     Ok(Next::VOID)
 }
 
 impl Machine {
+    /// A control request, its buffers as the transfer method wants them.
+    pub(super) fn build_control(&mut self, control: &Control, device: Va, back: &Back, site: Va) -> Result<Va, Trap> {
+        let Control { major, code, input, input_length, output, output_length } = *control;
+        let method = ControlCode(code).method();
+        let data = match method {
+            TransferMethod::Neither => Vec::new(),
+            _ if input.is_null() => Vec::new(),
+            _ => self.read_bytes(input, input_length.into())?,
+        };
+        let mdl = match method {
+            TransferMethod::InDirect | TransferMethod::OutDirect if !output.is_null() && output_length > 0 => {
+                let reads = method == TransferMethod::InDirect;
+                let operation = if reads { c::IO_READ_ACCESS } else { c::IO_WRITE_ACCESS };
+                self.locked_mdl(output, output_length, operation, site)?
+            }
+            _ => Va::NULL,
+        };
+        let (request, stack) = self.built_request(device, major, back)?;
+        self.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_OUTPUT_BUFFER_LENGTH.at(stack), output_length)?;
+        self.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_INPUT_BUFFER_LENGTH.at(stack), input_length)?;
+        self.write_u32(sl::PARAMETERS_DEVICE_IO_CONTROL_IO_CONTROL_CODE.at(stack), code)?;
+        self.write_u64(irp::USER_BUFFER.at(request), output.0)?;
+        self.write_u64(irp::MDL_ADDRESS.at(request), mdl.0)?;
+        match method {
+            TransferMethod::Neither => {
+                self.write_u64(sl::PARAMETERS_DEVICE_IO_CONTROL_TYPE3_INPUT_BUFFER.at(stack), input.0)?;
+            }
+            TransferMethod::Buffered if !output.is_null() => {
+                let size = input_length.max(output_length);
+                self.give_system_buffer(request, &data, size, c::IRP_INPUT_OPERATION)?;
+            }
+            _ => self.give_system_buffer(request, &data, data.len() as u32, 0)?,
+        }
+        Ok(request)
+    }
+
+    /// A read or write gets its buffer as the device wants it; other requests have none.
+    pub(super) fn build_transfer(&mut self, transfer: &Transfer, back: &Back, site: Va) -> Result<Va, Trap> {
+        let Transfer { major, device, buffer, length, offset } = *transfer;
+        let reads = major == c::IRP_MJ_READ;
+        if !reads && major != c::IRP_MJ_WRITE {
+            return self.built_request(device, major, back).map(|(request, _)| request);
+        }
+        let flags = self.read_u32(device_object::FLAGS.at(device))?;
+        let buffered = flags & c::DO_BUFFERED_IO != 0;
+        let data = if buffered && !reads { self.read_bytes(buffer, length.into())? } else { Vec::new() };
+        let direct = !buffered && flags & c::DO_DIRECT_IO != 0 && length > 0;
+        let operation = if reads { c::IO_WRITE_ACCESS } else { c::IO_READ_ACCESS };
+        let mdl = if direct { self.locked_mdl(buffer, length, operation, site)? } else { Va::NULL };
+        let (request, stack) = self.built_request(device, major, back)?;
+        self.write_u32(sl::PARAMETERS_READ_LENGTH.at(stack), length)?;
+        self.write_u64(sl::PARAMETERS_READ_BYTE_OFFSET.at(stack), offset)?;
+        self.write_u64(irp::MDL_ADDRESS.at(request), mdl.0)?;
+        self.write_u64(irp::USER_BUFFER.at(request), buffer.0)?;
+        if buffered {
+            self.give_system_buffer(request, &data, length, if reads { c::IRP_INPUT_OPERATION } else { 0 })?;
+        }
+        Ok(request)
+    }
+
     /// A request of the current thread for the driver of `device`, and its next stack location.
-    fn built_request(&mut self, device: Va, major: u32, back: &Back) -> Result<(Va, Va), Trap> {
+    pub(super) fn built_request(&mut self, device: Va, major: u32, back: &Back) -> Result<(Va, Va), Trap> {
         let stack_size = self.read_u8(device_object::STACK_SIZE.at(device))?;
         let Some(request) = self.new_irp(stack_size, back.owner)? else { return Err(self.no_pool()) };
         let stack = self.next_stack_location(request)?;
@@ -174,7 +208,7 @@ impl Machine {
     }
 
     /// A system buffer of `size` bytes that begins with `data`; it goes with the request.
-    fn give_system_buffer(&mut self, request: Va, data: &[u8], size: u32, reads: u32) -> Result<(), Trap> {
+    pub(super) fn give_system_buffer(&mut self, request: Va, data: &[u8], size: u32, reads: u32) -> Result<(), Trap> {
         if size == 0 {
             return Ok(());
         }

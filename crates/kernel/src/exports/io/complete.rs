@@ -5,6 +5,7 @@ use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
 
 use super::irp::{Owner, SL_PENDING_RETURNED};
 use crate::call::{Call, Next, Outcome, Then, Trap};
+use crate::event::EventKind;
 use crate::export;
 use crate::exports::{Export, io};
 use crate::machine::Machine;
@@ -100,13 +101,14 @@ fn finish(m: &mut Machine, how: Completing) -> Outcome {
         m.request_is_complete(request, status, information);
         return Ok(Next::Return(how.result));
     }
+    if owner == Some(Owner::Built) {
+        m.record(EventKind::IrpCompleted { irp: request, status, information });
+        let service = m.kernel_images.export("ntoskrnl.exe", "IopFinishRequest").unwrap_or(Va::NULL);
+        m.start_work("finish request", service, vec![request.0])?;
+        return Ok(Next::Return(how.result));
+    }
     m.request_is_complete(request, status, information);
     match owner {
-        Some(Owner::Built) => {
-            let service = m.kernel_images.export("ntoskrnl.exe", "IopFinishRequest").unwrap_or(Va::NULL);
-            m.start_work("finish request", service, vec![request.0])?;
-            Ok(Next::Return(how.result))
-        }
         Some(Owner::Power) => m.power_request_is_complete(request, how.result),
         _ => Ok(Next::Return(how.result)),
     }

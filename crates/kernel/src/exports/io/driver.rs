@@ -39,7 +39,8 @@ fn IopInvalidDeviceRequest(m: &mut Machine, _device: Va, request: Va) -> Outcome
 impl Machine {
     /// The driver object with this name: `\\Driver\\name`.
     pub(crate) fn driver_named(&mut self, name: &str) -> Result<Option<Va>, Trap> {
-        let objects: Vec<Va> = self.modules.drivers().map(|driver| driver.driver_object).collect();
+        let loaded = self.modules.drivers().map(|driver| driver.driver_object);
+        let objects: Vec<Va> = loaded.chain(self.io.drivers.iter().copied()).collect();
         for object in objects.into_iter().filter(|object| !object.is_null()) {
             if self.read_text(driver_object::DRIVER_NAME.at(object))?.eq_ignore_ascii_case(name) {
                 return Ok(Some(object));

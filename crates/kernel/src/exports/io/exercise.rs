@@ -5,7 +5,7 @@ use nt_types::layout::{device_object, file_object, io_stack_location, irp};
 use nt_types::{ControlCode, TransferMethod};
 use nt_types::{Irql, NtStatus, Va, constants as c};
 
-use super::draft::{Draft, draft};
+use super::draft::{Draft, Opening, draft};
 use super::irp::Owner;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
@@ -128,7 +128,8 @@ pub enum Step {
 
 const DO_BUFFERED_IO: u32 = 0x4;
 const DO_DIRECT_IO: u32 = 0x10;
-const GENERIC_ACCESS: u16 = 0x3;
+/// What GENERIC_READ | GENERIC_WRITE mean for a file.
+const PROGRAM_ACCESS: u32 = 0x0012_019F;
 
 impl Step {
     pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
@@ -229,9 +230,9 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
     };
     let file = m.new_file_object(device, &rest)?;
     let draft = draft(m, Owner::Harness(id), device, file, c::IRP_MJ_CREATE, 0)?;
-    // FILE_OPEN in the high byte, no options.
-    m.write_u32(io_stack_location::PARAMETERS_CREATE_OPTIONS.at(draft.stack), 1 << 24)?;
-    m.write_u16(io_stack_location::PARAMETERS_CREATE_SHARE_ACCESS.at(draft.stack), GENERIC_ACCESS)?;
+    let share = (c::FILE_SHARE_READ | c::FILE_SHARE_WRITE) as u16;
+    let opening = Opening { access: PROGRAM_ACCESS, share, disposition: c::FILE_OPEN, options: 0 };
+    draft.create(m, opening)?;
     let sent = Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind: Kind::Open };
     send(m, &draft, sent)
 }
@@ -366,9 +367,8 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
 
 fn free(m: &mut Machine, sent: &Sent) -> Result<(), Trap> {
     let mdl = m.read_va(irp::MDL_ADDRESS.at(sent.request))?;
-    for block in sent.blocks.iter().chain([&mdl, &sent.request]) {
+    for block in sent.blocks.iter().chain([&mdl]) {
         m.pool_free(*block);
     }
-    m.io.requests.remove(&sent.request);
-    Ok(())
+    m.discard_draft(sent.request)
 }

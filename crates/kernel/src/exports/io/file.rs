@@ -1,10 +1,10 @@
 //! Files that drivers open: devices by name (ddi: IoGetDeviceObjectPointer, ZwCreateFile). No file of the host can be
 //! reached: every other name is unknown.
 
-use nt_types::layout::{file_object, io_stack_location, io_status_block, irp};
+use nt_types::layout::{file_object, io_status_block, irp};
 use nt_types::{Irql, NtStatus, Va, constants as c};
 
-use super::draft::{Draft, draft};
+use super::draft::{Draft, Opening, draft};
 use super::irp::Owner;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::export;
@@ -16,9 +16,11 @@ use crate::wait::{Wait, WaitOn};
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoCreateFile(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32), PASSIVE),
+    export!(Ntoskrnl, IoCreateFileSpecifyDeviceObjectHint(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32, ea: Va, ea_length: u32, file_type: u32, parameters: Va, flags: u32, hint: Va), PASSIVE),
     export!(Ntoskrnl, IoGetDeviceObjectPointer(name: Va, access: u32, file: Va, device: Va), PASSIVE),
     export!(Ntoskrnl, IopCloseFile(file: Va), PASSIVE),
     export!(Ntoskrnl, ZwCreateFile(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32), PASSIVE),
+    export!(Ntoskrnl, ZwDeleteFile(attributes: Va), PASSIVE),
     export!(Ntoskrnl, ZwOpenFile(handle: Va, access: u32, attributes: Va, status: Va, share: u32, options: u32), PASSIVE),
 ];
 
@@ -61,8 +63,7 @@ impl FileRequest {
             m.write_u32(block, status.0)?;
             m.write_u64(io_status_block::INFORMATION.at(block), information)?;
         }
-        m.io.requests.remove(&self.request);
-        m.pool_free(self.request);
+        m.discard_draft(self.request)?;
         match self.step {
             Step::Create(_) if !status.is_success() => {
                 m.pool_free(self.file);
@@ -100,25 +101,27 @@ impl Goal {
     }
 }
 
-fn IoGetDeviceObjectPointer(m: &mut Machine, name: Va, _access: u32, file: Va, device: Va) -> Outcome {
+fn IoGetDeviceObjectPointer(m: &mut Machine, name: Va, access: u32, file: Va, device: Va) -> Outcome {
     let name = m.read_text(name)?;
-    open(m, &name, Goal::Pointer { file, device })
+    let opening = Opening { access, share: 0, disposition: c::FILE_OPEN, options: 0 };
+    open(m, &name, opening, Goal::Pointer { file, device })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ZwCreateFile(
     m: &mut Machine,
     handle: Va,
-    _access: u32,
+    access: u32,
     attributes: Va,
     status: Va,
     _size: Va,
     _kind: u32,
     share: u32,
-    _disposition: u32,
+    disposition: u32,
     options: u32,
 ) -> Outcome {
-    ZwOpenFile(m, handle, 0, attributes, status, share, options)
+    let opening = Opening { access, share: share as u16, disposition, options };
+    open_by_attributes(m, attributes, opening, handle, status)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -137,30 +140,72 @@ fn IoCreateFile(
     ZwCreateFile(m, handle, access, attributes, status, size, kind, share, disposition, options)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
+fn IoCreateFileSpecifyDeviceObjectHint(
+    m: &mut Machine,
+    handle: Va,
+    access: u32,
+    attributes: Va,
+    status: Va,
+    size: Va,
+    kind: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    _ea: Va,
+    _ea_length: u32,
+    _file_type: u32,
+    _parameters: Va,
+    _flags: u32,
+    hint: Va,
+) -> Outcome {
+    if !hint.is_null() {
+        return Err(m.refuse("IoCreateFileSpecifyDeviceObjectHint", "`DeviceObject` other than NULL"));
+    }
+    ZwCreateFile(m, handle, access, attributes, status, size, kind, share, disposition, options)
+}
+
 fn ZwOpenFile(
     m: &mut Machine,
     handle: Va,
-    _access: u32,
+    access: u32,
     attributes: Va,
     status: Va,
-    _share: u32,
-    _options: u32,
+    share: u32,
+    options: u32,
 ) -> Outcome {
+    let opening = Opening { access, share: share as u16, disposition: c::FILE_OPEN, options };
+    open_by_attributes(m, attributes, opening, handle, status)
+}
+
+fn open_by_attributes(m: &mut Machine, attributes: Va, opening: Opening, handle: Va, status: Va) -> Outcome {
     let attributes = m.read_attributes(attributes)?;
     if attributes.root != 0 {
         return Err(m.refuse("ZwCreateFile", "`RootDirectory` other than NULL"));
     }
-    open(m, &attributes.name, Goal::Handle { handle, status, kernel: attributes.kernel() })
+    open(m, &attributes.name, opening, Goal::Handle { handle, status, kernel: attributes.kernel() })
 }
 
-fn open(m: &mut Machine, name: &str, goal: Goal) -> Outcome {
+/// There are no file systems here: what is no device is no file that could be deleted.
+fn ZwDeleteFile(m: &mut Machine, attributes: Va) -> Outcome {
+    let attributes = m.read_attributes(attributes)?;
+    match m.io.names.resolve(&attributes.name) {
+        None => Ok(Next::status(NtStatus::OBJECT_NAME_NOT_FOUND)),
+        Some(_) => Err(m.refuse("ZwDeleteFile", "a file of a device")),
+    }
+}
+
+fn open(m: &mut Machine, name: &str, opening: Opening, goal: Goal) -> Outcome {
     goal.probe(m)?;
     let Some((device, rest)) = m.io.names.resolve(name) else {
         return Ok(Next::status(NtStatus::OBJECT_NAME_NOT_FOUND));
     };
     let file = m.new_file_object(device, &rest)?;
+    if opening.options & (c::FILE_SYNCHRONOUS_IO_ALERT | c::FILE_SYNCHRONOUS_IO_NONALERT) != 0 {
+        m.write_u32(file_object::FLAGS.at(file), c::FO_SYNCHRONOUS_IO)?;
+    }
     let draft = draft(m, Owner::Driver, device, file, c::IRP_MJ_CREATE, 0)?;
-    m.write_u32(io_stack_location::PARAMETERS_CREATE_OPTIONS.at(draft.stack), c::FILE_OPEN << 24)?;
+    draft.create(m, opening)?;
     send(m, &draft, file, Step::Create(goal))
 }
 

@@ -4,8 +4,10 @@ mod attach;
 mod build;
 mod complete;
 mod configuration;
+mod create_driver;
 mod csq;
 mod description;
+mod detection;
 mod device;
 mod draft;
 mod driver;
@@ -13,6 +15,9 @@ mod error_log;
 pub mod exercise;
 mod extension;
 mod file;
+mod file_io;
+mod forward;
+mod hard_error;
 mod interface;
 mod irp;
 mod names;
@@ -45,13 +50,18 @@ pub(crate) const TABLES: &[&[Export]] = &[
     build::EXPORTS,
     complete::EXPORTS,
     configuration::EXPORTS,
+    create_driver::EXPORTS,
     csq::EXPORTS,
     description::EXPORTS,
+    detection::EXPORTS,
     device::EXPORTS,
     driver::EXPORTS,
     error_log::EXPORTS,
     extension::EXPORTS,
     file::EXPORTS,
+    file_io::EXPORTS,
+    forward::EXPORTS,
+    hard_error::EXPORTS,
     interface::EXPORTS,
     irp::EXPORTS,
     names::EXPORTS,
@@ -76,11 +86,17 @@ pub struct State {
     pub(crate) pnp: pnp::Pnp,
     /// What each attached device is attached to.
     pub(crate) attached_to: BTreeMap<Va, Va>,
+    claims: Vec<detection::Claim>,
     configuration: Option<Va>,
+    /// Driver objects of IoCreateDriver.
+    pub(crate) drivers: Vec<Va>,
     extensions: extension::Extensions,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
     watchers: Vec<notification::Watcher>,
+    without_hard_errors: BTreeSet<crate::thread::ThreadId>,
+    /// The device that a thread must verify, by thread object.
+    devices_to_verify: BTreeMap<Va, Va>,
     wmi_providers: BTreeSet<Va>,
 }
 
@@ -103,6 +119,12 @@ pub enum Then {
     Work(work_item::Work),
     /// A routine of a cancel-safe queue returned.
     Csq(csq::Operation),
+    /// A request by handle is on its way.
+    FileIo(file_io::FileIo),
+    /// The initialisation routine of IoCreateDriver returned.
+    Created(create_driver::Created),
+    /// A request was sent on.
+    Forwarded(forward::Forwarded),
     /// A question of the Plug and Play manager is on its way.
     Asked(relations::Asked),
 }
@@ -118,6 +140,9 @@ impl Then {
             Then::Started(then) => then.run(m),
             Then::Work(work) => work.run(m),
             Then::Csq(operation) => operation.run(m, value),
+            Then::FileIo(then) => then.run(m, value),
+            Then::Created(then) => then.run(m, value),
+            Then::Forwarded(then) => then.run(m),
             Then::Asked(asked) => asked.run(m),
         }
     }

@@ -105,10 +105,7 @@ impl Machine {
     }
 
     fn new_physical_device(&mut self, device: DeviceId) -> Result<Va, Trap> {
-        let driver = match self.io.pnp.driver {
-            Some(driver) => driver,
-            None => self.new_bus_driver()?,
-        };
+        let driver = self.bus_driver()?;
         let kind = c::FILE_DEVICE_UNKNOWN;
         let new = NewDevice { driver, extension_size: 0, kind, characteristics: 0, flags: 0 };
         let Some(object) = self.new_device(&new)? else { return Err(self.no_pool()) };
@@ -117,6 +114,14 @@ impl Machine {
         self.io.pnp.devices.push((object, device));
         self.install_device(number);
         Ok(object)
+    }
+
+    /// The driver object of the modelled bus.
+    pub(super) fn bus_driver(&mut self) -> Result<Va, Trap> {
+        match self.io.pnp.driver {
+            Some(driver) => Ok(driver),
+            None => self.new_bus_driver(),
+        }
     }
 
     fn new_bus_driver(&mut self) -> Result<Va, Trap> {

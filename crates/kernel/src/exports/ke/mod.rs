@@ -2,6 +2,7 @@
 
 mod affinity;
 mod apc;
+mod cache;
 mod device_queue;
 mod dispatcher;
 mod dpc;
@@ -17,12 +18,13 @@ use crate::call::Outcome;
 use crate::machine::Machine;
 
 pub use interrupt::ConnectedInterrupt;
-pub(crate) use timer::BOOT_TIME_100NS;
+pub(crate) use timer::{BOOT_TIME_100NS, TICK_100NS};
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[
     affinity::EXPORTS,
     apc::EXPORTS,
+    cache::EXPORTS,
     device_queue::EXPORTS,
     dispatcher::EXPORTS,
     dpc::EXPORTS,

@@ -85,6 +85,11 @@ fn MmFreeNonCachedMemory(m: &mut Machine, address: Va, _bytes: u64) -> Outcome {
 }
 
 impl Machine {
+    /// Contiguous memory below an address, if there is any.
+    pub(crate) fn contiguous(&mut self, bytes: u64, highest: u64) -> Option<Va> {
+        self.pages_for(bytes, Backing::Contiguous { below: highest.saturating_add(1) })
+    }
+
     fn pages_for(&mut self, bytes: u64, backing: Backing<'_>) -> Option<Va> {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let fits = pages <= u64::from(self.memory.config().frames);

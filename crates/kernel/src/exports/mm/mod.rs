@@ -1,6 +1,7 @@
 //! The memory manager: the six routines, pool, MDLs, mappings.
 
 mod contiguous;
+mod copy;
 mod mdl;
 mod mdl_lock;
 mod mdl_map;
@@ -10,6 +11,7 @@ pub mod pool;
 mod query;
 mod race;
 mod section;
+mod virtual_memory;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use crate::machine::Machine;
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[
     contiguous::EXPORTS,
+    copy::EXPORTS,
     mdl::EXPORTS,
     mdl_lock::EXPORTS,
     mdl_map::EXPORTS,
@@ -29,6 +32,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
     physical::EXPORTS,
     query::EXPORTS,
     section::EXPORTS,
+    virtual_memory::EXPORTS,
 ];
 
 /// The routines of rule IrqlMmApcLte (R142; docs: devtest/wdm-irqlmmapclte), and the alias of one of them (D15).
@@ -56,6 +60,8 @@ pub struct State {
     pub(crate) openings: Vec<race::Opening>,
     /// Page-ins in a row without an instruction retired, and the step of that.
     pub(crate) page_ins_in_a_row: (u64, u32),
+    /// Memory of the process, by address.
+    allocations: BTreeMap<Va, virtual_memory::Allocation>,
     /// Views of page tables, by physical address.
     pub(crate) table_views: BTreeMap<u64, Va>,
 }

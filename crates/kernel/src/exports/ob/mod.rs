@@ -1,5 +1,7 @@
 //! The object manager: handles, references, the types that exported variables name.
 
+mod callbacks;
+mod directory;
 mod handle;
 mod open;
 mod reference;
@@ -12,13 +14,18 @@ use crate::machine::Machine;
 pub(crate) use table::{Attributes, Object, ObjectType};
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[handle::EXPORTS, open::EXPORTS, reference::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] =
+    &[callbacks::EXPORTS, directory::EXPORTS, handle::EXPORTS, open::EXPORTS, reference::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
 pub struct State {
     pub(crate) handles: table::Handles,
     pub(crate) counted: table::Counted,
+    /// Registrations of ObRegisterCallbacks and their altitudes.
+    callbacks: Vec<(nt_types::Va, String)>,
+    /// Directories of the name space: names in lower case, bodies.
+    directories: Vec<(String, nt_types::Va)>,
     types: Vec<(ObjectType, nt_types::Va)>,
 }
 

@@ -15,6 +15,7 @@ use crate::registry::KeyId;
 pub(crate) enum ObjectType {
     Callback,
     Device,
+    Directory,
     Driver,
     Event,
     File,

@@ -1,6 +1,7 @@
 //! Processes and threads.
 
 mod notify;
+mod open;
 mod process;
 mod thread;
 
@@ -13,12 +14,14 @@ use crate::machine::Machine;
 pub(crate) use process::{BUILD_NUMBER, MAJOR_VERSION, MINOR_VERSION};
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[notify::EXPORTS, process::EXPORTS, thread::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] = &[notify::EXPORTS, open::EXPORTS, process::EXPORTS, thread::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
 pub struct State {
     system_process: Va,
+    /// Once somebody asked for it.
+    system_token: Va,
     notify_routines: Vec<Va>,
 }
 
@@ -26,6 +29,8 @@ pub struct State {
 const PROCESS_BYTES: u64 = 0x800;
 /// DISPATCHER_HEADER.Type of a process.
 const PROCESS_OBJECT: u8 = 3;
+/// Where an EPROCESS keeps the name of its image.
+const IMAGE_NAME: u64 = 0x5A8;
 
 impl Machine {
     /// Everything runs in the system process.
@@ -36,6 +41,7 @@ impl Machine {
     pub(crate) fn make_system_process(&mut self) -> Result<(), Trap> {
         let Some(process) = self.kernel_object(PROCESS_BYTES, *b"Proc") else { return Err(self.no_pool()) };
         self.initialize_header(process, PROCESS_OBJECT, PROCESS_BYTES, 0)?;
+        self.write_bytes(process + IMAGE_NAME, b"System")?;
         self.ps.system_process = process;
         self.set_variable("PsInitialSystemProcess", process)
     }

@@ -30,7 +30,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// The process identifier of the system process.
-const SYSTEM_PROCESS_ID: u64 = 4;
+pub(super) const SYSTEM_PROCESS_ID: u64 = 4;
 /// The system that this kernel says it is: Windows 10, version 2004.
 pub(crate) const MAJOR_VERSION: u32 = 10;
 pub(crate) const MINOR_VERSION: u32 = 0;
@@ -82,7 +82,7 @@ fn PsGetProcessWow64Process(m: &mut Machine, process: Va) -> Outcome {
 }
 
 /// There is one process: a pointer to another one cannot come from this kernel.
-fn known(m: &mut Machine, routine: &'static str, process: Va) -> Result<(), crate::call::Trap> {
+pub(super) fn known(m: &mut Machine, routine: &'static str, process: Va) -> Result<(), crate::call::Trap> {
     if process == m.current_process() {
         Ok(())
     } else {

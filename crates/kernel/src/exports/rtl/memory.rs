@@ -16,7 +16,9 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlZeroMemory(destination: Va, length: u64), HIGH),
     export!(Ntoskrnl, memcmp(first: Va, second: Va, length: u64), HIGH),
     export!(Ntoskrnl, memcpy(destination: Va, source: Va, length: u64), HIGH),
+    export!(Ntoskrnl, memcpy_s(destination: Va, room: u64, source: Va, length: u64), HIGH),
     export!(Ntoskrnl, memmove(destination: Va, source: Va, length: u64), HIGH),
+    export!(Ntoskrnl, memmove_s(destination: Va, room: u64, source: Va, length: u64), HIGH),
     export!(Ntoskrnl, memset(destination: Va, byte: i32, length: u64), HIGH),
 ];
 
@@ -99,6 +101,39 @@ fn memcpy(m: &mut Machine, destination: Va, source: Va, length: u64) -> Outcome 
 
 fn memmove(m: &mut Machine, destination: Va, source: Va, length: u64) -> Outcome {
     Pieces::begin(m, Work::Move { destination, source }, length)
+}
+
+/// On an error the whole destination is cleared.
+fn memcpy_s(m: &mut Machine, destination: Va, room: u64, source: Va, length: u64) -> Outcome {
+    use super::crt::{EINVAL, ERANGE};
+    if length == 0 {
+        return Ok(Next::Return(0));
+    }
+    if destination.is_null() {
+        return Ok(Next::Return(EINVAL));
+    }
+    if source.is_null() || length > room {
+        m.fill_bytes(destination, 0, room)?;
+        return Ok(Next::Return(if source.is_null() { EINVAL } else { ERANGE }));
+    }
+    memmove(m, destination, source, length)?;
+    Ok(Next::Return(0))
+}
+
+/// The same, without clearing anything.
+fn memmove_s(m: &mut Machine, destination: Va, room: u64, source: Va, length: u64) -> Outcome {
+    use super::crt::{EINVAL, ERANGE};
+    if length == 0 {
+        return Ok(Next::Return(0));
+    }
+    if destination.is_null() || source.is_null() {
+        return Ok(Next::Return(EINVAL));
+    }
+    if length > room {
+        return Ok(Next::Return(ERANGE));
+    }
+    memmove(m, destination, source, length)?;
+    Ok(Next::Return(0))
 }
 
 fn memset(m: &mut Machine, destination: Va, byte: i32, length: u64) -> Outcome {

@@ -7,7 +7,10 @@ mod crt_narrow;
 mod crt_print;
 mod crt_wide;
 mod guid;
+mod image;
 mod memory;
+mod name_expression;
+mod narrow_string;
 mod number;
 mod print;
 mod query_registry;
@@ -29,7 +32,10 @@ pub(crate) const TABLES: &[&[Export]] = &[
     crt_print::EXPORTS,
     crt_wide::EXPORTS,
     guid::EXPORTS,
+    image::EXPORTS,
     memory::EXPORTS,
+    name_expression::EXPORTS,
+    narrow_string::EXPORTS,
     number::EXPORTS,
     print::EXPORTS,
     query_registry::EXPORTS,

@@ -12,6 +12,10 @@ use crate::machine::Machine;
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, DbgPrint(format: Va; ..), HIGH),
     export!(Ntoskrnl, DbgPrintEx(component: u32, level: u32, format: Va; ..), HIGH),
+    export!(Ntoskrnl, DbgQueryDebugFilterState(component: u32, level: u32), HIGH),
+    export!(Ntoskrnl, DbgSetDebugFilterState(component: u32, level: u32, state: bool), HIGH),
+    export!(Ntoskrnl, vDbgPrintEx(component: u32, level: u32, format: Va, list: Va; ..), HIGH),
+    export!(Ntoskrnl, vDbgPrintExWithPrefix(prefix: Va, component: u32, level: u32, format: Va, list: Va; ..), HIGH),
 ];
 
 /// Longest text that a format makes, in characters: DbgPrint itself stops at 512 bytes.
@@ -25,11 +29,45 @@ fn DbgPrintEx(m: &mut Machine, call: &Call, _component: u32, _level: u32, format
     print(m, call, format, 3)
 }
 
+fn vDbgPrintEx(m: &mut Machine, call: &Call, _component: u32, _level: u32, format: Va, list: Va) -> Outcome {
+    print_from(m, call, String::new(), format, Variadic::List(list))
+}
+
+fn vDbgPrintExWithPrefix(
+    m: &mut Machine,
+    call: &Call,
+    prefix: Va,
+    _component: u32,
+    _level: u32,
+    format: Va,
+    list: Va,
+) -> Outcome {
+    let prefix = String::from_utf8_lossy(&m.read_c_string(prefix)?).into_owned();
+    print_from(m, call, prefix, format, Variadic::List(list))
+}
+
+/// Everything is printed here, whatever its component and level: all filters are on.
+fn DbgQueryDebugFilterState(_m: &mut Machine, _component: u32, _level: u32) -> Outcome {
+    Ok(Next::Return(1))
+}
+
+fn DbgSetDebugFilterState(m: &mut Machine, _component: u32, _level: u32, state: bool) -> Outcome {
+    match state {
+        true => Ok(Next::status(NtStatus::SUCCESS)),
+        false => Err(m.refuse("DbgSetDebugFilterState", "`State` FALSE")),
+    }
+}
+
 fn print(m: &mut Machine, call: &Call, format: Va, first: usize) -> Outcome {
+    print_from(m, call, String::new(), format, Variadic::Call { call: *call, next: first })
+}
+
+fn print_from(m: &mut Machine, call: &Call, prefix: String, format: Va, mut arguments: Variadic) -> Outcome {
     let format = m.read_c_string(format)?;
     let format: Vec<u16> = format.into_iter().map(u16::from).collect();
-    let text = m.format(&format, false, &mut Variadic::Call { call: *call, next: first })?;
-    m.record_at(call.return_address, EventKind::Printed { text: String::from_utf16_lossy(&text) });
+    let text = m.format(&format, false, &mut arguments)?;
+    let text = prefix + &String::from_utf16_lossy(&text);
+    m.record_at(call.return_address, EventKind::Printed { text });
     Ok(Next::status(NtStatus::SUCCESS))
 }
 

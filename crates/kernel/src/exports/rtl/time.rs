@@ -13,7 +13,10 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExLocalTimeToSystemTime(local: Va, system: Va), HIGH),
     export!(Ntoskrnl, ExSystemTimeToLocalTime(system: Va, local: Va), HIGH),
     export!(Ntoskrnl, RtlTimeFieldsToTime(fields: Va, time: Va), HIGH),
+    export!(Ntoskrnl, RtlSecondsSince1970ToTime(seconds: u32, time: Va), HIGH),
+    export!(Ntoskrnl, RtlSecondsSince1980ToTime(seconds: u32, time: Va), HIGH),
     export!(Ntoskrnl, RtlTimeToSecondsSince1970(time: Va, seconds: Va), HIGH),
+    export!(Ntoskrnl, RtlTimeToSecondsSince1980(time: Va, seconds: Va), HIGH),
     export!(Ntoskrnl, RtlTimeToTimeFields(time: Va, fields: Va), HIGH),
 ];
 
@@ -21,6 +24,8 @@ const MILLISECOND_100NS: i64 = 10_000;
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 /// Days from 1601-01-01 to 1970-01-01.
 const DAYS_TO_1970: i64 = 134_774;
+/// Days from 1601-01-01 to 1980-01-01.
+const DAYS_TO_1980: i64 = 138_426;
 /// 1601-01-01 was a Monday; weekday 0 is Sunday.
 const FIRST_WEEKDAY: i64 = 1;
 
@@ -90,8 +95,31 @@ fn RtlTimeFieldsToTime(m: &mut Machine, source: Va, time: Va) -> Outcome {
 
 /// FALSE, and nothing stored, for times that 32 bits of seconds do not reach.
 fn RtlTimeToSecondsSince1970(m: &mut Machine, time: Va, seconds: Va) -> Outcome {
+    to_seconds(m, time, seconds, DAYS_TO_1970)
+}
+
+/// The same from 1980 on.
+fn RtlTimeToSecondsSince1980(m: &mut Machine, time: Va, seconds: Va) -> Outcome {
+    to_seconds(m, time, seconds, DAYS_TO_1980)
+}
+
+fn RtlSecondsSince1970ToTime(m: &mut Machine, seconds: u32, time: Va) -> Outcome {
+    to_time(m, seconds, time, DAYS_TO_1970)
+}
+
+fn RtlSecondsSince1980ToTime(m: &mut Machine, seconds: u32, time: Va) -> Outcome {
+    to_time(m, seconds, time, DAYS_TO_1980)
+}
+
+fn to_time(m: &mut Machine, seconds: u32, time: Va, days: i64) -> Outcome {
+    let value = (i64::from(seconds) + days * 86_400) * 1000 * MILLISECOND_100NS;
+    m.write_u64(time, value as u64)?;
+    Ok(Next::VOID)
+}
+
+fn to_seconds(m: &mut Machine, time: Va, seconds: Va, days: i64) -> Outcome {
     let since_1601 = m.read_u64(time)? as i64 / (1000 * MILLISECOND_100NS);
-    match u32::try_from(since_1601 - DAYS_TO_1970 * 86_400) {
+    match u32::try_from(since_1601 - days * 86_400) {
         Ok(value) => m.write_u32(seconds, value).map(|()| Next::Return(1)),
         Err(_) => Ok(Next::Return(0)),
     }

@@ -5,8 +5,10 @@ mod access;
 mod acl;
 mod descriptor;
 mod sid;
+mod token;
 
 use super::Export;
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[access::EXPORTS, acl::EXPORTS, descriptor::EXPORTS, sid::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] =
+    &[access::EXPORTS, acl::EXPORTS, descriptor::EXPORTS, sid::EXPORTS, token::EXPORTS];

@@ -2,10 +2,14 @@
 
 mod device;
 mod executive;
+mod file_io;
+mod hardware;
 mod plug_and_play;
 mod power;
 mod queue;
 mod request;
+mod strings;
+mod system;
 mod work;
 
 use nt_types::layout::driver_object;

@@ -1,0 +1,58 @@
+//! Caches and translations, which need no care here (ddi: KeInvalidateAllCaches, KeFlushIoBuffers), and limits of stacks.
+
+use nt_types::Va;
+
+use crate::call::{Next, Outcome};
+use crate::export;
+use crate::exports::Export;
+use crate::machine::Machine;
+
+#[rustfmt::skip]
+pub(super) const EXPORTS: &[Export] = &[
+    export!(Ntoskrnl, IoGetInitialStack(), APC),
+    export!(Ntoskrnl, IoGetRemainingStackSize(), HIGH),
+    export!(Ntoskrnl, IoGetStackLimits(low: Va, high: Va), HIGH),
+    export!(Ntoskrnl, KeFlushEntireTb(invalid: bool, all: bool), DISPATCH),
+    export!(Ntoskrnl, KeInvalidateAllCaches(), HIGH),
+    export!(Ntoskrnl, ZwYieldExecution(), PASSIVE),
+];
+
+/// Translations are looked up anew whenever a mapping changes.
+fn KeFlushEntireTb(_m: &mut Machine, _invalid: bool, _all: bool) -> Outcome {
+    Ok(Next::VOID)
+}
+
+/// Memory is coherent.
+fn KeInvalidateAllCaches(_m: &mut Machine) -> Outcome {
+    Ok(Next::Return(1))
+}
+
+fn IoGetStackLimits(m: &mut Machine, low: Va, high: Va) -> Outcome {
+    let (bottom, top) = m.thread().stack;
+    m.write_u64(low, bottom.0)?;
+    m.write_u64(high, top.0)?;
+    Ok(Next::VOID)
+}
+
+fn IoGetInitialStack(m: &mut Machine) -> Outcome {
+    Ok(Next::pointer(m.thread().stack.1))
+}
+
+fn IoGetRemainingStackSize(m: &mut Machine) -> Outcome {
+    let bottom = m.thread().stack.0;
+    let rsp = m.cpu().get(engine::Gpr::Rsp);
+    Ok(Next::Return(rsp.saturating_sub(bottom.0)))
+}
+
+/// Another ready thread gets the processor; without one the caller is told so.
+fn ZwYieldExecution(m: &mut Machine) -> Outcome {
+    const NO_YIELD_PERFORMED: u64 = 0x4000_0024;
+    let others = m.threads().any(|thread| !thread.idle && matches!(thread.state, crate::thread::ThreadState::Ready));
+    if !others {
+        return Ok(Next::Return(NO_YIELD_PERFORMED));
+    }
+    let active = m.active;
+    m.processors[active].quantum = m.steps;
+    m.attention = true;
+    Ok(Next::Return(0))
+}
