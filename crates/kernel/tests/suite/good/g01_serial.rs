@@ -2,7 +2,7 @@
 
 use kernel::{Action, EventKind};
 use memory::TrimReason;
-use nt_types::{Irql, NtStatus};
+use nt_types::{Irql, NtStatus, Va};
 
 use super::{both, open, with_ports};
 use crate::sample::{Lab, Setup};
@@ -43,6 +43,27 @@ fn g1_r14_the_handle_stays_good_after_the_last_close() {
     assert_eq!(lab.count(base, "PAGESER"), 2);
     lab.close(second).and_then(|()| lab.close(third)).expect("no bug check");
     assert_eq!(lab.locks(lab.section_id(base, "PAGESER")), [BY_ADDRESS, BY_HANDLE, BY_HANDLE]);
+}
+
+/// R202: two processors open two ports at the same time, and close them. The driver takes one after the other, so only the
+/// first open locks by address, however the processors take turns.
+#[test]
+fn g1_r202_opens_and_closes_are_serialised() {
+    for slice_steps in (1..40).step_by(3) {
+        let setup = Setup { processors: 2, slice_steps, ..Setup::TRIMMED };
+        let (mut lab, base, _) = with_ports(setup, "serial/serial", 2);
+        let names = lab.machine.openable_names(base);
+        let opens = [0, 1].map(|index| lab.start_on(index, Action::Open { name: names[index].clone() }));
+        let files = opens.map(|open| Va(lab.finish(open).expect("no bug check").expect("it ends").information));
+        assert_eq!(lab.count(base, "PAGESER"), 2, "{slice_steps}");
+        let closes = [0, 1].map(|index| lab.start_on(index, Action::Close { file: files[index] }));
+        for close in closes {
+            lab.finish(close).expect("no bug check").expect("it ends");
+        }
+        assert_eq!(lab.count(base, "PAGESER"), 0, "{slice_steps}");
+        assert_eq!(lab.locks(lab.section_id(base, "PAGESER")), [BY_ADDRESS, BY_HANDLE], "{slice_steps}");
+        assert!(lab.codes().is_empty(), "{slice_steps}: {:?}", lab.codes());
+    }
 }
 
 /// R5, R12: while a port is open the code of PAGESER goes on at DISPATCH_LEVEL, and no page of it faults.

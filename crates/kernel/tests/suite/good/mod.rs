@@ -47,7 +47,8 @@ fn with_ports(setup: Setup, path: &str, ports: usize) -> (Lab, Va, Vec<Va>) {
         Uart16550::install(&mut bus, SerialLine::loopback_plug(), *base, *line).expect("the ports are free")
     });
     let devices: Vec<DeviceId> = devices.collect();
-    let options = Options { processors: setup.processors, verifier: setup.verifier, ..Options::default() };
+    let Setup { processors, verifier, slice_steps, .. } = setup;
+    let options = Options { processors, verifier, slice_steps, ..Options::default() };
     let mut lab = Lab::with(options, MemoryConfig { trim: setup.trim, ..MemoryConfig::default() }, bus);
     let base = lab.load(path).expect("the driver starts");
     let started = devices.into_iter().map(|device| start_device(&mut lab, base, device)).collect();
