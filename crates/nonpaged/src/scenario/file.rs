@@ -51,6 +51,7 @@ struct RawStep {
     load: Option<Load>,
     unload: Option<Unload>,
     power: Option<Power>,
+    paging_path: Option<PagingPath>,
     open: Option<Open>,
     close: Option<Close>,
     read: Option<Read>,
@@ -94,6 +95,12 @@ struct Unload {
 #[serde(deny_unknown_fields)]
 struct Power {
     state: PowerState,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PagingPath {
+    handle: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -265,6 +272,7 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("load", raw.load.map(|load| Ok(Action::Load { driver: load.driver }))),
         ("unload", raw.unload.map(|unload| Ok(Action::Unload { driver: unload.driver }))),
         ("power", raw.power.map(|power| Ok(Action::Power { state: power.state as u8 }))),
+        ("paging_path", raw.paging_path.map(|it| Ok(Action::PagingPath { handle: handle(it.handle) }))),
         ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),
         ("close", raw.close.map(|close| Ok(Action::Close { handle: handle(close.handle) }))),
         ("read", raw.read.map(read)),

@@ -130,6 +130,12 @@ pub enum Action {
         /// 0 for D0 to 3 for D3.
         state: u8,
     },
+    /// Tell a device that a paging file lies on it from now on (IRP_MN_DEVICE_USAGE_NOTIFICATION). Its driver and those
+    /// above are in the paging path if it accepts (R8, R19).
+    PagingPath {
+        /// The handle.
+        handle: String,
+    },
     /// Open a device.
     Open {
         /// The device or symbolic link; `None` for the first device the driver made.
@@ -261,6 +267,7 @@ impl Action {
             Action::Load { .. } => "load",
             Action::Unload { .. } => "unload",
             Action::Power { .. } => "power",
+            Action::PagingPath { .. } => "paging_path",
             Action::Open { .. } => "open",
             Action::Close { .. } => "close",
             Action::Read { .. } => "read",

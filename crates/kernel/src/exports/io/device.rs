@@ -120,14 +120,19 @@ impl Machine {
 
     /// The device that requests for this one reach first.
     pub(crate) fn top_of_stack(&mut self, device: Va) -> Result<Va, Trap> {
-        let mut top = device;
+        Ok(self.stack_from(device)?.last().copied().unwrap_or(device))
+    }
+
+    /// The device, and those above it in its stack.
+    pub(crate) fn stack_from(&mut self, device: Va) -> Result<Vec<Va>, Trap> {
+        let mut stack = vec![device];
         for _ in 0..MAX_DEVICES {
-            match self.read_va(device_object::ATTACHED_DEVICE.at(top))? {
+            match self.read_va(device_object::ATTACHED_DEVICE.at(stack[stack.len() - 1]))? {
                 Va::NULL => break,
-                above => top = above,
+                above => stack.push(above),
             }
         }
-        Ok(top)
+        Ok(stack)
     }
 
     /// A device object with its extension, first in its driver's list.

@@ -72,6 +72,11 @@ pub enum Action {
         /// The state.
         state: u32,
     },
+    /// IRP_MN_DEVICE_USAGE_NOTIFICATION to the top of the device's stack: a paging file lies on the device from now on.
+    PagingPath {
+        /// File object.
+        file: Va,
+    },
     /// IRP_MN_* of IRP_MJ_PNP to the top of the device's stack.
     Pnp {
         /// A device of the stack.
@@ -101,6 +106,7 @@ enum Kind {
     Open,
     Transfer,
     Power,
+    PagingPath,
     Cleanup,
     Close,
 }
@@ -214,6 +220,7 @@ fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
             None => refuse(m, id, NtStatus::NOT_FOUND),
         },
         Action::Power { device, minor, kind, state } => power(m, id, device, minor, kind, state),
+        Action::PagingPath { file } => paging_path(m, id, file),
         Action::Pnp { device, minor, resources } => pnp(m, id, device, minor, resources),
     }
 }
@@ -326,6 +333,19 @@ fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state
     send(m, &draft, Sent { kind: Kind::Power, ..plain(id, draft.request) })
 }
 
+fn paging_path(m: &mut Machine, id: RequestId, file: Va) -> Outcome {
+    use io_stack_location as sl;
+    /// `DeviceUsageTypePaging` of DEVICE_USAGE_NOTIFICATION_TYPE.
+    const PAGING: u32 = 1;
+    let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
+    let minor = c::IRP_MN_DEVICE_USAGE_NOTIFICATION as u8;
+    let draft = draft(m, Owner::Harness(id), device, Va::NULL, c::IRP_MJ_PNP, minor)?;
+    m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
+    m.write_u8(sl::PARAMETERS_USAGE_NOTIFICATION_IN_PATH.at(draft.stack), 1)?;
+    m.write_u32(sl::PARAMETERS_USAGE_NOTIFICATION_TYPE.at(draft.stack), PAGING)?;
+    send(m, &draft, Sent { file, kind: Kind::PagingPath, ..plain(id, draft.request) })
+}
+
 fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> Outcome {
     use io_stack_location as sl;
     let draft = draft(m, Owner::Harness(id), device, Va::NULL, c::IRP_MJ_PNP, minor)?;
@@ -354,7 +374,11 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
         Kind::Close => {
             m.pool_free(sent.file);
         }
-        Kind::Open | Kind::Transfer | Kind::Power => {}
+        Kind::PagingPath if status.is_success() => {
+            let device = m.read_va(file_object::DEVICE_OBJECT.at(sent.file))?;
+            m.check_paging_path(device)?;
+        }
+        Kind::Open | Kind::Transfer | Kind::Power | Kind::PagingPath => {}
     }
     let opened = sent.kind == Kind::Open && status.is_success();
     let information = if opened { sent.file.0 } else { information };

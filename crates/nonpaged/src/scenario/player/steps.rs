@@ -57,6 +57,10 @@ impl Player {
             Action::Unload { driver: None } => self.unload(m)?,
             Action::Unload { driver: Some(driver) } => self.unload_other(m, step, driver)?,
             Action::Power { state } => self.power(m, step, *state)?,
+            Action::PagingPath { handle } => {
+                let file = self.handle(step, handle)?;
+                self.send(m, step, Request::PagingPath { file }, None)?;
+            }
             Action::Open { device, handle } => self.open(m, step, device.as_deref(), handle)?,
             Action::Close { handle } => {
                 let file = self.take_handle(step, handle)?;
