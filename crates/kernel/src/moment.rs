@@ -60,15 +60,10 @@ impl Machine {
 
     /// Threads that could run here instead of the current one.
     fn other_threads(&self) -> impl Iterator<Item = ThreadId> {
-        let (current, here) = (self.current_thread(), self.active);
+        let current = self.current_thread();
         let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
-        let ready = self.threads().filter(move |thread| {
-            preemptible
-                && thread.id != current
-                && !thread.idle
-                && matches!(thread.state, ThreadState::Ready)
-                && thread.may_run_on(here)
-        });
+        let ready =
+            self.threads().filter(move |thread| preemptible && thread.id != current && self.can_run_here(thread));
         ready.map(|thread| thread.id)
     }
 

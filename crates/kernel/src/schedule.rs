@@ -6,7 +6,7 @@ use nt_types::{Irql, NtStatus, PAGE_SIZE, Va};
 
 use crate::call::{Frame, Then, Trap};
 use crate::event::EventKind;
-use crate::machine::Machine;
+use crate::machine::{Machine, Processor};
 use crate::stop::{Cause, Limit, Place, Stop, StopKind};
 use crate::thread::{Thread, ThreadId, ThreadState};
 use crate::time::Deadline;
@@ -207,10 +207,19 @@ impl Machine {
         let count = self.threads.len();
         let first = self.processors[self.active].current.0 as usize + 1;
         let order = (first..first + count).map(|index| &self.threads[index % count]);
-        let ready = order.filter(|thread| {
-            !thread.idle && matches!(thread.state, ThreadState::Ready) && thread.may_run_on(self.active)
-        });
+        let ready = order.filter(|thread| self.can_run_here(thread));
         ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
+    }
+
+    /// True where the active processor can go on with this thread. One that was woken before its processor looked up is
+    /// still on that one, registers and all.
+    pub(crate) fn can_run_here(&self, thread: &Thread) -> bool {
+        let elsewhere =
+            |(index, processor): (usize, &Processor)| index != self.active && processor.current == thread.id;
+        !thread.idle
+            && matches!(thread.state, ThreadState::Ready)
+            && thread.may_run_on(self.active)
+            && !self.processors.iter().enumerate().any(elsewhere)
     }
 
     fn restart_quantum(&mut self) {

@@ -19,6 +19,7 @@ mod routines;
 mod sample;
 mod seh;
 mod stack_trace;
+mod storm;
 mod unwind_data;
 mod unwinding;
 mod whole_driver;

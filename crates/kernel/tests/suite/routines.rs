@@ -54,6 +54,39 @@ fn r70_ntoskrnl_exports_the_five() {
     assert!(images.export("ntoskrnl.exe", "MmLockPagableCodeSection").is_none());
 }
 
+/// R70, D15: MmGetSystemRoutineAddress gives the address that an import is bound to, of each spelling that there is; of
+/// another one it gives NULL, which is on record.
+#[test]
+fn r70_the_routines_are_found_by_name() {
+    let mut probe = Probe::plain();
+    for name in ROUTINES.into_iter().chain(["MmLockPagableImageSection"]) {
+        assert_eq!(find(&mut probe, name), probe.export(name).0, "{name}");
+    }
+    let page = probe.paged();
+    let lock = Va(find(&mut probe, "MmLockPagableDataSection"));
+    let handle = probe.call(APC, lock, [page.0, 0]).expect("it is the routine");
+    let unlock = Va(find(&mut probe, "MmUnlockPagableImageSection"));
+    probe.call(APC, unlock, [handle, 0]).expect("it is the routine");
+    assert_eq!((probe.count(page), probe.codes().len()), (0, 0));
+    for other in ["MmLockPageableDataSection", "MmLockPagableCodeSection", "mmlockpagabledatasection"] {
+        assert_eq!(find(&mut probe, other), 0, "{other}");
+        let told = |event: &kernel::Event| matches!(&event.kind, EventKind::RoutineNotFound { name } if name == other);
+        assert!(probe.machine.events.iter().any(told), "{other}");
+    }
+}
+
+/// What MmGetSystemRoutineAddress says.
+fn find(probe: &mut Probe, name: &str) -> u64 {
+    let text: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (string, characters) = (probe.data(), probe.data() + 0x40);
+    let length = text.len() as u64;
+    probe.machine.write_bytes(characters, &text).expect("it is in memory");
+    // UNICODE_STRING: Length, MaximumLength, Buffer.
+    probe.machine.write_u64(string, length | length << 16).expect("it is in memory");
+    probe.machine.write_u64(string + 8, characters.0).expect("it is in memory");
+    probe.service("MmGetSystemRoutineAddress", [string.0, 0])
+}
+
 /// R72, D15: MmLockPagableImageSection is the data routine under another name.
 #[test]
 fn d15_the_image_routine_is_an_alias() {
