@@ -65,14 +65,21 @@ impl Chronicle {
             }
         }
         self.seen = machine.events.dropped() + events.len() as u64;
+        // Whatever ends this process, the log has everything up to here.
+        self.with_log(|out, _| out.flush());
         if let Some(residency) = residency {
             self.tally.residency(residency);
         }
     }
 
     fn write(&mut self, machine: &Machine, event: &kernel::Event) {
+        self.with_log(|out, story| log::write(out, machine, &story.images, event));
+    }
+
+    /// Does something with the log; after the first error there is none any more.
+    fn with_log(&mut self, work: impl FnOnce(&mut dyn Write, &Story) -> io::Result<()>) {
         let Some(out) = &mut self.log else { return };
-        if let Err(error) = log::write(out.as_mut(), machine, &self.story.images, event) {
+        if let Err(error) = work(out.as_mut(), &self.story) {
             self.log = None;
             self.log_error = Some(error);
         }

@@ -139,7 +139,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Output")]
     pub(crate) time_limit: u64,
 
-    /// Write every event of the run to this file
+    /// Write every event of the run to this file; until the run ends it is FILE.part
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) log: Option<PathBuf>,
 }
