@@ -85,6 +85,7 @@ impl Machine {
             stop: None,
             attention: false,
             choices: Default::default(),
+            coverage: Default::default(),
             moment: false,
             slice_end: None,
             cm: cm::State::new(options.registry.clone()),

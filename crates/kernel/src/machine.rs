@@ -72,6 +72,7 @@ pub struct Machine {
     /// Something changed that the scheduler must look at before the next instruction.
     pub(crate) attention: bool,
     pub(crate) choices: crate::choice::Choices,
+    pub(crate) coverage: crate::coverage::Recorder,
     /// What may happen between two instructions has not been decided yet.
     pub(crate) moment: bool,
     /// The step at which the slice in progress ends.
@@ -115,6 +116,7 @@ impl Machine {
             stop: self.stop.clone(),
             attention: self.attention,
             choices: self.choices.clone(),
+            coverage: self.coverage.clone(),
             moment: self.moment,
             slice_end: self.slice_end,
             cm: self.cm.clone(),
@@ -212,6 +214,7 @@ impl Machine {
 
     /// Records an event at a given place.
     pub fn record_at(&mut self, place: Va, kind: EventKind) {
+        self.coverage.note(&kind);
         let (step, time_ns, processor) = (self.steps, self.now_ns(), self.active);
         let (thread, irql) = (self.current_thread(), self.irql());
         let service = self.service_at(place);

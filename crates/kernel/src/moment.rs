@@ -25,6 +25,7 @@ impl Machine {
     pub(crate) fn pass_moment(&mut self) -> bool {
         let Some(deed) = self.choose(Machine::possible_now) else { return false };
         self.moment = false;
+        self.cover();
         if let Some(deed) = deed {
             self.perform(deed);
         }

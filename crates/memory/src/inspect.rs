@@ -10,6 +10,11 @@ use crate::pte::{State, pte_address};
 use crate::types::{Absence, Counters, Frame, PageHistory, PageState, Protection};
 
 impl Memory {
+    /// True where the page of this number is mapped to a frame.
+    pub fn is_resident(&self, page: u64) -> bool {
+        matches!(self.page_state(Va(page * PAGE_SIZE)), PageState::Resident { .. })
+    }
+
     /// Reads the current content, also of pages that are out.
     ///
     /// # Errors

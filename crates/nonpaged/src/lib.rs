@@ -4,6 +4,7 @@
 pub mod check;
 pub mod chronicle;
 mod driver;
+pub mod explore;
 pub mod fleet;
 pub mod layout;
 pub mod locate;

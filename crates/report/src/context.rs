@@ -119,12 +119,17 @@ pub struct Replay {
     pub seed: u64,
     /// Further arguments that differ from their defaults, each as written on the command line.
     pub arguments: Vec<String>,
+    /// The token of the schedule; `None` for the run in which nothing unplanned happens. It says all the rest, too.
+    pub token: Option<String>,
     /// The step of the report.
     pub stop_at: Step,
 }
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(token) = &self.token {
+            return write!(f, "nonpaged replay {token} --stop-at {}", self.stop_at);
+        }
         write!(f, "nonpaged run {}", quoted(&self.driver))?;
         if let Some(scenario) = &self.scenario {
             write!(f, " --scenario {}", quoted(scenario))?;
@@ -152,8 +157,11 @@ mod tests {
             scenario: None,
             seed: 1,
             arguments: vec!["--trim=at-once".into()],
+            token: None,
             stop_at: 9,
         };
         assert_eq!(replay.to_string(), "nonpaged run \"my driver.sys\" --trim=at-once --seed 1 --stop-at 9");
+        let replay = Replay { token: Some("np1-AAAA".into()), ..replay };
+        assert_eq!(replay.to_string(), "nonpaged replay np1-AAAA --stop-at 9");
     }
 }

@@ -138,6 +138,41 @@ pub enum EventKind {
         /// The image.
         image: String,
     },
+    /// The schedule that is explored or replayed had something happen.
+    Scheduled(Deed),
+}
+
+/// What a schedule has happen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// All that may leave memory left it.
+    Trim,
+    /// An interrupt that no device asked for.
+    Interrupt {
+        /// The vector.
+        vector: u32,
+    },
+    /// Another thread got the processor.
+    Switch {
+        /// Its name.
+        thread: String,
+    },
+    /// Another processor went on.
+    Processor {
+        /// Its number.
+        number: u8,
+    },
+    /// Time passed to the next moment at which something was due.
+    Time,
+    /// A request was cancelled.
+    Cancel,
+    /// A routine found no memory.
+    Fail {
+        /// Its name.
+        routine: String,
+    },
+    /// A device answered as one does that was pulled out.
+    Absent,
 }
 
 /// What raised the IRQL.

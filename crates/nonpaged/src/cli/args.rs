@@ -29,6 +29,12 @@ Exit codes: 0 clean, 10 driver bug, 11 audit findings, 20 unsupported, 30 limit,
 pub(crate) enum Command {
     /// Load a driver, exercise it, unload it, and report what was paged and what broke
     Run(RunOptions),
+    /// Search trims, interrupts, switches and failures for what breaks a driver; each failure gets a token that replays it
+    Explore(ExploreOptions),
+    /// Run the schedule of a token again, and report
+    Replay(ReplayOptions),
+    /// Put the results of several searches of one driver into one folder
+    Merge(MergeOptions),
     /// Show an image page by page: what stays in memory, what can leave, what is discarded
     Map(MapOptions),
     /// Audit images without running them: code and data that may be out, or gone, when they are needed
@@ -41,13 +47,18 @@ impl Command {
     /// Is the result, an error included, to be printed as JSON?
     pub(crate) fn wants_json(&self) -> bool {
         match self {
-            Command::Run(options) => options.json,
+            Command::Run(options) => options.show.json,
+            Command::Explore(options) => options.json,
+            Command::Replay(options) => options.show.json,
+            Command::Merge(_) => false,
             Command::Map(options) => options.json,
             Command::Check(options) => options.format == Format::Json,
             Command::Explain(_) => false,
         }
     }
 }
+
+pub(crate) use super::explore::args::{ExploreOptions, MergeOptions, ReplayOptions};
 
 /// When to use colour.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,11 +71,33 @@ pub(crate) enum Color {
 /// Arguments of `nonpaged run`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunOptions {
-    /// The driver image, or a folder of them
-    pub(crate) driver: PathBuf,
+    #[command(flatten)]
+    pub(crate) setup: Setup,
+
+    #[command(flatten)]
+    pub(crate) show: Show,
 
     /// Further images and folders; of several drivers each gets a machine of its own
     pub(crate) more: Vec<PathBuf>,
+
+    /// Of several drivers: print a record each, comma-separated
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    pub(crate) csv: bool,
+
+    /// Of several drivers: print time, memory and what they came to, summed up
+    #[arg(long, help_heading = "Output")]
+    pub(crate) summary: bool,
+
+    /// Of several drivers: seconds of the host's time for each, a safety net
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Output")]
+    pub(crate) time_limit: u64,
+}
+
+/// What is run, and on which machine: what decides everything that happens.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Setup {
+    /// The driver image; `nonpaged run` also takes a folder of them
+    pub(crate) driver: PathBuf,
 
     /// What to do with the driver (TOML); without it: start, open, write, read, each IOCTL, cancel, close, unload
     #[arg(long, value_name = "FILE")]
@@ -118,7 +151,11 @@ pub(crate) struct RunOptions {
     /// Give up after this many instructions; without it 1 000 000 000, of several drivers 20 000 000 each
     #[arg(long, value_name = "LIMIT", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Machine")]
     pub(crate) steps: Option<u64>,
+}
 
+/// How much of a run is shown.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Show {
     /// Stop before this step and show where the machine is, as the replay line of a report does
     #[arg(long, value_name = "STEP", help_heading = "Machine")]
     pub(crate) stop_at: Option<u64>,
@@ -126,18 +163,6 @@ pub(crate) struct RunOptions {
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
-
-    /// Of several drivers: print a record each, comma-separated
-    #[arg(long, conflicts_with = "json", help_heading = "Output")]
-    pub(crate) csv: bool,
-
-    /// Of several drivers: print time, memory and what they came to, summed up
-    #[arg(long, help_heading = "Output")]
-    pub(crate) summary: bool,
-
-    /// Of several drivers: seconds of the host's time for each, a safety net
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Output")]
-    pub(crate) time_limit: u64,
 
     /// Write every event of the run to this file; until the run ends it is FILE.part
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -20,24 +20,24 @@ const FRAMES: u32 = 1 << 16;
 
 /// Do the arguments name more than one driver, or a folder?
 pub(crate) fn is_wanted(options: &RunOptions) -> bool {
-    !options.more.is_empty() || options.driver.is_dir()
+    !options.more.is_empty() || options.setup.driver.is_dir()
 }
 
 /// Runs all of them and prints what became of each.
 pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
     check(options)?;
-    let paths: Vec<PathBuf> = [&options.driver].into_iter().chain(&options.more).cloned().collect();
+    let paths: Vec<PathBuf> = [&options.setup.driver].into_iter().chain(&options.more).cloned().collect();
     let images = fleet::images(&paths).map_err(|(path, error)| input::unreadable(&path, "folder", &error))?;
     let settings = settings(options)?;
-    let progress = Progress::of_many(images.len() as u64, options.json || options.csv);
+    let progress = Progress::of_many(images.len() as u64, options.show.json || options.csv);
     let fleet = fleet::run(&images, &settings, &|driver| progress.done(driver.name()));
     drop(progress);
-    let mut text = match (options.json, options.csv) {
+    let mut text = match (options.show.json, options.csv) {
         (true, _) => json::fleet(&fleet),
         (_, true) => fleet.csv(),
         _ => fleet.text(),
     };
-    if options.summary && !options.json && !options.csv {
+    if options.summary && !options.show.json && !options.csv {
         text = format!("{text}\n{}", fleet.summary());
     }
     output.result(&text)?;
@@ -47,10 +47,10 @@ pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
 /// What only makes sense for one driver.
 fn check(options: &RunOptions) -> Result<(), Box<report::Diagnostic>> {
     let single = [
-        ("--log", options.log.is_some()),
-        ("--stop-at", options.stop_at.is_some()),
-        ("--paging-file", options.paging_file.is_some()),
-        ("--serial-line", !matches!(options.serial_line, None | Some(SerialLine::Loopback))),
+        ("--log", options.show.log.is_some()),
+        ("--stop-at", options.show.stop_at.is_some()),
+        ("--paging-file", options.setup.paging_file.is_some()),
+        ("--serial-line", !matches!(options.setup.serial_line, None | Some(SerialLine::Loopback))),
     ];
     match single.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(refuse(Input::Arguments { problem: format!("`{name}` is for a single driver") })),
@@ -59,13 +59,13 @@ fn check(options: &RunOptions) -> Result<(), Box<report::Diagnostic>> {
 }
 
 fn settings(options: &RunOptions) -> Result<Settings, Box<report::Diagnostic>> {
-    let mut kernel = machine::kernel_options(options)?;
-    kernel.step_limit = options.steps.unwrap_or(STEPS);
-    let mut memory = machine::memory_config(options)?;
-    if options.frames.is_none() {
+    let mut kernel = machine::kernel_options(&options.setup)?;
+    kernel.step_limit = options.setup.steps.unwrap_or(STEPS);
+    let mut memory = machine::memory_config(&options.setup)?;
+    if options.setup.frames.is_none() {
         memory.frames = FRAMES;
     }
-    let scenario = options.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
+    let scenario = options.setup.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let time_limit = Duration::from_secs(options.time_limit);
     Ok(Settings { options: kernel, memory, scenario, time_limit, jobs })

@@ -1,7 +1,7 @@
 //! The machine that the arguments ask for, and why there may be none.
 
 use devices::SerialLine as Cable;
-use kernel::{BootError, LoadError, Options};
+use kernel::{BootError, ChoicePoints, LoadError, Options};
 use memory::{InitialResidency, MemoryConfig, PagingFileConfig, SetupError, TrimPolicy};
 use nonpaged::Driver;
 use nonpaged::session::{Session, SessionError};
@@ -9,7 +9,7 @@ use nt_types::Va;
 use report::Diagnostic;
 use report::cause::{Cause, Input, Limit};
 
-use super::args::{Initial, RunOptions, SerialLine, Trim};
+use super::args::{Initial, SerialLine, Setup, Trim};
 use super::input::{self, refuse};
 
 /// Instructions of a run, unless the arguments say otherwise.
@@ -18,8 +18,8 @@ const STEPS: u64 = 1_000_000_000;
 const PLENTY: u32 = 1 << 20;
 
 /// Arguments that exclude each other.
-pub(crate) fn check(options: &RunOptions) -> Result<(), Box<Diagnostic>> {
-    if options.json && options.serial_line == Some(SerialLine::Stdio) {
+pub(crate) fn check(options: &Setup, json: bool) -> Result<(), Box<Diagnostic>> {
+    if json && options.serial_line == Some(SerialLine::Stdio) {
         let problem = "`--json` and `--serial-line stdio` both need standard output".to_owned();
         return Err(refuse(Input::Arguments { problem }));
     }
@@ -27,15 +27,23 @@ pub(crate) fn check(options: &RunOptions) -> Result<(), Box<Diagnostic>> {
 }
 
 /// Boots the machine.
-pub(crate) fn session(options: &RunOptions, cable: Cable) -> Result<Session, Box<Diagnostic>> {
-    let (kernel, memory) = (kernel_options(options)?, memory_config(options)?);
+pub(crate) fn session(
+    options: &Setup,
+    stop_at: Option<u64>,
+    choices: ChoicePoints,
+    cable: Cable,
+) -> Result<Session, Box<Diagnostic>> {
+    let kernel = kernel_options(options)?;
+    let step_limit = kernel.step_limit.min(stop_at.unwrap_or(u64::MAX));
+    let kernel = Options { step_limit, choices, ..kernel };
+    let memory = memory_config(options)?;
     Session::new(kernel, memory, cable).map_err(|error| failed(options, error))
 }
 
-pub(crate) fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagnostic>> {
+pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>> {
     Ok(Options {
         processors: options.cpus as usize,
-        step_limit: options.stop_at.unwrap_or(u64::MAX).min(options.steps.unwrap_or(STEPS)),
+        step_limit: options.steps.unwrap_or(STEPS),
         seed: options.seed,
         verifier: options.verifier,
         discard: options.discard.into(),
@@ -44,7 +52,7 @@ pub(crate) fn kernel_options(options: &RunOptions) -> Result<Options, Box<Diagno
     })
 }
 
-pub(crate) fn memory_config(options: &RunOptions) -> Result<MemoryConfig, Box<Diagnostic>> {
+pub(crate) fn memory_config(options: &Setup) -> Result<MemoryConfig, Box<Diagnostic>> {
     let frames = match options.frames {
         None => PLENTY,
         Some(frames) => u32::try_from(frames).map_err(|_| {
@@ -83,12 +91,12 @@ impl From<Initial> for InitialResidency {
 }
 
 /// Maps the driver.
-pub(crate) fn load(session: &mut Session, options: &RunOptions, driver: &Driver) -> Result<Va, Box<Diagnostic>> {
+pub(crate) fn load(session: &mut Session, options: &Setup, driver: &Driver) -> Result<Va, Box<Diagnostic>> {
     session.load_file(driver).map_err(|error| failed(options, error))
 }
 
 /// Why there is no machine, or no driver in it. A run that stopped has a report of its own.
-pub(crate) fn failed(options: &RunOptions, error: SessionError) -> Box<Diagnostic> {
+pub(crate) fn failed(options: &Setup, error: SessionError) -> Box<Diagnostic> {
     match error {
         SessionError::Boot(BootError::Setup(error)) => setup(options, error),
         SessionError::Boot(BootError::Map(_) | BootError::Frames) | SessionError::Load(LoadError::Map(_)) => {
@@ -107,7 +115,7 @@ pub(crate) fn failed(options: &RunOptions, error: SessionError) -> Box<Diagnosti
     }
 }
 
-fn setup(options: &RunOptions, error: SetupError) -> Box<Diagnostic> {
+fn setup(options: &Setup, error: SetupError) -> Box<Diagnostic> {
     let problem = match error {
         SetupError::FrameBudget { min, max, .. } => {
             let frames = options.frames.unwrap_or_default();
@@ -122,7 +130,7 @@ fn setup(options: &RunOptions, error: SetupError) -> Box<Diagnostic> {
     refuse(Input::Arguments { problem })
 }
 
-fn place(options: &RunOptions, error: &memory::ImageError) -> Box<Diagnostic> {
+fn place(options: &Setup, error: &memory::ImageError) -> Box<Diagnostic> {
     match error {
         memory::ImageError::PagingFile(error) => {
             let path = options.paging_file.clone().unwrap_or_else(std::env::temp_dir).display().to_string();
@@ -134,7 +142,7 @@ fn place(options: &RunOptions, error: &memory::ImageError) -> Box<Diagnostic> {
     }
 }
 
-fn no_frames(options: &RunOptions) -> Box<Diagnostic> {
+fn no_frames(options: &Setup) -> Box<Diagnostic> {
     let frames = options.frames.unwrap_or(u64::from(PLENTY));
     limit(Limit::Resource { what: format!("frames: `--frames={frames}` does not hold the kernel and the driver") })
 }
@@ -143,7 +151,7 @@ fn limit(limit: Limit) -> Box<Diagnostic> {
     Box::new(Diagnostic::from(Cause::Limit(limit)))
 }
 
-fn not_loadable(options: &RunOptions, reason: &dyn std::fmt::Display) -> Box<Diagnostic> {
+fn not_loadable(options: &Setup, reason: &dyn std::fmt::Display) -> Box<Diagnostic> {
     refuse(Input::NotLoadable { path: options.driver.display().to_string(), reason: reason.to_string() })
 }
 

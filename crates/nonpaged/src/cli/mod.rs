@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod explain;
+mod explore;
 mod fleet;
 mod input;
 mod log_file;
@@ -13,6 +14,7 @@ mod progress;
 mod replay;
 mod run;
 mod serial;
+mod tail;
 mod terminal;
 
 use std::any::Any;
@@ -54,6 +56,9 @@ fn dispatch(command: &Command, output: &Output) -> Outcome {
     match command {
         Command::Run(options) if fleet::is_wanted(options) => fleet::run(options, output),
         Command::Run(options) => run::run(options, output),
+        Command::Explore(options) => explore::explore(options, output),
+        Command::Replay(options) => explore::replay(options, output),
+        Command::Merge(options) => explore::merge(options, output),
         Command::Map(options) => map::map(options, output),
         Command::Check(options) => check::check(options, output),
         Command::Explain(options) => explain::explain(options, output),

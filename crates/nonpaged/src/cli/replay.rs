@@ -5,22 +5,23 @@ use std::path::Path;
 use clap::ValueEnum;
 use report::Replay;
 
-use super::args::{Discard, Initial, RunOptions, SerialLine, Trim};
+use super::args::{Discard, Initial, SerialLine, Setup, Trim};
 
 /// The arguments of a run, as far as they matter for what happens in it.
-pub(crate) fn of(options: &RunOptions) -> Replay {
+pub(crate) fn of(options: &Setup) -> Replay {
     let path = |path: &Path| path.display().to_string();
     Replay {
         driver: path(&options.driver),
         scenario: options.scenario.as_deref().map(path),
         seed: options.seed,
         arguments: arguments(options),
+        token: None,
         stop_at: 0,
     }
 }
 
 /// What differs from the defaults.
-fn arguments(options: &RunOptions) -> Vec<String> {
+pub(crate) fn arguments(options: &Setup) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut add = |differs: bool, argument: String| arguments.extend(differs.then_some(argument));
     add(options.trim != Trim::OnRaise, format!("--trim={}", name(&options.trim)));
@@ -29,6 +30,9 @@ fn arguments(options: &RunOptions) -> Vec<String> {
     add(options.discard != Discard::Documented, format!("--discard={}", name(&options.discard)));
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
     add(options.verifier, "--verifier".to_owned());
+    if let Some(registry) = &options.registry {
+        add(true, format!("--registry={}", registry.display()));
+    }
     match &options.serial_line {
         None => {}
         Some(SerialLine::Loopback) => add(true, "--serial-line=loopback".to_owned()),

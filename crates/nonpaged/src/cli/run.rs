@@ -1,85 +1,132 @@
 //! `nonpaged run`.
 
-use kernel::{Limit, Stop, StopKind};
-use nonpaged::scenario::{self, PlayError, Scenario};
+use std::sync::Arc;
+
+use explore::Token;
+use kernel::{ChoicePoints, Limit, Stop, StopKind};
+use nonpaged::scenario::{PlayError, Player, Scenario};
 use nonpaged::session::{Session, SessionError};
 use nonpaged::{Driver, layout};
+use nt_types::Va;
 use report::cause::{Cause, Input, Remark};
 use report::table::Summary;
-use report::{Diagnostic, Ended, Verdict, json};
+use report::{Diagnostic, Ended, Replay, Verdict, json};
 
-use super::args::RunOptions;
+use super::args::{RunOptions, Setup, Show};
 use super::input;
 use super::log_file::LogFile;
 use super::output::Output;
 use super::progress::Progress;
 use super::serial::FarEnd;
+use super::tail::Tail;
 use super::{Outcome, machine, replay};
 
 /// What a run came to.
-struct Conclusion {
+pub(super) struct Conclusion {
     /// What was found, in the order it happened.
-    reports: Vec<Diagnostic>,
+    pub(super) reports: Vec<Diagnostic>,
     /// What the run did.
     summary: Summary,
     /// Why it ended.
     ended: Ended,
 }
 
+/// What is run and how much of it is shown.
+pub(super) struct Job<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) show: &'a Show,
+    /// The schedule to follow; `None` for the run in which nothing unplanned happens.
+    pub(super) token: Option<&'a Token>,
+    /// Takes the last events.
+    pub(super) tail: Option<Tail>,
+}
+
 /// Runs the driver and reports.
 pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
-    machine::check(options)?;
-    let progress = Progress::new(&options.driver.display().to_string(), options.json);
-    progress.phase("reading the image");
-    let driver = input::driver(&options.driver)?;
-    let scenario = options.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
-    let mut far_end = FarEnd::open(options, scenario.serial_line)?;
-    let mut session = machine::session(options, far_end.cable())?;
-    let conclusion = with_log(options, &mut session, |session| {
-        let conclusion = perform(options, session, &driver, &scenario, &mut far_end, &progress)?;
-        far_end.finish(session)?;
-        Ok(conclusion)
-    })?;
-    drop(progress);
-    conclude(options, output, &conclusion)
+    let job = Job { setup: &options.setup, show: &options.show, token: None, tail: None };
+    machine::check(job.setup, job.show.json)?;
+    let conclusion = job.perform()?;
+    conclude(job.show, output, &conclusion)
 }
 
-/// Does the work with the log of the arguments, and ends the log whatever comes of it.
-fn with_log<T>(
-    options: &RunOptions,
-    session: &mut Session,
-    work: impl FnOnce(&mut Session) -> Result<T, Box<Diagnostic>>,
-) -> Result<T, Box<Diagnostic>> {
-    let Some(path) = &options.log else { return work(session) };
-    let (log, out) = LogFile::create(path)?;
-    session.chronicle.log_to(out);
-    let result = work(session);
-    let written = session.chronicle.finish_log();
-    log.finish(written)?;
-    result
+impl Job<'_> {
+    /// Does all of it.
+    pub(super) fn perform(&self) -> Result<Conclusion, Box<Diagnostic>> {
+        let progress = Progress::new(&self.setup.driver.display().to_string(), self.show.json);
+        progress.phase("reading the image");
+        let driver = Arc::new(input::driver(&self.setup.driver)?);
+        let scenario = self.setup.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
+        let mut far_end = FarEnd::open(self.setup, scenario.serial_line)?;
+        let points = self.token.map_or(ChoicePoints::NONE, |token| token.points);
+        let mut session = machine::session(self.setup, self.show.stop_at, points, far_end.cable())?;
+        self.with_log(&mut session, |session| {
+            let conclusion = self.play(session, &driver, &scenario, &mut far_end, &progress)?;
+            far_end.finish(session)?;
+            Ok(conclusion)
+        })
+    }
+
+    /// Does the work with the log of the arguments, and ends the log whatever comes of it.
+    fn with_log<T>(
+        &self,
+        session: &mut Session,
+        work: impl FnOnce(&mut Session) -> Result<T, Box<Diagnostic>>,
+    ) -> Result<T, Box<Diagnostic>> {
+        let Some(path) = &self.show.log else {
+            self.tail.clone().into_iter().for_each(|tail| session.chronicle.log_to(Box::new(tail)));
+            return work(session);
+        };
+        let (log, out) = LogFile::create(path)?;
+        session.chronicle.log_to(out);
+        let result = work(session);
+        let written = session.chronicle.finish_log();
+        log.finish(written)?;
+        result
+    }
+
+    fn play(
+        &self,
+        session: &mut Session,
+        driver: &Arc<Driver>,
+        scenario: &Scenario,
+        far_end: &mut FarEnd,
+        progress: &Progress,
+    ) -> Result<Conclusion, Box<Diagnostic>> {
+        let replay = Replay { token: self.token.map(Token::encode), ..replay::of(self.setup) };
+        session.chronicle.story.replay = Some(replay);
+        let mut reports = layout::findings(&driver.name, &driver.image);
+        let base = machine::load(session, self.setup, driver)?;
+        reports.extend(unresolved(session));
+        let player = self.player(session, base, driver, scenario);
+        let result = session.play(player, |session, step| {
+            progress.phase(step);
+            far_end.take(session);
+        });
+        let (ended, last) = self.ended(session, result)?;
+        reports.append(&mut session.chronicle.reports);
+        reports.extend(parted(session));
+        reports.extend(last);
+        let summary = session.chronicle.summary(&session.machine);
+        Ok(Conclusion { reports, summary, ended })
+    }
+
+    fn player(&self, session: &mut Session, base: Va, driver: &Arc<Driver>, scenario: &Scenario) -> Player {
+        let (driver, serial) = (Arc::clone(driver), session.serial_port());
+        match self.token {
+            None => Player::new(base, driver, serial, scenario),
+            Some(token) => {
+                session.machine.follow(token.schedule.clone());
+                nonpaged::explore::player(base, driver, serial, scenario)
+            }
+        }
+    }
 }
 
-fn perform(
-    options: &RunOptions,
-    session: &mut Session,
-    driver: &Driver,
-    scenario: &Scenario,
-    far_end: &mut FarEnd,
-    progress: &Progress,
-) -> Result<Conclusion, Box<Diagnostic>> {
-    session.chronicle.story.replay = Some(replay::of(options));
-    let mut reports = layout::findings(&driver.name, &driver.image);
-    let base = machine::load(session, options, driver)?;
-    reports.extend(unresolved(session));
-    let result = scenario::play(session, base, driver, scenario, |session, step| {
-        progress.phase(step);
-        far_end.take(session);
-    });
-    let (ended, last) = ended(options, session, result)?;
-    reports.append(&mut session.chronicle.reports);
-    reports.extend(last);
-    let summary = session.chronicle.summary(&session.machine);
-    Ok(Conclusion { reports, summary, ended })
+/// Where the schedule stopped to fit the driver.
+fn parted(session: &Session) -> Option<Diagnostic> {
+    let parting = session.machine.parting()?;
+    let (choice, step) = (parting.index, parting.step);
+    Some(Diagnostic::from(Cause::Remark(Remark::SchedulePartedAt { choice, step })))
 }
 
 /// Imports that nobody answers.
@@ -89,52 +136,54 @@ fn unresolved(session: &Session) -> Option<Diagnostic> {
     (!names.is_empty()).then(|| Diagnostic::from(Cause::Remark(Remark::UnresolvedImports { names })))
 }
 
-/// Why the run ended, and the report of that.
-fn ended(
-    options: &RunOptions,
-    session: &mut Session,
-    result: Result<(), PlayError>,
-) -> Result<(Ended, Option<Diagnostic>), Box<Diagnostic>> {
-    match result {
-        Ok(()) => Ok((Ended::Finished, None)),
-        Err(PlayError::Session(SessionError::Stopped(stop))) => Ok(stopped(options, session, &stop)),
-        Err(PlayError::Session(error)) => Err(machine::failed(options, error)),
-        Err(PlayError::Expectation(expectation)) => {
-            Ok((Ended::Expectation, Some(Diagnostic::from(Cause::Expectation(expectation)))))
+impl Job<'_> {
+    /// Why the run ended, and the report of that.
+    fn ended(
+        &self,
+        session: &mut Session,
+        result: Result<(), PlayError>,
+    ) -> Result<(Ended, Option<Diagnostic>), Box<Diagnostic>> {
+        match result {
+            Ok(()) => Ok((Ended::Finished, None)),
+            Err(PlayError::Session(SessionError::Stopped(stop))) => Ok(self.stopped(session, &stop)),
+            Err(PlayError::Session(error)) => Err(machine::failed(self.setup, error)),
+            Err(PlayError::Expectation(expectation)) => {
+                Ok((Ended::Expectation, Some(Diagnostic::from(Cause::Expectation(expectation)))))
+            }
+            Err(PlayError::Impossible { line, problem }) => Err(input::refuse(Input::Malformed {
+                role: "scenario",
+                path: self.setup.scenario.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+                line: Some(line),
+                column: None,
+                text: None,
+                problem,
+            })),
         }
-        Err(PlayError::Impossible { line, problem }) => Err(input::refuse(Input::Malformed {
-            role: "scenario",
-            path: options.scenario.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-            line: Some(line),
-            column: None,
-            text: None,
-            problem,
-        })),
     }
-}
 
-fn stopped(options: &RunOptions, session: &mut Session, stop: &Stop) -> (Ended, Option<Diagnostic>) {
-    if let StopKind::Limit(Limit::Steps(steps)) = stop.kind
-        && Some(steps) == options.stop_at
-    {
-        let remark = Diagnostic::from(Cause::Remark(Remark::StoppedHere));
-        let report = session.chronicle.story.at(&session.machine, &stop.place, remark);
-        return (Ended::StopAt, Some(report));
+    fn stopped(&self, session: &mut Session, stop: &Stop) -> (Ended, Option<Diagnostic>) {
+        if let StopKind::Limit(Limit::Steps(steps)) = stop.kind
+            && Some(steps) == self.show.stop_at
+        {
+            let remark = Diagnostic::from(Cause::Remark(Remark::StoppedHere));
+            let report = session.chronicle.story.at(&session.machine, &stop.place, remark);
+            return (Ended::StopAt, Some(report));
+        }
+        let report = session.chronicle.stopped(&session.machine, stop);
+        let ended = match stop.kind {
+            StopKind::BugCheck(..) => Ended::BugCheck,
+            StopKind::Unsupported(_) => Ended::Unsupported,
+            StopKind::Limit(_) | StopKind::PagingFile(_) | StopKind::Internal(_) => Ended::Limit,
+        };
+        (ended, Some(report))
     }
-    let report = session.chronicle.stopped(&session.machine, stop);
-    let ended = match stop.kind {
-        StopKind::BugCheck(..) => Ended::BugCheck,
-        StopKind::Unsupported(_) => Ended::Unsupported,
-        StopKind::Limit(_) | StopKind::PagingFile(_) | StopKind::Internal(_) => Ended::Limit,
-    };
-    (ended, Some(report))
 }
 
 /// Prints what a run came to: reports, summary and verdict, or one JSON object.
-fn conclude(options: &RunOptions, output: &Output, conclusion: &Conclusion) -> Outcome {
+pub(super) fn conclude(show: &Show, output: &Output, conclusion: &Conclusion) -> Outcome {
     let Conclusion { reports, summary, ended } = conclusion;
     let verdict = Verdict::new(*ended, reports);
-    if options.json {
+    if show.json {
         output.result(&json::run(reports, Some(summary), &verdict))?;
         return Ok(verdict.exit_code);
     }

@@ -9,7 +9,7 @@ use nonpaged::scenario::SerialEnd;
 use nonpaged::session::Session;
 use report::Diagnostic;
 
-use super::args::{RunOptions, SerialLine};
+use super::args::{SerialLine, Setup};
 use super::input;
 use super::output::unwritable;
 use super::terminal::{self, Terminal};
@@ -36,7 +36,7 @@ const MAX_INPUT: u64 = 1 << 20;
 impl FarEnd {
     /// Opens what the arguments name. All input is read here, so that the run does not depend on when it arrives, except
     /// from a pseudo-terminal.
-    pub(crate) fn open(options: &RunOptions, scenario: SerialEnd) -> Result<FarEnd, Box<Diagnostic>> {
+    pub(crate) fn open(options: &Setup, scenario: SerialEnd) -> Result<FarEnd, Box<Diagnostic>> {
         let of_scenario = match scenario {
             SerialEnd::Loopback => SerialLine::Loopback,
             SerialEnd::Peer => SerialLine::Peer,

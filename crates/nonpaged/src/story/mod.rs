@@ -13,6 +13,7 @@ mod objects;
 mod paging;
 mod pool;
 mod scene;
+mod schedule;
 mod stops;
 
 use kernel::{Event, Finding, Machine, Place, Stop};
@@ -56,7 +57,10 @@ impl Story {
     /// Adds what all reports have: place, step, who ran, how to see it again.
     fn complete(&self, scene: &Scene<'_>, report: Diagnostic) -> Diagnostic {
         let step = scene.place.step;
+        let mut because = report.because.clone();
+        because.extend(schedule::events(scene));
         Diagnostic {
+            because,
             at: report.at.or_else(|| scene.here()),
             step: Some(step),
             context: Some(context::context(scene)),

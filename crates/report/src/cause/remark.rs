@@ -1,6 +1,7 @@
 //! What a person should know about a run, and nobody's fault.
 
 use crate::code::{Class, Code, Level};
+use crate::event::Step;
 use crate::plural;
 use crate::words::Words;
 
@@ -21,6 +22,18 @@ pub enum Remark {
     },
     /// The run stopped at the step that was asked for.
     StoppedHere,
+    /// The driver of a token has changed, and from here on its schedule did not fit any more.
+    SchedulePartedAt {
+        /// Number of the choice.
+        choice: u32,
+        /// Instructions retired before it.
+        step: Step,
+    },
+    /// The driver is another one than that of the token.
+    DriverChanged {
+        /// Its path.
+        path: String,
+    },
 }
 
 impl Remark {
@@ -34,6 +47,13 @@ impl Remark {
                     .note("the run stops only if one of them is used")
             }
             Remark::SymbolsUnusable { path, problem } => words(format!("symbols in `{path}` are not used: {problem}")),
+            Remark::SchedulePartedAt { choice, step } => {
+                words(format!("the schedule of the token fits no longer from step {step} on"))
+                    .note(format!("what it has happen at choice {choice} cannot happen there"))
+                    .note("from there on nothing unplanned happened")
+            }
+            Remark::DriverChanged { path } => words(format!("`{path}` is not the driver that the token was made with"))
+                .note("its schedule is followed for as long as it fits"),
             Remark::StoppedHere => words("this is where the run stands".to_owned()).label("next instruction"),
         }
     }

@@ -1,7 +1,7 @@
 //! The words for earlier events, and which of them are told together.
 
 use super::listing::{self, Mark};
-use crate::event::{Event, EventKind, RaisedBy, Step};
+use crate::event::{Deed, Event, EventKind, RaisedBy, Step};
 use crate::plural;
 use crate::span::Span;
 
@@ -99,6 +99,20 @@ fn happening(kind: &EventKind) -> String {
         EventKind::Completed { irp, .. } => format!("the request `{irp}` was completed"),
         EventKind::Acquired { object, address } => format!("the {object} at `{address}` was acquired"),
         EventKind::Unloaded { image } => format!("`{image}` was unloaded"),
+        EventKind::Scheduled(deed) => format!("by schedule, {}", scheduled(deed)),
+    }
+}
+
+fn scheduled(deed: &Deed) -> String {
+    match deed {
+        Deed::Trim => "all that may leave memory left it".to_owned(),
+        Deed::Interrupt { vector } => format!("an interrupt that no device asked for came on vector {vector:#x}"),
+        Deed::Switch { thread } => format!("thread `{thread}` got the processor"),
+        Deed::Processor { number } => format!("processor {number} went on"),
+        Deed::Time => "time passed to the next moment at which something was due".to_owned(),
+        Deed::Cancel => "a request was cancelled".to_owned(),
+        Deed::Fail { routine } => format!("`{routine}` found no memory"),
+        Deed::Absent => "a device answered as if it had been pulled out".to_owned(),
     }
 }
 

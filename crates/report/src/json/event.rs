@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Source;
-use crate::event::{self, EventKind};
+use crate::event::{self, Deed, EventKind};
 
 /// Something that happened before.
 #[derive(Serialize)]
@@ -150,6 +150,11 @@ enum What {
         /// Its image.
         driver: String,
     },
+    /// The schedule that is explored or replayed had something happen.
+    Scheduled {
+        /// `trim`, `interrupt`, `switch`, `processor`, `time`, `cancel`, `fail` or `absent`.
+        deed: &'static str,
+    },
 }
 
 impl From<&event::Event> for Event {
@@ -201,6 +206,20 @@ impl From<&EventKind> for What {
                 What::Completed { irp: irp.to_string(), status: format!("{:#010x}", status.0) }
             }
             EventKind::Unloaded { image } => What::Unloaded { driver: image },
+            EventKind::Scheduled(deed) => What::Scheduled { deed: word(&deed) },
         }
+    }
+}
+
+fn word(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Trim => "trim",
+        Deed::Interrupt { .. } => "interrupt",
+        Deed::Switch { .. } => "switch",
+        Deed::Processor { .. } => "processor",
+        Deed::Time => "time",
+        Deed::Cancel => "cancel",
+        Deed::Fail { .. } => "fail",
+        Deed::Absent => "absent",
     }
 }

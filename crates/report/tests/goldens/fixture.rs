@@ -41,6 +41,7 @@ pub(crate) fn worked() -> Diagnostic {
             scenario: Some("close_then_read".into()),
             seed: 7,
             arguments: vec![],
+            token: None,
             stop_at: 48201,
         }),
         ..Diagnostic::from(Cause::Memory(Memory::Fault(Fault {

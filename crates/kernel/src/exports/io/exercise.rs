@@ -125,6 +125,13 @@ pub enum Step {
     Sent(Sent),
     /// The request is complete.
     Complete(Sent),
+    /// The file was cleaned up: close it once nothing is outstanding on it.
+    Close {
+        /// The request.
+        id: RequestId,
+        /// The file.
+        file: Va,
+    },
     /// A cancellation was delivered.
     Cancelled {
         /// The request.
@@ -151,6 +158,7 @@ impl Step {
                 Ok(Next::Wait(wait, then(Step::Complete(sent))))
             }
             Step::Sent(sent) | Step::Complete(sent) => complete(m, &sent),
+            Step::Close { id, file } => close_when_idle(m, id, file),
             Step::Cancelled { id } => {
                 m.answer(id, Answer { status: NtStatus::SUCCESS, information: value & 0xff, output: Vec::new() });
                 Ok(Next::VOID)
@@ -183,6 +191,17 @@ impl Machine {
             thread.processor = processor;
         }
         Ok(request)
+    }
+
+    /// A request that was sent on this file and is not complete.
+    fn outstanding_on(&mut self, file: Va) -> Result<Option<Va>, Trap> {
+        let sent: Vec<Va> = self.io.requests.iter().filter(|(_, live)| live.sent).map(|(irp, _)| *irp).collect();
+        for request in sent {
+            if self.read_va(irp::TAIL_OVERLAY_ORIGINAL_FILE_OBJECT.at(request))? == file {
+                return Ok(Some(request));
+            }
+        }
+        Ok(None)
     }
 
     /// Actions whose request a driver has.
@@ -248,6 +267,14 @@ fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Ou
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
     let draft = draft(m, Owner::Harness(id), device, file, major, 0)?;
     send(m, &draft, Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind })
+}
+
+/// IRP_MJ_CLOSE comes when all requests on the file are complete (docs: kernel/irp-mj-close).
+fn close_when_idle(m: &mut Machine, id: RequestId, file: Va) -> Outcome {
+    match m.outstanding_on(file)? {
+        Some(request) => Ok(Next::Wait(Wait::on(WaitOn::Irp(request)), then(Step::Close { id, file }))),
+        None => close(m, id, file, c::IRP_MJ_CLOSE, Kind::Close),
+    }
 }
 
 /// A read of `read_length` bytes, or a write of `data`.
@@ -370,7 +397,7 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
     };
     free(m, sent)?;
     match sent.kind {
-        Kind::Cleanup => return close(m, sent.id, sent.file, c::IRP_MJ_CLOSE, Kind::Close),
+        Kind::Cleanup => return close_when_idle(m, sent.id, sent.file),
         Kind::Close => {
             m.pool_free(sent.file);
         }

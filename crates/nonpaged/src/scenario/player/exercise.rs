@@ -141,10 +141,9 @@ impl Player {
         let pairs = [
             (None, open("a")),
             (Some(close("a")), open("b")),
-            (Some(open("a")), write("b")),
-            (Some(read("a")), close("b")),
-            (Some(close("a")), open("b")),
-            (None, open("a")),
+            (Some(read("b")), close("b")),
+            (Some(open("a")), open("b")),
+            (Some(write("a")), read("b")),
             (Some(close("a")), close("b")),
         ];
         let steps = pairs.into_iter().flat_map(|(first, second)| pair(first, second));

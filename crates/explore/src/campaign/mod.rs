@@ -1,0 +1,157 @@
+//! A search: threads that run schedules until a limit is reached.
+
+mod board;
+mod plan;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use engine::Engine;
+use kernel::Schedule;
+use memory::Memory;
+
+use crate::bound::Proven;
+use crate::failure::{Failure, Signature};
+use crate::spine::{Spine, Survey};
+use crate::strategy::Strategy;
+use crate::subject::Subject;
+use board::Board;
+use plan::Plan;
+use worker::Worker;
+
+/// When a search ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// After this time.
+    pub time: Option<Duration>,
+    /// After so many schedules.
+    pub schedules: Option<u64>,
+    /// At the first failure.
+    pub until_first: bool,
+}
+
+/// A search for failures.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// How schedules are chosen.
+    pub strategy: Strategy,
+    /// Seed of what is left to chance.
+    pub seed: u64,
+    /// Deeds of a schedule at most.
+    pub depth: u32,
+    /// When it ends.
+    pub limits: Limits,
+    /// Threads.
+    pub threads: NonZeroUsize,
+    /// Part of the whole, from 1, and number of parts: each part runs other schedules.
+    pub shard: (u64, u64),
+    /// Units of work that an earlier search of the same kind has done.
+    pub resume_at: u64,
+    /// Failures that it found.
+    pub known: Vec<Failure>,
+}
+
+impl Default for Campaign {
+    fn default() -> Campaign {
+        Campaign {
+            strategy: Strategy::default(),
+            seed: 0,
+            depth: 3,
+            limits: Limits { time: Some(Duration::from_secs(10)), schedules: None, until_first: false },
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            shard: (1, 1),
+            resume_at: 0,
+            known: Vec::new(),
+        }
+    }
+}
+
+/// How far a search is.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Progress {
+    /// Schedules run.
+    pub schedules: u64,
+    /// Since the beginning.
+    pub elapsed: Duration,
+    /// Places and states of locks and residency that were met.
+    pub coverage: u64,
+    /// Choices of the run without deeds, and deeds that are possible at them.
+    pub choices: (u64, u64),
+    /// Schedules that ended at a limit or at something not modelled.
+    pub unknown: u64,
+    /// Signatures found so far, and how often.
+    pub failures: Vec<(Signature, u64)>,
+    /// Units of work of which all before are done.
+    pub resume_at: u64,
+}
+
+impl Progress {
+    /// Schedules a second.
+    pub fn rate(&self) -> f64 {
+        self.schedules as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+/// What a search came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The end of the count.
+    pub progress: Progress,
+    /// What was found, each with its shortest schedule known.
+    pub failures: Vec<Failure>,
+    /// What was shown.
+    pub proven: Proven,
+    /// Nothing is left to run.
+    pub exhausted: bool,
+}
+
+impl Campaign {
+    /// Searches. `engine` makes an engine for each thread; `watch` hears of each new failure, of each that was shrunk, and
+    /// now and then of progress, and ends the search by returning false.
+    pub fn run<S: Subject>(
+        &self,
+        mut base: S,
+        engine: impl Fn() -> Box<dyn Engine<Memory>> + Sync,
+        mut watch: impl FnMut(Watched<'_>) -> bool + Send,
+    ) -> Outcome {
+        let mut first_engine = engine();
+        base.machine().count_coverage();
+        let survey = Survey::take(&mut base, first_engine.as_mut());
+        let plan = Plan::new(self, &survey);
+        let board = Board::new(self, &survey, plan, Instant::now());
+        let news = board.note_survey(&survey);
+        let stop = news.iter().fold(false, |stop, failure| !watch(Watched::Failure(failure)) || stop);
+        let over = AtomicBool::new(stop || self.limits.until_first && !news.is_empty());
+        let watch = Mutex::new(watch);
+        let subjects: Vec<S> = (0..self.threads.get()).map(|_| base.fork()).collect();
+        std::thread::scope(|scope| {
+            for mut subject in subjects {
+                let (survey, board, watch, over, engine) = (&survey, &board, &watch, &over, &engine);
+                scope.spawn(move || {
+                    let mut engine = engine();
+                    let spine = Spine::new(&mut subject, engine.as_mut(), survey);
+                    Worker { campaign: self, survey, board, watch, over, spine, engine }.work();
+                });
+            }
+        });
+        board.outcome()
+    }
+
+    /// Runs one schedule from the start: the failures that it shows.
+    pub fn check<S: Subject>(mut base: S, engine: &mut dyn Engine<Memory>, schedule: &Schedule) -> Vec<Signature> {
+        base.machine().ask_from(None);
+        crate::walk::walk(base, engine, &mut crate::walk::Follow::new(schedule)).failures
+    }
+}
+
+/// What a search tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Watched<'a> {
+    /// A new failure.
+    Failure(&'a Failure),
+    /// How far it is.
+    Progress(&'a Progress),
+}

@@ -1,0 +1,130 @@
+//! One thread of a search.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use engine::Engine;
+use kernel::Schedule;
+use memory::Memory;
+
+use super::board::Board;
+use super::plan::Unit;
+use super::{Campaign, Watched};
+use crate::failure::Signature;
+use crate::shrink::shrink;
+use crate::spine::{Spine, Survey};
+use crate::strategy::exhaustive::{self, Visitor};
+use crate::strategy::{Strategy, by_chance};
+use crate::subject::Subject;
+use crate::walk::{Walked, walk};
+
+/// Time between two reports of progress.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A thread and what it needs.
+pub(super) struct Worker<'a, S, W> {
+    pub(super) campaign: &'a Campaign,
+    pub(super) survey: &'a Survey,
+    pub(super) board: &'a Board,
+    pub(super) watch: &'a Mutex<W>,
+    /// The search is to end.
+    pub(super) over: &'a AtomicBool,
+    pub(super) spine: Spine<S>,
+    pub(super) engine: Box<dyn Engine<Memory>>,
+}
+
+impl<S: Subject, W: FnMut(Watched<'_>) -> bool> Worker<'_, S, W> {
+    /// Works until nothing is left or a limit is reached.
+    pub(super) fn work(mut self) {
+        let singles: Vec<_> = self.survey.single_deeds().collect();
+        let mut told = Duration::ZERO;
+        while !self.over.load(Ordering::Relaxed) {
+            let Some((number, unit)) = self.board.take() else { break };
+            let complete = match unit {
+                Unit::Exhaustive { single, more } => self.exhaust(singles[single], more),
+                Unit::Chance { strategy, number } => self.try_chance(strategy, number),
+            };
+            if complete {
+                self.board.finish(number, unit);
+            }
+            if self.board.is_over() {
+                break;
+            }
+            if self.board.elapsed() >= told + TICK {
+                told = self.board.elapsed();
+                self.tell(Watched::Progress(&self.board.progress()));
+            }
+        }
+    }
+
+    fn tell(&self, what: Watched<'_>) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if !watch(what) {
+            self.over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn try_chance(&mut self, strategy: Strategy, number: u64) -> bool {
+        let corpus = self.board.corpus();
+        let Campaign { seed, depth, .. } = *self.campaign;
+        let mut decider = by_chance(strategy, self.survey, &corpus, (seed, number), depth);
+        let subject = self.spine.fork_at(decider.from().unwrap_or_default());
+        let walked = walk(subject, self.engine.as_mut(), decider.as_mut());
+        self.judge(&walked);
+        true
+    }
+
+    fn exhaust(&mut self, single: (u32, kernel::Deed), more: u32) -> bool {
+        let subject = self.spine.fork_at(single.0);
+        let Worker { campaign, board, over, .. } = *self;
+        let mut judge = Judge { campaign, board, over, round: more as usize + 1, new: Vec::new() };
+        exhaustive::explore(subject, self.engine.as_mut(), single, more, &mut judge);
+        let complete = !judge.is_over();
+        for (signature, schedule) in judge.new {
+            self.found(&signature, schedule);
+        }
+        complete
+    }
+
+    fn judge(&mut self, walked: &Walked) {
+        let new = self.board.ended(None, walked);
+        self.board.cover(&walked.coverage, &walked.schedule);
+        for signature in new {
+            self.found(&signature, walked.schedule.clone());
+        }
+    }
+
+    /// A new failure: shrunk, then told.
+    fn found(&mut self, signature: &Signature, schedule: Schedule) {
+        let shorter = shrink(&mut self.spine, self.engine.as_mut(), signature, schedule);
+        if let Some(failure) = self.board.shorten(signature, shorter) {
+            self.tell(Watched::Failure(&failure));
+        }
+        if self.campaign.limits.until_first {
+            self.over.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Takes the runs of a unit of the exhaustive search.
+struct Judge<'a> {
+    campaign: &'a Campaign,
+    board: &'a Board,
+    over: &'a AtomicBool,
+    round: usize,
+    new: Vec<(Signature, Schedule)>,
+}
+
+impl Visitor for Judge<'_> {
+    fn ended(&mut self, walked: Walked) {
+        let new = self.board.ended(Some(self.round), &walked);
+        self.board.cover(&walked.coverage, &walked.schedule);
+        self.new.extend(new.into_iter().map(|signature| (signature, walked.schedule.clone())));
+    }
+
+    fn is_over(&self) -> bool {
+        let first = self.campaign.limits.until_first && !self.new.is_empty();
+        first || self.over.load(Ordering::Relaxed) || self.board.is_over()
+    }
+}

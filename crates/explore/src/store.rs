@@ -1,0 +1,244 @@
+//! What a search has found, in a folder: written as it comes, so that a search that was killed loses nothing and can go on.
+//!
+//! `failures.jsonl` has a line for each failure; later lines about the same one have fewer deeds. `progress.json` says what
+//! was searched and how far; it is replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Signature};
+use crate::token::{Token, TokenError};
+
+/// Version of the files.
+const FORMAT: u32 = 1;
+const FAILURES: &str = "failures.jsonl";
+const PROGRESS: &str = "progress.json";
+
+/// A failure as it is written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Cause and place.
+    #[serde(flatten)]
+    pub signature: Signature,
+    /// What replays it.
+    pub token: String,
+    /// Number of the schedule that showed it first.
+    pub found_by: u64,
+    /// How many schedules had shown it when this was written.
+    pub times: u64,
+}
+
+/// What was searched and how far.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct State {
+    /// Version of the format.
+    format: u32,
+    /// What is searched: arguments, driver, strategy and seed. A search goes on only where all of it is the same.
+    search: String,
+    /// Part and number of parts.
+    shard: (u64, u64),
+    /// Units of work of which all before are done.
+    resume_at: u64,
+    /// Schedules run, in all sittings.
+    schedules: u64,
+}
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The host says so: no such folder, no right, no room.
+    #[error("`{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the host says.
+        source: io::Error,
+    },
+    /// The folder has results of something else.
+    #[error("`{}` has results of another search; name another folder, or remove it", path.display())]
+    OtherSearch {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of it cannot be read.
+    #[error("`{}`, line {line}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A folder with results.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    failures: File,
+    state: State,
+    /// Schedules of earlier sittings.
+    schedules_before: u64,
+    /// What was read when it was opened.
+    known: Vec<Record>,
+}
+
+impl Store {
+    /// Opens the folder of a search, or makes it. `search` names what is searched.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read, or has results of another search.
+    pub fn open(folder: &Path, search: &str, shard: (u64, u64)) -> Result<Store, StoreError> {
+        fs::create_dir_all(folder).map_err(|source| error(folder, source))?;
+        let fresh = State { format: FORMAT, search: search.to_owned(), shard, resume_at: 0, schedules: 0 };
+        let state = read_state(folder)?.unwrap_or_else(|| fresh.clone());
+        if (state.format, &state.search, state.shard) != (FORMAT, &fresh.search, shard) {
+            return Err(StoreError::OtherSearch { path: folder.to_owned() });
+        }
+        let known = read_failures(folder)?;
+        let path = folder.join(FAILURES);
+        let failures =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(|source| error(&path, source))?;
+        let schedules_before = state.schedules;
+        Ok(Store { folder: folder.to_owned(), failures, state, schedules_before, known })
+    }
+
+    /// Units of work that earlier sittings have done.
+    pub fn resume_at(&self) -> u64 {
+        self.state.resume_at
+    }
+
+    /// What earlier sittings have found, with the fewest deeds known.
+    ///
+    /// # Errors
+    /// A token that this version has not made.
+    pub fn known(&self) -> Result<Vec<Failure>, TokenError> {
+        let failures = self.known.iter().map(|record| {
+            let schedule = Token::decode(&record.token)?.schedule;
+            let Record { signature, found_by, times, .. } = record.clone();
+            Ok(Failure { signature, schedule, found_by, times })
+        });
+        failures.collect()
+    }
+
+    /// Writes a failure, at once.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn write(&mut self, record: &Record) -> Result<(), StoreError> {
+        let path = self.folder.join(FAILURES);
+        let mut line = serde_json::to_vec(record).unwrap_or_default();
+        line.push(b'\n');
+        let written = self.failures.write_all(&line).and_then(|()| self.failures.sync_data());
+        written.map_err(|source| error(&path, source))
+    }
+
+    /// Says how far the search is: the old file stays until the new one is whole.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn progress(&mut self, resume_at: u64, schedules: u64) -> Result<(), StoreError> {
+        (self.state.resume_at, self.state.schedules) = (resume_at, self.schedules_before + schedules);
+        write_state(&self.folder, &self.state)
+    }
+}
+
+/// Puts the failures of several folders into one.
+///
+/// # Errors
+/// A folder cannot be read or written, or the folders are of different searches.
+pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Vec<Record>, StoreError> {
+    let mut search: Option<State> = None;
+    let mut failures = BTreeMap::new();
+    for folder in from {
+        let state = read_state(folder)?.ok_or_else(|| error(&folder.join(PROGRESS), io::ErrorKind::NotFound.into()))?;
+        if search.as_ref().is_some_and(|first| first.search != state.search) {
+            return Err(StoreError::OtherSearch { path: folder.clone() });
+        }
+        let schedules = search.map_or(0, |first| first.schedules) + state.schedules;
+        // The parts are done each for itself; the whole cannot go on from one number.
+        search = Some(State { shard: (1, 1), resume_at: 0, schedules, ..state });
+        for record in read_failures(folder)? {
+            add(&mut failures, record, true);
+        }
+    }
+    let Some(state) = search else { return Ok(Vec::new()) };
+    fs::create_dir_all(into).map_err(|source| error(into, source))?;
+    let records: Vec<Record> = failures.into_values().collect();
+    let mut text = Vec::new();
+    for record in &records {
+        text.extend(serde_json::to_vec(record).unwrap_or_default());
+        text.push(b'\n');
+    }
+    replace(&into.join(FAILURES), &text)?;
+    write_state(into, &state)?;
+    Ok(records)
+}
+
+/// The record with the shortest token stays.
+fn add(failures: &mut BTreeMap<Signature, Record>, record: Record, sums: bool) {
+    match failures.get_mut(&record.signature) {
+        None => {
+            failures.insert(record.signature.clone(), record);
+        }
+        Some(known) => {
+            let times = if sums { known.times + record.times } else { record.times };
+            if record.token.len() <= known.token.len() {
+                *known = record;
+            }
+            known.times = times;
+        }
+    }
+}
+
+fn read_failures(folder: &Path) -> Result<Vec<Record>, StoreError> {
+    let path = folder.join(FAILURES);
+    let text = match fs::read_to_string(&path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|source| error(&path, source))?,
+    };
+    let mut failures = BTreeMap::new();
+    // A line without an end was being written when the search was killed.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    for (line, number) in whole.lines().zip(1..) {
+        let record = serde_json::from_str(line).map_err(|problem| StoreError::Malformed {
+            path: path.clone(),
+            line: number,
+            problem: problem.to_string(),
+        })?;
+        add(&mut failures, record, false);
+    }
+    Ok(failures.into_values().collect())
+}
+
+fn read_state(folder: &Path) -> Result<Option<State>, StoreError> {
+    let path = folder.join(PROGRESS);
+    match fs::read(&path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(error(&path, source)),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|problem| StoreError::Malformed {
+            line: problem.line(),
+            path,
+            problem: problem.to_string(),
+        }),
+    }
+}
+
+fn write_state(folder: &Path, state: &State) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec_pretty(state).unwrap_or_default();
+    replace(&folder.join(PROGRESS), &bytes)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).and_then(|()| fs::rename(&new, path)).map_err(|source| error(path, source))
+}
+
+fn error(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), source }
+}

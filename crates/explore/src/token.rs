@@ -1,0 +1,204 @@
+//! A run as one word: what was run, and the deeds.
+//!
+//! `np1-` and the rest in base64url: a checksum, a checksum and the length of the driver, where it was asked, the deeds with
+//! the distance of each choice from the one before, and the arguments that made the machine.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kernel::{ChoicePoints, Deed, RequestId, Schedule, ThreadId};
+
+/// What replays a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// The arguments that made machine and exercise, as words of a command line.
+    pub arguments: Vec<String>,
+    /// CRC-32 and length of the driver's file.
+    pub driver: (u32, u64),
+    /// Where was asked.
+    pub points: ChoicePoints,
+    /// The deeds.
+    pub schedule: Schedule,
+}
+
+/// Why a word is no token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It does not begin as one.
+    #[error("a token begins with `{PREFIX}`")]
+    NotAToken,
+    /// It was made by another version of this program.
+    #[error("the token was made by a version of this program that numbers choices differently")]
+    OtherVersion,
+    /// Something in it was changed, or the end is missing.
+    #[error("the token is damaged: its checksum does not fit")]
+    Damaged,
+}
+
+/// What a token of this version begins with.
+const PREFIX: &str = "np1-";
+/// What tokens of all versions begin with.
+const ANY_PREFIX: &str = "np";
+/// Deeds in a token at most: more than any schedule has choices.
+const MAX_DEEDS: u64 = 1 << 20;
+
+impl Token {
+    /// The word.
+    pub fn encode(&self) -> String {
+        let mut body = Vec::new();
+        body.extend(self.driver.0.to_le_bytes());
+        put(&mut body, self.driver.1);
+        put(&mut body, self.points.bits().into());
+        put(&mut body, self.schedule.len() as u64);
+        let mut before = 0;
+        for (index, deed) in &self.schedule {
+            let (kind, number) = parts(*deed);
+            put(&mut body, u64::from(index - before) << 3 | kind);
+            if has_number(kind) {
+                put(&mut body, number);
+            }
+            before = *index;
+        }
+        body.extend(self.arguments.join("\0").as_bytes());
+        let mut bytes = crc32fast::hash(&body).to_le_bytes().to_vec();
+        bytes.extend(body);
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a word.
+    ///
+    /// # Errors
+    /// It is none that this version has made.
+    pub fn decode(word: &str) -> Result<Token, TokenError> {
+        let Some(text) = word.trim().strip_prefix(PREFIX) else {
+            let rest = word.trim().strip_prefix(ANY_PREFIX).and_then(|rest| rest.split_once('-'));
+            let is_other = rest.is_some_and(|(version, _)| version.parse::<u32>().is_ok());
+            return Err(if is_other { TokenError::OtherVersion } else { TokenError::NotAToken });
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Damaged)?;
+        let (checksum, body) = bytes.split_first_chunk::<4>().ok_or(TokenError::Damaged)?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+            return Err(TokenError::Damaged);
+        }
+        read(body).ok_or(TokenError::Damaged)
+    }
+}
+
+fn read(body: &[u8]) -> Option<Token> {
+    let (crc, mut rest) = body.split_first_chunk::<4>()?;
+    let length = take(&mut rest)?;
+    let points = ChoicePoints::from_bits(u16::try_from(take(&mut rest)?).ok()?);
+    let count = take(&mut rest).filter(|count| *count <= MAX_DEEDS)?;
+    let (mut schedule, mut index) = (Schedule::new(), 0u32);
+    for _ in 0..count {
+        let head = take(&mut rest)?;
+        let number = if has_number(head & 7) { take(&mut rest)? } else { 0 };
+        index = index.checked_add(u32::try_from(head >> 3).ok()?)?;
+        schedule.push((index, deed(head & 7, number)?));
+    }
+    let text = String::from_utf8(rest.to_vec()).ok()?;
+    let arguments = if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
+    Some(Token { arguments, driver: (u32::from_le_bytes(*crc), length), points, schedule })
+}
+
+/// Kind and number of a deed; part of the format.
+fn parts(deed: Deed) -> (u64, u64) {
+    match deed {
+        Deed::Trim => (0, 0),
+        Deed::Interrupt(vector) => (1, vector.into()),
+        Deed::Switch(thread) => (2, thread.0.into()),
+        Deed::Processor(processor) => (3, processor.into()),
+        Deed::Time => (4, 0),
+        Deed::Cancel(request) => (5, request.0 as u64),
+        Deed::Fail => (6, 0),
+        Deed::Absent => (7, 0),
+    }
+}
+
+fn has_number(kind: u64) -> bool {
+    matches!(kind, 1 | 2 | 3 | 5)
+}
+
+fn deed(kind: u64, number: u64) -> Option<Deed> {
+    Some(match kind {
+        0 => Deed::Trim,
+        1 => Deed::Interrupt(u32::try_from(number).ok()?),
+        2 => Deed::Switch(ThreadId(u32::try_from(number).ok()?)),
+        3 => Deed::Processor(u8::try_from(number).ok()?),
+        4 => Deed::Time,
+        5 => Deed::Cancel(RequestId(usize::try_from(number).ok()?)),
+        6 => Deed::Fail,
+        _ => Deed::Absent,
+    })
+}
+
+/// Seven bits a byte, the low ones first.
+fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(first & 0x7f).checked_shl(shift)?;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn token(schedule: Schedule) -> Token {
+        let arguments = ["drivers/broken/x08-page-entire-race.sys", "--cpus=2"].map(str::to_owned).to_vec();
+        Token { arguments, driver: (0xdead_beef, 12_345), points: ChoicePoints::USUAL, schedule }
+    }
+
+    #[test]
+    fn a_usual_token_can_be_pasted() {
+        let deeds = [(17, Deed::Trim), (203, Deed::Switch(ThreadId(40))), (210, Deed::Interrupt(7))];
+        let word = token(deeds.to_vec()).encode();
+        assert!(word.len() < 200, "{} characters: {word}", word.len());
+        assert!(word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{word}");
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_in_words() {
+        let word = token(Vec::new()).encode();
+        assert_eq!(Token::decode("np2-AAAA"), Err(TokenError::OtherVersion));
+        assert_eq!(Token::decode("serial.sys"), Err(TokenError::NotAToken));
+        assert_eq!(Token::decode(&word[..word.len() - 2]), Err(TokenError::Damaged));
+        assert_eq!(Token::decode(&word.replace('A', "B")), Err(TokenError::Damaged));
+    }
+
+    fn any_deed() -> impl Strategy<Value = Deed> {
+        (0u64..8, any::<u8>()).prop_map(|(kind, number)| deed(kind, number.into()).expect("small numbers fit"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(steps in prop::collection::vec((0u32..100_000, any_deed()), 0..200)) {
+            let mut index = 0;
+            let schedule = steps.into_iter().map(|(step, deed)| { index += step; (index, deed) }).collect();
+            let token = token(schedule);
+            prop_assert_eq!(Token::decode(&token.encode()), Ok(token));
+        }
+
+        #[test]
+        fn no_word_panics(word in "np1-[A-Za-z0-9_-]{0,64}", bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Token::decode(&word);
+            let mut sealed = crc32fast::hash(&bytes).to_le_bytes().to_vec();
+            sealed.extend(&bytes);
+            let _ = Token::decode(&format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)));
+        }
+    }
+}

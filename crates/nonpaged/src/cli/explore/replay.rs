@@ -1,0 +1,44 @@
+//! `nonpaged replay`.
+
+use clap::Parser;
+use explore::Token;
+use report::Diagnostic;
+use report::cause::{Cause, Input, Remark};
+
+use super::super::Outcome;
+use super::super::args::{ReplayOptions, Setup};
+use super::super::input::{self, refuse};
+use super::super::output::Output;
+use super::super::run::{Job, conclude};
+use super::super::tail::Tail;
+
+/// The words of a token as a command line.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Words {
+    #[command(flatten)]
+    setup: Setup,
+}
+
+/// Runs the schedule of a token.
+pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
+    let token = Token::decode(&options.token).map_err(|error| arguments(&error))?;
+    let mut setup = Words::try_parse_from(&token.arguments).map_err(|error| arguments(&error))?.setup;
+    if let Some(driver) = &options.driver {
+        setup.driver.clone_from(driver);
+    }
+    let changed = (super::identity(&input::driver(&setup.driver)?) != token.driver)
+        .then(|| Diagnostic::from(Cause::Remark(Remark::DriverChanged { path: setup.driver.display().to_string() })));
+    let tail = options.trace.then(Tail::default);
+    let mut conclusion =
+        Job { setup: &setup, show: &options.show, token: Some(&token), tail: tail.clone() }.perform()?;
+    conclusion.reports.splice(..0, changed);
+    if let Some(tail) = tail {
+        output.result(&tail.text())?;
+    }
+    conclude(&options.show, output, &conclusion)
+}
+
+fn arguments(error: &dyn std::fmt::Display) -> Box<Diagnostic> {
+    refuse(Input::Arguments { problem: error.to_string() })
+}

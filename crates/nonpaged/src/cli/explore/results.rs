@@ -1,0 +1,107 @@
+//! What a search has found, as reports, text and JSON.
+
+use explore::{Failure, Kind, Outcome as Found, Progress, Record, Token};
+use report::{Diagnostic, ExitCode, Level};
+use serde_json::json;
+
+use super::super::Outcome;
+use super::super::args::Show;
+use super::super::output::Output;
+use super::super::run::Job;
+use super::args::ExploreOptions;
+
+/// One line while the search goes on.
+pub(super) fn progress_line(now: &Progress) -> String {
+    let mut line =
+        format!("{} schedules, {:.0} a second, {} places and states", now.schedules, now.rate(), now.coverage);
+    for (signature, times) in &now.failures {
+        line.push_str(&format!("; {} x {}", times, signature.code));
+    }
+    line
+}
+
+/// Reports each failure once, then says what was searched and what that shows.
+pub(super) fn conclude(options: &ExploreOptions, output: &Output, token: &Token, found: &Found) -> Outcome {
+    let tokens: Vec<Token> =
+        found.failures.iter().map(|failure| Token { schedule: failure.schedule.clone(), ..token.clone() }).collect();
+    if options.json {
+        output.result(&document(token, found))?;
+        return Ok(exit_code(found));
+    }
+    for (failure, token) in found.failures.iter().zip(&tokens) {
+        output.reports(&reports(options, failure, token)?);
+    }
+    output.result(&text(token, found))?;
+    Ok(exit_code(found))
+}
+
+/// The reports of one failure: those with its code.
+fn reports(options: &ExploreOptions, failure: &Failure, token: &Token) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
+    let show = Show { stop_at: None, json: true, log: None };
+    let conclusion = Job { setup: &options.setup, show: &show, token: Some(token), tail: None }.perform()?;
+    let errors = conclusion.reports.into_iter().filter(|report| report.level() == Level::Error);
+    let (same, other): (Vec<_>, Vec<_>) = errors.partition(|report| is_about(report, failure));
+    Ok(if same.is_empty() { other } else { same.into_iter().take(1).collect() })
+}
+
+fn is_about(report: &Diagnostic, failure: &Failure) -> bool {
+    report.code().to_string() == failure.signature.code
+}
+
+fn exit_code(found: &Found) -> ExitCode {
+    if found.failures.iter().any(|failure| failure.signature.kind != Kind::Internal) {
+        return ExitCode::DriverBug;
+    }
+    match (found.failures.is_empty(), found.proven.deeds) {
+        (false, _) => ExitCode::Internal,
+        // Not even the run in which nothing unplanned happens came to its end.
+        (true, _) if found.progress.unknown == found.progress.schedules => ExitCode::Unsupported,
+        (true, _) => ExitCode::Clean,
+    }
+}
+
+fn text(token: &Token, found: &Found) -> String {
+    let Progress { schedules, elapsed, coverage, choices, unknown, .. } = &found.progress;
+    let mut text = format!(
+        "{}: {schedules} schedules in {:.1} s, {:.0} a second\n\n",
+        token.arguments.first().map_or("", String::as_str),
+        elapsed.as_secs_f64(),
+        found.progress.rate()
+    );
+    text.push_str(&format!("choices   {} in the run without deeds, with {} possible deeds\n", choices.0, choices.1));
+    text.push_str(&format!("coverage  {coverage} places and states\n"));
+    if *unknown > 0 {
+        text.push_str(&format!("unknown   {unknown} schedules ended at a limit or at something not modelled\n"));
+    }
+    text.push_str(&format!("failures  {}\n", found.failures.len()));
+    for failure in &found.failures {
+        text.push_str(&line(&super::record(token, failure)));
+    }
+    text.push_str(&format!("shown     {}\n", found.proven));
+    text
+}
+
+/// A failure in two lines: what, and what replays it.
+pub(super) fn line(record: &Record) -> String {
+    let Record { signature, token, found_by, times } = record;
+    let of = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
+    format!("  {signature}, first in schedule {found_by}, {of}\n    nonpaged replay {token}\n")
+}
+
+fn document(token: &Token, found: &Found) -> String {
+    let failures: Vec<Record> = found.failures.iter().map(|failure| super::record(token, failure)).collect();
+    let progress = &found.progress;
+    let document = json!({
+        "driver": token.arguments.first(),
+        "schedules": progress.schedules,
+        "seconds": progress.elapsed.as_secs_f64(),
+        "choices": progress.choices.0,
+        "deeds": progress.choices.1,
+        "coverage": progress.coverage,
+        "unknown": progress.unknown,
+        "failures": failures,
+        "shown": found.proven.to_string(),
+        "exhausted": found.exhausted,
+    });
+    format!("{document:#}\n")
+}

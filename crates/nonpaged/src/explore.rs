@@ -1,0 +1,90 @@
+//! Drivers under exploration: a machine and its player are a subject that forks.
+
+use std::sync::Arc;
+
+use devices::DeviceId;
+use engine::Engine;
+use explore::{Ending, Subject};
+use interpreter::Interpreter;
+use kernel::{Machine, RunEnd, Until};
+use memory::Memory;
+use nt_types::Va;
+
+use crate::driver::Driver;
+use crate::scenario::{Demand, PlayError, Player, Scenario};
+use crate::session::{Session, SessionError};
+
+/// A run that forks: a machine with a driver, and what is still to be asked of it.
+pub struct Run {
+    machine: Machine,
+    player: Player,
+    /// How far the machine is to run now.
+    until: Option<Until>,
+}
+
+impl Run {
+    /// The run of a player on the machine of a session, whose reports and sums are not needed here.
+    pub fn new(session: Session, player: Player) -> Run {
+        Run { machine: session.machine, player, until: None }
+    }
+
+    /// Does what the player wants next; the end of the run, if this is it.
+    fn ask(&mut self) -> Result<Option<Ending>, PlayError> {
+        match self.player.next(&mut self.machine)? {
+            None => return Ok(Some(Ending::Finished)),
+            Some(Demand::Run(until)) => self.until = Some(until),
+            Some(Demand::Load(driver)) => self.load(*driver)?,
+            Some(Demand::Phase(_) | Demand::Done(_)) => {}
+        }
+        Ok(None)
+    }
+
+    fn load(&mut self, driver: Driver) -> Result<(), PlayError> {
+        let base = self.machine.load_driver(&driver.name, driver.image).map_err(SessionError::Load)?;
+        self.player.loaded(&mut self.machine, base)
+    }
+}
+
+impl Subject for Run {
+    fn fork(&mut self) -> Run {
+        Run { machine: self.machine.fork(), player: self.player.clone(), until: self.until }
+    }
+
+    fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    fn go_on(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending> {
+        loop {
+            if let Some(until) = self.until {
+                match self.machine.run(engine, until) {
+                    RunEnd::Undecided => return None,
+                    RunEnd::Stopped(stop) => return Some(Ending::Stopped(stop)),
+                    RunEnd::Reached | RunEnd::Quiescent => self.until = None,
+                    RunEnd::Paused => {}
+                }
+            }
+            match self.ask() {
+                Ok(None) => {}
+                Ok(ending) => return ending,
+                Err(PlayError::Session(SessionError::Stopped(stop))) => return Some(Ending::Stopped(stop)),
+                Err(error) => return Some(Ending::Impossible(error.to_string())),
+            }
+        }
+    }
+}
+
+/// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
+/// two programs that use the device at the same time.
+pub fn player(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
+    let player = match scenario.steps.is_empty() {
+        true => Player::exercise(base, driver, serial, true),
+        false => Player::new(base, driver, serial, scenario),
+    };
+    player.unchecked()
+}
+
+/// An engine for a thread of a search.
+pub fn engine() -> Box<dyn Engine<Memory>> {
+    Box::new(Interpreter::<Memory>::default())
+}
