@@ -17,8 +17,7 @@ impl Machine {
         match fault {
             Fault::Page(fault) => self.page_fault(fault, instruction),
             Fault::NonCanonical(address) => {
-                let fault = PageFault { address, access: Access::Read, protection: false };
-                self.invalid_access(fault, Refusal::NonCanonical, instruction);
+                self.non_canonical(PageFault { address, access: Access::Read, protection: false }, instruction);
             }
             Fault::Device(_) => {
                 let what = Unsupported::Feature("a kernel routine working on device memory".to_owned());
@@ -26,6 +25,11 @@ impl Machine {
                 self.halt(stop);
             }
         }
+    }
+
+    /// The address can never be mapped: the processor raises a general protection fault, and D44 makes it 0x50.
+    pub(crate) fn non_canonical(&mut self, fault: PageFault, instruction: Va) {
+        self.invalid_access(fault, Refusal::NonCanonical, instruction);
     }
 
     fn page_fault(&mut self, fault: PageFault, instruction: Va) {

@@ -173,6 +173,7 @@ impl Machine {
     /// has changed (D39); else it is K02 and the call goes on as far as it physically can (D40). For other services it is
     /// a finding; what then happens is physics.
     pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
+        self.check_verified_call(export, call)?;
         let (irql, routine, limit) = (self.irql(), export.name, export.max_irql);
         if irql <= limit {
             return Ok(());

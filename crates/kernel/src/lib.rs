@@ -36,6 +36,7 @@ mod stop;
 mod thread;
 mod time;
 mod verifier;
+mod verifier_rules;
 mod wait;
 
 pub use boot::{BootError, KUSER_SHARED_DATA};

@@ -171,7 +171,10 @@ impl Machine {
                 let call = Call { service, rsp, return_address: Va(return_address) };
                 let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
                 self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
-                    Some(value) => Ok(Next::Return(value)),
+                    Some(value) => {
+                        self.failed_deliberately(EXPORTS[index].name);
+                        Ok(Next::Return(value))
+                    }
                     None => (EXPORTS[index].handler)(self, &call),
                 })
             }

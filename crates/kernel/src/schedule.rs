@@ -93,7 +93,10 @@ impl Machine {
     }
 
     fn wait_at_dispatch(&mut self) {
-        let (here, service) = (self.here(), Va(self.cpu().rip));
+        let (here, rip) = (self.here(), Va(self.cpu().rip));
+        // A service that left a continuation for after the wait is on top of the modelled frames.
+        let waiting = self.thread().frames.last().map(|frame| frame.service);
+        let service = if rip == self.kernel_images.return_stub { waiting.unwrap_or(rip) } else { rip };
         let (object, rsp) = (self.thread().object.0, self.cpu().get(Gpr::Rsp));
         let check = BugCheck { code: BugCheckCode::ATTEMPTED_SWITCH_FROM_DPC, parameters: [object, 0, rsp, 0] };
         let cause = Cause::WaitAtDispatch { routine: service };

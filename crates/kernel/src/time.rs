@@ -45,6 +45,14 @@ impl Deadlines {
         self.queue.values().any(|queued| queued == deadline)
     }
 
+    /// Timers that are queued.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = Va> {
+        self.queue.values().filter_map(|deadline| match deadline {
+            Deadline::Timer(timer) => Some(*timer),
+            _ => None,
+        })
+    }
+
     /// When the next one is due.
     pub(crate) fn next_ns(&self) -> Option<u64> {
         self.queue.keys().next().map(|(at_ns, _)| *at_ns)

@@ -27,16 +27,30 @@ pub struct Counters {
     pub synchronized: u64,
     /// Passes over all pageable memory.
     pub trims: u64,
+    /// Allocations of pool asked for.
+    pub allocations: u64,
+    /// Those that found memory.
+    pub allocated: u64,
+    /// Those without a tag.
+    pub untagged: u64,
+    /// Calls that the run made fail.
+    pub failed_deliberately: u64,
 }
 
 impl Counters {
-    /// The counters under the labels of R185.
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
+    /// The counters under the labels of R185. Special pool is not modelled, so that nothing comes from it.
+    pub fn rows(&self) -> [(&'static str, u64); 10] {
         [
             ("RaiseIrqls", self.raises),
             ("AcquireSpinLocks", self.spin_locks),
             ("Synch Executions", self.synchronized),
             ("Trims", self.trims),
+            ("Pool Allocations Attempted", self.allocations),
+            ("Pool Allocations Succeeded", self.allocated),
+            ("Pool Allocations Succeeded SpecialPool", 0),
+            ("Pool Allocations With NO TAG", self.untagged),
+            ("Pool Allocations Failed", self.allocations - self.allocated),
+            ("Resource Allocations Failed Deliberately", self.failed_deliberately),
         ]
     }
 }
@@ -60,6 +74,23 @@ impl Machine {
         }
         if trims {
             self.trim(TrimReason::Raise);
+        }
+    }
+
+    /// The run makes this call of a driver fail.
+    pub(crate) fn failed_deliberately(&mut self, routine: &str) {
+        if self.options.verifier {
+            self.counters.failed_deliberately += 1;
+            self.counters.allocations += u64::from(routine.starts_with("ExAllocatePool"));
+        }
+    }
+
+    /// A driver asked for pool.
+    pub(crate) fn pool_asked_for(&mut self, tagged: bool, found: bool) {
+        if self.options.verifier {
+            self.counters.allocations += 1;
+            self.counters.allocated += u64::from(found);
+            self.counters.untagged += u64::from(!tagged);
         }
     }
 

@@ -99,6 +99,11 @@ impl Machine {
 
     /// An exception that the processor raised; `instruction` raised it.
     pub(crate) fn processor_exception(&mut self, exception: Exception, instruction: Va) {
+        if let (12 | 13, false) = (exception.vector, exception.software)
+            && let Some(fault) = self.non_canonical_access(instruction)
+        {
+            return self.non_canonical(fault, instruction);
+        }
         let mut information = Vec::new();
         let code = match (exception.vector, exception.software) {
             (0, false) => NtStatus::INTEGER_DIVIDE_BY_ZERO,

@@ -8,6 +8,7 @@
 mod epilog;
 mod exception;
 mod leave;
+mod operand;
 mod registers;
 mod scope;
 mod scratch;

@@ -61,17 +61,25 @@ fn a_user_mode_address_is_0x1e_with_the_access() {
     assert_eq!(check.parameters, [u64::from(NtStatus::ACCESS_VIOLATION.0), guest.at(at).0, 1, 0x7008]);
 }
 
+/// D44: the processor raises a general protection fault, in which nothing tells the address; the report does.
 #[test]
-fn an_address_that_is_not_canonical_is_an_access_violation_of_unknown_address() {
-    let (mut guest, begin, at) = faulty(|p| {
-        p.code.mov(rcx, 0x1234_5678_9ABC_DEF0_u64).unwrap();
-        let at = p.here();
-        p.code.mov(eax, dword_ptr(rcx)).unwrap();
-        at
-    });
-    let stop = guest.call(begin, &[]).unwrap_err();
-    let (check, _) = bug_check(&stop);
-    assert_eq!(check.parameters, [u64::from(NtStatus::ACCESS_VIOLATION.0), guest.at(at).0, 0, u64::MAX]);
+fn d44_an_address_that_is_not_canonical_is_0x50() {
+    const ADDRESS: u64 = 0x1234_5678_9ABC_DEF0;
+    for (writes, operation) in [(false, 0), (true, 2)] {
+        let (mut guest, begin, at) = faulty(|p| {
+            p.code.mov(rcx, ADDRESS - 8).unwrap();
+            let at = p.here();
+            match writes {
+                false => p.code.mov(eax, dword_ptr(rcx + 8)).unwrap(),
+                true => p.code.mov(dword_ptr(rcx + 8), eax).unwrap(),
+            }
+            at
+        });
+        let stop = guest.call(begin, &[]).unwrap_err();
+        let (check, _) = bug_check(&stop);
+        assert_eq!(check.code, BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA);
+        assert_eq!(check.parameters, [ADDRESS, operation, guest.at(at).0, 4]);
+    }
 }
 
 /// A work item whose routine executes an undefined instruction, inside a `__try` of nobody.

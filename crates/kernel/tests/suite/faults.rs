@@ -23,6 +23,8 @@ fn refused(probe: &mut Probe, irql: u8, access: Access, address: Va) -> (u32, [u
     let (routine, instruction) = match access {
         Access::Read => (probe.reader(), probe.reader()),
         Access::Write => (probe.writer(), probe.writer()),
+        // Such an address never becomes the instruction pointer: it is the call that fails.
+        Access::Execute if !address.is_canonical() => (address, probe.caller()),
         Access::Execute => (address, address),
     };
     let stop = probe.call(irql, routine, [address.0, 0]).expect_err("the access is refused");
@@ -33,13 +35,20 @@ fn refused(probe: &mut Probe, irql: u8, access: Access, address: Va) -> (u32, [u
 /// Never used for anything, and canonical.
 const NOWHERE: Va = Va(0xFFFF_9000_0000_0000);
 
+/// No processor translates it.
+const NOT_CANONICAL: Va = Va(0x00FF_9000_0000_0000);
+
 type Target = fn(&Probe) -> Va;
 
 /// R160, R161, R164, R169, D41, D43: above `APC_LEVEL` what is absent is 0xD1 for a driver, whatever made it absent.
 #[test]
 fn r160_absent_above_apc_level() {
-    let targets: [(&str, Target); 3] =
-        [("out", |probe| probe.paged()), ("discarded", |probe| probe.init()), ("never mapped", |_| NOWHERE)];
+    let targets: [(&str, Target); 4] = [
+        ("out", |probe| probe.paged()),
+        ("discarded", |probe| probe.init()),
+        ("never mapped", |_| NOWHERE),
+        ("not canonical", |_| NOT_CANONICAL),
+    ];
     for (what, target) in targets {
         for (access, operation) in [(Access::Read, 0), (Access::Write, 1), (Access::Execute, 8)] {
             let mut probe = Probe::plain();
@@ -72,9 +81,10 @@ fn r166_out_at_apc_level_comes_back() {
 /// R58, R169, D12, D44: 0x50 and its fourth parameter.
 #[test]
 fn d44_absent_for_good_at_passive_level() {
-    let targets: [(&str, Target, u64); 3] = [
+    let targets: [(&str, Target, u64); 4] = [
         ("discarded", |probe| probe.init(), 0),
         ("never mapped", |_| NOWHERE, 2),
+        ("not canonical", |_| NOT_CANONICAL, 4),
         ("handle range", |_| Va(section_paging::Handle::RANGE.start), 2),
     ];
     for (what, target, why) in targets {

@@ -89,7 +89,7 @@ fn r180_synchronised_execution_trims_and_counts() {
     let interrupt = connect(&mut probe, routine);
     probe.ask("KeSynchronizeExecution", &[interrupt.0, routine.0, 0]).expect("it runs");
     let counts = probe.machine.verifier_counters().rows().map(|(_, count)| count);
-    assert_eq!(counts, [0, 0, 1, 1]);
+    assert_eq!(counts[..4], [0, 0, 1, 1]);
     let raised = probe
         .machine
         .events

@@ -22,6 +22,7 @@ pub(crate) struct Probe {
 struct Layout {
     file: Vec<u8>,
     invoke: Rva,
+    call: Rva,
     read: Rva,
     write: Rva,
     spin: Rva,
@@ -46,7 +47,7 @@ fn layout() -> Layout {
     let mut a = CodeAssembler::new(64).unwrap();
     a.xor(eax, eax).unwrap(); // DriverEntry
     a.ret().unwrap();
-    let [mut invoke, mut read, mut write, mut spin] = [(); 4].map(|()| a.create_label());
+    let [mut invoke, mut call, mut read, mut write, mut spin] = [(); 5].map(|()| a.create_label());
     a.set_label(&mut invoke).unwrap();
     a.push(rbx).unwrap();
     a.sub(rsp, 0x20).unwrap();
@@ -54,6 +55,7 @@ fn layout() -> Layout {
     a.mov(rcx, r8).unwrap();
     a.mov(rax, rdx).unwrap();
     a.mov(rdx, r9).unwrap();
+    a.set_label(&mut call).unwrap();
     a.call(rax).unwrap();
     a.xor(ecx, ecx).unwrap();
     a.mov(cr8, rcx).unwrap();
@@ -82,12 +84,12 @@ fn layout() -> Layout {
     a.ret().unwrap();
     let options = iced_x86::BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
     let code = a.assemble_options(u64::from(text.0), options).unwrap();
-    let [invoke, read, write, spin, record] =
-        [invoke, read, write, spin, record].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
+    let [invoke, call, read, write, spin, record] =
+        [invoke, call, read, write, spin, record].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
     builder.section(".text", CODE, &code.inner.code_buffer);
     builder.entry_point(text);
     let init = builder.section("INIT", SectionFlags(CODE.0 | SectionFlags::DISCARDABLE), &[0xC3; 16]);
-    Layout { file: builder.build(), invoke, read, write, spin, record, data, paged, init }
+    Layout { file: builder.build(), invoke, call, read, write, spin, record, data, paged, init }
 }
 
 impl Probe {
@@ -136,6 +138,11 @@ impl Probe {
 
     pub(crate) fn writer(&self) -> Va {
         self.base + self.layout.write
+    }
+
+    /// The instruction that calls what a test names.
+    pub(crate) fn caller(&self) -> Va {
+        self.base + self.layout.call
     }
 
     /// Does nothing.

@@ -99,7 +99,9 @@ impl Chronicle {
     /// The sums at this moment.
     pub fn summary(&self, machine: &Machine) -> Summary {
         let name = self.driver.as_ref().map_or("", |(name, _)| name);
-        Summary { watched: self.watched.clone(), ..self.tally.summary(name, machine) }
+        let verified = machine.options.verifier;
+        let verifier = machine.verifier_counters().rows().into_iter().filter(|_| verified).collect();
+        Summary { watched: self.watched.clone(), verifier, ..self.tally.summary(name, machine) }
     }
 
     /// Ends the log.

@@ -3,6 +3,7 @@
 use kernel::{Cause as Why, EventKind, Limit as KernelLimit, RequestMisuse as Misused, StopKind};
 use kernel::{Routine, Thread, ThreadState, Unsupported as NotModelled};
 use memory::{PagingFileConfig, WriteError};
+use nt_types::layout::exception_record;
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 use report::Diagnostic;
 use report::cause::{
@@ -56,7 +57,10 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),
-        Why::Rule { routine, rule } => Diagnostic::from(Cause::Rule { routine: (*routine).to_owned(), rule }),
+        Why::Rule { routine, rule } => {
+            let because = if scene.irql().may_fault() { Vec::new() } else { irql::history(scene) };
+            Diagnostic { because, ..Diagnostic::from(Cause::Rule { routine: (*routine).to_owned(), rule }) }
+        }
     }
 }
 
@@ -75,8 +79,7 @@ fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) ->
         NtStatus::ASSERTION_FAILURE => Exception::Assertion,
         _ if check.code == BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE => requested(check),
         _ => {
-            // The second item of information of an access violation is the address of the access.
-            let accessed = (code == NtStatus::ACCESS_VIOLATION).then_some(Va(check.parameters[3]));
+            let accessed = if code == NtStatus::ACCESS_VIOLATION { accessed(scene, check) } else { None };
             Exception::Unhandled { code, address: accessed, thread: thread_kind(scene, check) }
         }
     };
@@ -84,6 +87,18 @@ fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) ->
     let finding = poison.then_some(report::Finding::InitUseAfterDiscard);
     let because = fault::discarded(scene, address).filter(|_| poison).into_iter().collect();
     Diagnostic { finding, because, ..Diagnostic::from(Cause::Exception(exception)) }
+}
+
+/// The address that an access violation was about: the second item of its information, which 0x7E has in a record only.
+fn accessed(scene: &Scene<'_>, check: BugCheck) -> Option<Va> {
+    let [_, _, record, last] = check.parameters;
+    if check.code != BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED {
+        return Some(Va(last));
+    }
+    let mut address = [0; 8];
+    let field = exception_record::EXCEPTION_INFORMATION.element(1, 8);
+    scene.machine.memory.peek(field.at(Va(record)), &mut address).ok()?;
+    Some(Va(u64::from_le_bytes(address)))
 }
 
 fn is_discarded(scene: &Scene<'_>, address: Va) -> bool {

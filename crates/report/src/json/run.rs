@@ -67,6 +67,19 @@ struct Summary {
     leaked_bytes: u64,
     /// Sections left locked at unload.
     leaked_locks: u64,
+    /// What Driver Verifier counted; left out where it is off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    verifier: Vec<Counter>,
+}
+
+/// A counter of Driver Verifier.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct Counter {
+    /// Its documented label.
+    label: &'static str,
+    /// Its value.
+    count: u64,
 }
 
 /// What was asked of the driver, and what it answered.
@@ -163,6 +176,7 @@ impl From<&table::Summary> for Summary {
             leaked_blocks: summary.leaked_blocks,
             leaked_bytes: summary.leaked_bytes,
             leaked_locks: summary.leaked_locks,
+            verifier: summary.verifier.iter().map(|(label, count)| Counter { label, count: *count }).collect(),
         }
     }
 }

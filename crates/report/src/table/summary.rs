@@ -43,6 +43,8 @@ pub struct Summary {
     pub leaked_bytes: u64,
     /// Sections left locked at unload.
     pub leaked_locks: u64,
+    /// What Driver Verifier counted, under its own labels; none where it is off.
+    pub verifier: Vec<(&'static str, u64)>,
 }
 
 /// One section over a run.
@@ -85,6 +87,16 @@ impl Summary {
         for (name, value) in self.rows() {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{name:<12}  {value}");
+        }
+        text + &self.verifier_table()
+    }
+
+    /// The counters with the labels that `verifier /query` and `!verifier` print (docs: debuggercmds/-verifier).
+    fn verifier_table(&self) -> String {
+        let mut text = String::new();
+        for (index, (label, count)) in self.verifier.iter().enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{label:<40}  {count}");
         }
         text
     }

@@ -76,11 +76,12 @@ fn ExAllocatePool2(m: &mut Machine, call: &Call, flags: u64, bytes: u64, tag: u3
 fn allocate(m: &mut Machine, call: &Call, kind: PoolKind, bytes: u64, tag: u32) -> Option<Va> {
     /// More than any driver has reason to ask for; NT refuses such sizes too.
     const LARGEST: u64 = 1 << 30;
-    if bytes > LARGEST {
-        return None;
-    }
+    let tagged = tag != NO_TAG;
     let tag = tag.to_le_bytes();
-    let address = m.pool_allocate(Block { bytes, kind, tag, site: call.return_address })?;
+    let block = Block { bytes, kind, tag, site: call.return_address };
+    let found = if bytes > LARGEST { None } else { m.pool_allocate(block) };
+    m.pool_asked_for(tagged, found.is_some());
+    let address = found?;
     m.record(EventKind::Allocated { address, bytes, tag, paged: kind == PoolKind::Paged });
     Some(address)
 }

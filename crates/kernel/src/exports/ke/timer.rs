@@ -125,6 +125,12 @@ impl Machine {
         self.deadlines.remove(&Deadline::Timer(timer))
     }
 
+    /// A timer that is queued and lies in these bytes.
+    pub(crate) fn queued_timer_in(&self, start: Va, bytes: u64) -> Option<Va> {
+        let lies_there = |timer: &Va| *timer - start < bytes;
+        self.deadlines.timers().chain(self.ke.expired.iter().copied()).find(lies_there)
+    }
+
     /// System time in 100 ns since 1601.
     pub fn system_time(&self) -> u64 {
         BOOT_TIME_100NS + self.now_ns() / 100

@@ -88,6 +88,17 @@ const ROWS: &[Row] = &[
     ("x28-dpc-pageable", &[NEVER], None, &["K10", "K13"]),
     // INIT is not pageable by name, so the lock itself is K01 too.
     ("x30-locked-init", ANY, None, &["K01", "K25"]),
+    // Bug checks that mistakes about paging are taken for.
+    ("be-write-to-constant", ANY, Some((0xBE, [P::At("FatalCount"), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("fc-run-data", ANY, Some((0xFC, [P::At("FatalRoutine"), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("0a-half-a-pointer", ANY, Some((0x0A, [P::Some, P::Is(DISPATCH), P::Either(0, 1), P::Service("KeSetEvent")])), &[]),
+    ("1e-bad-pointer", ANY, Some((0x1E, [P::Is(0xC000_0005), P::Within("FatalAct"), P::Is(0), P::Some])), &[]),
+    ("7e-bad-pointer-on-thread", ANY, Some((0x7E, [P::Is(0xC000_0005), P::Within("FatalAct"), P::Some, P::Some])), &[]),
+    ("50-no-address", ANY, Some((0x50, [P::Some, P::Is(0), P::Within("FatalAct"), P::Is(4)])), &[]),
+    ("7f-stack-used-up", ANY, Some((0x7F, [P::Is(8), P::Is(0), P::Is(0), P::Is(0)])), &[]),
+    ("b8-wait-raised", &[VERIFIED], Some((0xC4, [P::Is(0x3B), P::Is(DISPATCH), P::Some, P::Is(0)])), &[]),
+    ("b8-wait-raised", &[TRIMMED, NEVER], Some((0xB8, [P::Some, P::Is(0), P::Some, P::Is(0)])), &[]),
+    ("c4-timer-in-freed-pool", &[VERIFIED], Some((0xC4, [P::Is(0x15), P::Some, P::Is(0), P::Some])), &[]),
     // K17 and K27 are seen in the image alone.
     ("x31-mixed-section", ANY, None, &[]),
 ];

@@ -1,0 +1,112 @@
+//! What Driver Verifier stops a driver for at a call, with the subcode and parameters that bug check 0xC4 has for it (docs:
+//! debugger/bug-check-0xc4). Rules that need more than the call and the IRQL stand where that is known.
+
+use nt_types::constants as c;
+use nt_types::{BugCheck, BugCheckCode, Irql, Va};
+
+use crate::call::{Call, Trap};
+use crate::exports::Export;
+use crate::exports::mm::pool::PoolKind;
+use crate::machine::Machine;
+use crate::stop::{Cause, StopKind};
+
+/// A rule about a call that is broken: the four parameters, and what is to be said of it.
+struct Broken {
+    parameters: [u64; 4],
+    rule: &'static str,
+}
+
+const POOL_IRQL: &str = "paged pool is used at or below `APC_LEVEL`, nonpaged pool at or below `DISPATCH_LEVEL`";
+const TIMER: &str = "a timer is cancelled before its memory is freed";
+const RAISE_UP: &str = "KeRaiseIrql gets an IRQL that is not below the current one";
+const LOWER_DOWN: &str = "KeLowerIrql gets an IRQL that is not above the current one";
+const AT_DISPATCH: &str = "this form of a spin lock is used at `DISPATCH_LEVEL`";
+const FAST_MUTEX: &str = "a fast mutex is acquired at or below `APC_LEVEL` and released at `APC_LEVEL`";
+const NO_WAIT: &str = "a wait at `DISPATCH_LEVEL` has a timeout of zero";
+const SIGNAL: &str = "an event is set at or below `DISPATCH_LEVEL`";
+const PAGES: &str = "pages are locked and mapped at or below `DISPATCH_LEVEL`";
+const REGION: &str = "a critical region is entered and left at or below `APC_LEVEL`";
+const ZW: &str = "Zw routines are called at `PASSIVE_LEVEL`";
+
+impl Machine {
+    /// 0xC4 where a verified driver breaks a rule by this call; nothing has changed.
+    pub(crate) fn check_verified_call(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
+        let caller = call.return_address;
+        if !self.options.verifier || self.modules.driver_at(caller).is_none() {
+            return Ok(());
+        }
+        let Some(Broken { parameters, rule }) = self.broken_rule(export.name, call)? else { return Ok(()) };
+        let check = BugCheck { code: BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters };
+        let cause = Cause::Rule { routine: export.name, rule };
+        Err(self.stop_at(caller, StopKind::BugCheck(check, cause)).into())
+    }
+
+    /// 0xC4/0x111: a service routine returned at another IRQL.
+    pub(crate) fn isr_changed_irql(&mut self, routine: Va, before: Irql, after: Irql) -> Trap {
+        let parameters = [0x111, routine.0, u64::from(before.level()), u64::from(after.level())];
+        let check = BugCheck { code: BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters };
+        let rule = "an interrupt service routine returns at the IRQL that it was entered at";
+        self.stop_at(routine, StopKind::BugCheck(check, Cause::Rule { routine: "the service routine", rule })).into()
+    }
+
+    fn broken_rule(&mut self, routine: &str, call: &Call) -> Result<Option<Broken>, Trap> {
+        let irql = self.irql();
+        let level = u64::from(irql.level());
+        let first = call.raw(self, 0)?;
+        let broken = |subcode: u64, p3: u64, p4: u64, rule| Some(Broken { parameters: [subcode, level, p3, p4], rule });
+        Ok(match routine {
+            "ExAllocatePool"
+            | "ExAllocatePoolWithTag"
+            | "ExAllocatePoolWithQuotaTag"
+            | "ExAllocatePoolWithTagPriority" => {
+                let (subcode, limit) = if first & 1 != 0 { (0x01, Irql::APC) } else { (0x02, Irql::DISPATCH) };
+                let bytes = call.raw(self, 1)?;
+                if irql > limit { broken(subcode, first & 0xFFFF_FFFF, bytes, POOL_IRQL) } else { None }
+            }
+            "ExFreePool" | "ExFreePoolWithTag" => {
+                let block = self.mm.pool.block(Va(first)).map(|block| (block.kind == PoolKind::Paged, block.bytes));
+                let (paged, bytes) = block.unwrap_or_default();
+                let (subcode, limit) = if paged { (0x11, Irql::APC) } else { (0x12, Irql::DISPATCH) };
+                let timer = self.queued_timer_in(Va(first), bytes);
+                match timer {
+                    _ if irql > limit => broken(subcode, u64::from(paged), first, POOL_IRQL),
+                    Some(timer) => Some(Broken { parameters: [0x15, timer.0, u64::from(paged), first], rule: TIMER }),
+                    None => None,
+                }
+            }
+            "KfRaiseIrql" if first as u8 & 0xF < irql.level() => broken(0x30, first & 0xFF, 0, RAISE_UP),
+            "KeLowerIrql" if first as u8 & 0xF > irql.level() => broken(0x31, first & 0xFF, 0, LOWER_DOWN),
+            "KeReleaseSpinLock" if irql != Irql::DISPATCH => broken(0x32, first, 0, AT_DISPATCH),
+            "ExAcquireFastMutex" | "ExTryToAcquireFastMutex" if irql > Irql::APC => broken(0x33, first, 0, FAST_MUTEX),
+            "ExReleaseFastMutex" if irql != Irql::APC => {
+                let disabled = u64::from(self.thread().critical_regions);
+                broken(0x34, disabled, first, FAST_MUTEX)
+            }
+            "KeAcquireSpinLockAtDpcLevel" if irql < Irql::DISPATCH => broken(0x40, first, 0, AT_DISPATCH),
+            "KeReleaseSpinLockFromDpcLevel" if irql < Irql::DISPATCH => broken(0x41, first, 0, AT_DISPATCH),
+            "KeAcquireSpinLockRaiseToDpc" if irql > Irql::DISPATCH => broken(0x42, first, 0, AT_DISPATCH),
+            "KeWaitForSingleObject" | "KeWaitForMultipleObjects" if irql >= Irql::DISPATCH => {
+                let (object, timeout) = if routine == "KeWaitForSingleObject" { (0, 4) } else { (1, 6) };
+                let (object, timeout) = (call.raw(self, object)?, call.raw(self, timeout)?);
+                let zero = timeout != 0 && self.read_u64(Va(timeout))? == 0;
+                if irql == Irql::DISPATCH && zero { None } else { broken(0x3B, object, timeout, NO_WAIT) }
+            }
+            "KeSetEvent" if irql > Irql::DISPATCH => broken(0x80, first, 0, SIGNAL),
+            "MmProbeAndLockPages" if irql > Irql::DISPATCH => broken(0x70, first, call.raw(self, 1)?, PAGES),
+            "MmMapIoSpace" if irql > Irql::DISPATCH => broken(0x73, first, call.raw(self, 1)?, PAGES),
+            "MmMapLockedPagesSpecifyCache" => {
+                let user = call.raw(self, 1)? as u32 & 0xFF == c::USER_MODE;
+                let (subcode, limit) = if user { (0x77, Irql::APC) } else { (0x76, Irql::DISPATCH) };
+                if irql > limit { broken(subcode, first, u64::from(user), PAGES) } else { None }
+            }
+            "MmUnlockPages" if irql > Irql::DISPATCH => broken(0x78, first, 0, PAGES),
+            "MmUnmapLockedPages" if irql > Irql::DISPATCH => broken(0x79, first, call.raw(self, 1)?, PAGES),
+            "KeEnterCriticalRegion" if irql > Irql::APC => broken(0x11A, 0, 0, REGION),
+            "KeLeaveCriticalRegion" if irql > Irql::APC => broken(0x11B, 0, 0, REGION),
+            _ if routine.starts_with("Zw") && irql > Irql::PASSIVE => {
+                Some(Broken { parameters: [0xE6, call.return_address.0, level, 0], rule: ZW })
+            }
+            _ => None,
+        })
+    }
+}
