@@ -3,7 +3,7 @@
 //
 //   expected  K08; trimmed: 0xD1 (X20Finish, 2, 8, X20Finish)
 //   trigger   open, read (waits), close the handle; 10 ms
-//   repaired  cleanup cancels the timer and completes the read; only then it unlocks
+//   repaired  cleanup lets no further read be queued, cancels the timer and completes the read; only then it unlocks
 #include "sample.h"
 
 typedef struct _X20 {
@@ -12,6 +12,9 @@ typedef struct _X20 {
     PIRP Read; // the queued read, if any; under the lock, so that one side completes it
     KTIMER Timer;
     KDPC Dpc;
+#ifdef FIXED
+    LONG Opens; // under the lock; without any, no read is queued
+#endif
 } X20, *PX20;
 
 DRIVER_INITIALIZE DriverEntry;
@@ -37,6 +40,33 @@ PIRP X20Exchange(PX20 Device, PIRP Irp)
     return before;
 }
 
+#ifdef FIXED
+// Counts files in or out.
+static VOID X20Count(PX20 Device, LONG More)
+{
+    KIRQL irql;
+    KeAcquireSpinLock(&Device->Lock, &irql);
+    Device->Opens += More;
+    KeReleaseSpinLock(&Device->Lock, irql);
+}
+
+// Queues a read, unless the last file was cleaned up while it was on its way.
+static BOOLEAN X20Queue(PX20 Device, PIRP Irp, LARGE_INTEGER Due)
+{
+    BOOLEAN open;
+    KIRQL irql;
+    KeAcquireSpinLock(&Device->Lock, &irql);
+    open = Device->Opens > 0 && Device->Read == NULL;
+    if (open) {
+        IoMarkIrpPending(Irp);
+        Device->Read = Irp;
+        KeSetTimer(&Device->Timer, Due, &Device->Dpc);
+    }
+    KeReleaseSpinLock(&Device->Lock, irql);
+    return open;
+}
+#endif
+
 VOID X20Finish(PIRP Irp, NTSTATUS Status)
 {
     PAGED_CODE_LOCKED();
@@ -60,9 +90,15 @@ NTSTATUS X20Read(PDEVICE_OBJECT Device, PIRP Irp)
     PX20 x20 = Device->DeviceExtension;
     LARGE_INTEGER due;
     due.QuadPart = -10 * 10000;
+#ifdef FIXED
+    if (!X20Queue(x20, Irp, due)) {
+        return SampleComplete(Irp, STATUS_DEVICE_NOT_READY, 0);
+    }
+#else
     IoMarkIrpPending(Irp);
     X20Exchange(x20, Irp);
     KeSetTimer(&x20->Timer, due, &x20->Dpc);
+#endif
     return STATUS_PENDING;
 }
 
@@ -70,6 +106,9 @@ NTSTATUS X20Create(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX20 x20 = Device->DeviceExtension;
     x20->Code = MmLockPagableCodeSection((PVOID)X20Finish);
+#ifdef FIXED
+    X20Count(x20, 1);
+#endif
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 
@@ -77,6 +116,7 @@ NTSTATUS X20Cleanup(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX20 x20 = Device->DeviceExtension;
 #ifdef FIXED
+    X20Count(x20, -1);
     KeCancelTimer(&x20->Timer);
     KeFlushQueuedDpcs();
     X20Finish(X20Exchange(x20, NULL), STATUS_CANCELLED);

@@ -10,7 +10,7 @@ use crate::subject::Subject;
 use crate::walk::{Follow, Walked, walk};
 
 /// How far later deeds are moved where one before them was taken away: the numbers of choices after it differ.
-const SHIFTS: i32 = 6;
+const SHIFTS: i32 = 12;
 
 /// Takes deeds away for as long as the failure stays. The result shows it.
 pub(crate) fn shrink<S: Subject>(
@@ -52,8 +52,8 @@ fn shown<S: Subject>(
     })
 }
 
-/// Runs a schedule.
+/// Runs a schedule or one like it.
 pub(crate) fn follow<S: Subject>(spine: &mut Spine<S>, engine: &mut dyn Engine<Memory>, schedule: &Schedule) -> Walked {
     let first = schedule.first().map_or(0, |(index, _)| *index);
-    walk(spine.fork_at(first), engine, &mut Follow::new(schedule))
+    walk(spine.fork_at(first), engine, &mut Follow::alike(schedule))
 }

@@ -61,11 +61,18 @@ pub(crate) fn conclude(machine: &mut Machine, ending: Ending) -> Walked {
 /// Follows a schedule, deed by deed. Where a deed is not possible, the rest is left out.
 pub(crate) struct Follow<'a> {
     schedule: &'a [(u32, Deed)],
+    /// A deed of the same kind will do: threads and requests have other numbers where an earlier deed was left out.
+    kind_will_do: bool,
 }
 
 impl<'a> Follow<'a> {
     pub(crate) fn new(schedule: &'a [(u32, Deed)]) -> Follow<'a> {
-        Follow { schedule }
+        Follow { schedule, kind_will_do: false }
+    }
+
+    /// The same, where a deed of the same kind will do.
+    pub(crate) fn alike(schedule: &'a [(u32, Deed)]) -> Follow<'a> {
+        Follow { schedule, kind_will_do: true }
     }
 }
 
@@ -79,11 +86,11 @@ impl Decider for Follow<'_> {
         if choice.index < *index {
             return None;
         }
-        if *index != choice.index || !choice.deeds.contains(deed) {
-            self.schedule = &[];
-            return None;
-        }
-        self.schedule = rest;
-        Some(*deed)
+        let kind = std::mem::discriminant(deed);
+        let alike = || choice.deeds.iter().find(|other| self.kind_will_do && std::mem::discriminant(*other) == kind);
+        let possible = if choice.deeds.contains(deed) { Some(deed) } else { alike() };
+        let deed = possible.filter(|_| *index == choice.index).copied();
+        self.schedule = if deed.is_some() { rest } else { &[] };
+        deed
     }
 }

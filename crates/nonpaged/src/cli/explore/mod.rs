@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use explore::{Campaign, Failure, Limits, Outcome as Found, Record, Store, StoreError, Token, Watched};
 use nonpaged::Driver;
-use nonpaged::explore::{Run, engine, player};
+use nonpaged::explore::{Run, blank_token, engine, player};
 use report::cause::{Cause, Input, Limit};
 use report::{Diagnostic, ExitCode};
 
@@ -34,7 +34,7 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     let progress = Progress::new(&setup.driver.display().to_string(), options.json);
     progress.phase("reading the image");
     let driver = Arc::new(input::driver(&setup.driver)?);
-    let token = blank_token(options, &driver);
+    let token = blank_token(words(setup), &driver, options.points());
     let mut store = options.out.as_deref().map(|folder| open(folder, options, &token)).transpose()?;
     let campaign = campaign(options, store.as_ref())?;
     let run = subject(options, &driver)?;
@@ -81,17 +81,6 @@ fn campaign(options: &ExploreOptions, store: Option<&Store>) -> Result<Campaign,
     };
     campaign.threads = options.threads.unwrap_or(campaign.threads);
     Ok(campaign)
-}
-
-/// The token of the run without deeds.
-fn blank_token(options: &ExploreOptions, driver: &Driver) -> Token {
-    Token { arguments: words(&options.setup), driver: identity(driver), points: options.points(), schedule: Vec::new() }
-}
-
-/// Checksum and length of a driver's file.
-fn identity(driver: &Driver) -> (u32, u64) {
-    let file = driver.image.file();
-    (crc32fast::hash(file), file.len() as u64)
 }
 
 /// What decides everything that happens, as words of a command line.

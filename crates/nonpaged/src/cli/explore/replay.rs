@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use explore::Token;
+use nonpaged::explore::identity;
 use report::Diagnostic;
 use report::cause::{Cause, Input, Remark};
 
@@ -27,7 +28,7 @@ pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
     if let Some(driver) = &options.driver {
         setup.driver.clone_from(driver);
     }
-    let changed = (super::identity(&input::driver(&setup.driver)?) != token.driver)
+    let changed = (identity(&input::driver(&setup.driver)?) != token.driver)
         .then(|| Diagnostic::from(Cause::Remark(Remark::DriverChanged { path: setup.driver.display().to_string() })));
     let tail = options.trace.then(Tail::default);
     let mut conclusion =

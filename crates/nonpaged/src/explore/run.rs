@@ -1,17 +1,12 @@
-//! Drivers under exploration: a machine and its player are a subject that forks.
+//! A machine and its player as a subject that forks.
 
-use std::sync::Arc;
-
-use devices::DeviceId;
 use engine::Engine;
 use explore::{Ending, Subject};
-use interpreter::Interpreter;
 use kernel::{Machine, RunEnd, Until};
 use memory::Memory;
-use nt_types::Va;
 
 use crate::driver::Driver;
-use crate::scenario::{Demand, PlayError, Player, Scenario};
+use crate::scenario::{Demand, PlayError, Player};
 use crate::session::{Session, SessionError};
 
 /// A run that forks: a machine with a driver, and what is still to be asked of it.
@@ -72,19 +67,4 @@ impl Subject for Run {
             }
         }
     }
-}
-
-/// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
-/// two programs that use the device at the same time.
-pub fn player(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
-    let player = match scenario.steps.is_empty() {
-        true => Player::exercise(base, driver, serial, true),
-        false => Player::new(base, driver, serial, scenario),
-    };
-    player.unchecked()
-}
-
-/// An engine for a thread of a search.
-pub fn engine() -> Box<dyn Engine<Memory>> {
-    Box::new(Interpreter::<Memory>::default())
 }

@@ -1,0 +1,46 @@
+//! Drivers under exploration: what is searched, and a search as a test.
+
+mod run;
+mod search;
+
+use std::sync::Arc;
+
+use devices::DeviceId;
+use engine::Engine;
+use explore::Token;
+use interpreter::Interpreter;
+use kernel::ChoicePoints;
+use memory::Memory;
+use nt_types::Va;
+
+use crate::driver::Driver;
+use crate::scenario::{Player, Scenario};
+
+pub use run::Run;
+pub use search::{Search, SearchError};
+
+/// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
+/// two programs that use the device at the same time.
+pub fn player(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
+    let player = match scenario.steps.is_empty() {
+        true => Player::exercise(base, driver, serial, true),
+        false => Player::new(base, driver, serial, scenario),
+    };
+    player.unchecked()
+}
+
+/// An engine for a thread of a search.
+pub fn engine() -> Box<dyn Engine<Memory>> {
+    Box::new(Interpreter::<Memory>::default())
+}
+
+/// The token of the run without deeds; `arguments` make machine and exercise, as words of a command line.
+pub fn blank_token(arguments: Vec<String>, driver: &Driver, points: ChoicePoints) -> Token {
+    Token { arguments, driver: identity(driver), points, schedule: Vec::new() }
+}
+
+/// Checksum and length of a driver's file.
+pub fn identity(driver: &Driver) -> (u32, u64) {
+    let file = driver.image.file();
+    (crc32fast::hash(file), file.len() as u64)
+}
