@@ -203,24 +203,26 @@ impl<'p> Builder<'p> {
         for index in 0..self.graph.blocks.len() {
             let start = self.graph.edges.len() as u32;
             let last = self.graph.code[self.graph.blocks[index].code.end as usize - 1];
-            let mut targets: Vec<u32> = Vec::new();
             if !ends_flow(&last) && !self.never_returns(&last) {
-                targets.push(last.next_ip() as u32);
+                self.edge(last.next_ip() as u32);
             }
             match last.flow_control() {
                 FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch => {
-                    targets.push(last.near_branch_target() as u32);
+                    self.edge(last.near_branch_target() as u32);
                 }
                 FlowControl::IndirectBranch => {
-                    let found = self.switches.iter().find(|(jump, _)| u64::from(*jump) == last.ip());
-                    targets.extend(found.into_iter().flat_map(|(_, targets)| targets));
+                    let found = self.switches.iter().position(|(jump, _)| u64::from(*jump) == last.ip());
+                    let targets = found.map(|found| self.switches[found].1.clone()).unwrap_or_default();
+                    targets.into_iter().for_each(|target| self.edge(target));
                 }
                 _ => {}
             }
-            let edges: Vec<u32> = targets.into_iter().filter_map(|rva| block_at(&self.graph, rva)).collect();
-            self.graph.edges.extend(edges);
             self.graph.blocks[index].edges = start..self.graph.edges.len() as u32;
         }
+    }
+
+    fn edge(&mut self, target: u32) {
+        self.graph.edges.extend(block_at(&self.graph, target));
     }
 }
 

@@ -15,7 +15,6 @@ pub(crate) struct ImportId(pub(crate) u16);
 /// One imported function or datum.
 #[derive(Clone, Debug)]
 pub(crate) struct Import {
-    pub(crate) module: String,
     pub(crate) name: String,
     /// What is known about the routine.
     pub(crate) routine: Option<&'static Routine>,
@@ -91,7 +90,7 @@ impl<'a> Program<'a> {
                 let Ok(id) = u16::try_from(self.imports.len()) else { return };
                 let name = import.symbol.to_string();
                 let routine = ddi::find(&name);
-                self.imports.push(Import { module: module.name.clone(), name, routine });
+                self.imports.push(Import { name, routine });
                 self.slots.insert(import.slot.0, ImportId(id));
             }
         }

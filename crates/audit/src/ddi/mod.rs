@@ -5,7 +5,7 @@ mod lists;
 mod roles;
 mod table;
 
-pub(crate) use lists::{is_apc_or_below, is_prohibited_for_storport};
+pub(crate) use lists::is_apc_or_below;
 pub(crate) use roles::Role;
 
 /// Number of a parameter, from 1 as the documentation counts.
@@ -125,9 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_lists_are_those_of_the_documentation() {
+    fn the_rule_list_is_that_of_the_documentation() {
         assert!(is_apc_or_below("MmLockPagableDataSection") && is_apc_or_below("MmAllocatePagesForMdlEx"));
         assert!(!is_apc_or_below("KeSetEvent"));
-        assert!(is_prohibited_for_storport("ZwWriteFile") && !is_prohibited_for_storport("StorPortNotification"));
     }
 }

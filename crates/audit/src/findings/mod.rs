@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use nt_types::Rva;
 
-use crate::ddi::{self, Kind};
+use crate::ddi::Kind;
 use crate::flow::Range;
 use crate::model::Model;
 use crate::reach::{Reach, Step, path};
@@ -20,7 +20,7 @@ use crate::reach::{Reach, Step, path};
 pub struct Finding {
     /// What is wrong, with the evidence.
     pub kind: FindingKind,
-    /// The instruction or place; 0 where it is the image as a whole.
+    /// The instruction, or the start of the routine.
     pub at: Rva,
     /// The way there: from the system, through calls, to the instruction.
     pub path: Vec<Step>,
@@ -156,11 +156,6 @@ pub enum FindingKind {
     ConnectBeforeReset,
     /// MmPageEntireDriver without a mutex (K19).
     PageEntireRace,
-    /// A Storport miniport imports a prohibited routine (K24).
-    ProhibitedImport {
-        /// The routine.
-        routine: String,
-    },
 }
 
 /// How something is used.
@@ -194,7 +189,6 @@ impl<'m, 'a> Collector<'m, 'a> {
         objects::find(&mut collector);
         locks::find(&mut collector);
         paging::find(&mut collector);
-        collector.prohibited_imports();
         collector.found.sort_by(|one, other| (one.at, &one.kind).cmp(&(other.at, &other.kind)));
         collector.found
     }
@@ -215,17 +209,5 @@ impl<'m, 'a> Collector<'m, 'a> {
 
     fn target(&self, section: usize, rva: u32) -> Target {
         Target { section: self.model.program.section_name(section), rva: Rva(rva) }
-    }
-
-    /// K24: a physical Storport miniport does not call these routines at any IRQL.
-    fn prohibited_imports(&mut self) {
-        let imports = &self.model.program.imports;
-        if !imports.iter().any(|import| import.module.eq_ignore_ascii_case("storport.sys")) {
-            return;
-        }
-        let names: BTreeSet<&String> = imports.iter().map(|import| &import.name).collect();
-        for name in names.into_iter().filter(|name| ddi::is_prohibited_for_storport(name)) {
-            self.add(FindingKind::ProhibitedImport { routine: name.clone() }, 0, None);
-        }
     }
 }

@@ -292,14 +292,14 @@ impl<'s, 'p> Calls<'s, 'p> {
 }
 
 /// The parameters of a call, or of a jump that is one.
-fn arguments(state: &State, jump: bool) -> Vec<Value> {
-    let registers = [Register::RCX, Register::RDX, Register::R8, Register::R9].map(|register| state.get(register));
+fn arguments(state: &State, jump: bool) -> [Value; PARAMETERS as usize] {
+    let registers = [Register::RCX, Register::RDX, Register::R8, Register::R9];
     let home = if jump { 0x28 } else { 0x20 };
-    let on_stack = (4..PARAMETERS).map(|n| match state.get(Register::RSP) {
-        Value::Stack(top) => state.slot(top.saturating_add(home + (i32::from(n) - 4) * 8)),
-        _ => Value::Unknown,
-    });
-    registers.into_iter().chain(on_stack).collect()
+    std::array::from_fn(|n| match (registers.get(n), state.get(Register::RSP)) {
+        (Some(register), _) => state.get(*register),
+        (None, Value::Stack(top)) => state.slot(top.saturating_add(home + (n as i32 - 4) * 8)),
+        (None, _) => Value::Unknown,
+    })
 }
 
 fn forget_written(state: &mut State, arguments: &[Value]) {

@@ -44,7 +44,6 @@ broken! {
     x19_k09_a01_isr_unlocked "x19-isr-unlocked" ["X19DeviceControl: UnlockWithoutLock", "X19Interrupt: Isr"]
     x22_k21_completion_in_page "x22-completion-in-page" ["X22Completed: Completion"]
     x22_k22_work_item_in_paged_pool "x22-work-item-in-paged-pool" ["X22Run: WorkItem"]
-    x23_k24_storport_locks "x23-storport-locks" ["image: ProhibitedImport"]
     x26_k05_lock_and_fail "x26-lock-and-fail" ["DriverEntry: UnloadWithLocks"]
     x27_k07_handle_is_no_pointer "x27-handle-is-no-pointer" ["X27DeviceControl: HandleDereferenced"]
     x28_k10_dpc_pageable "x28-dpc-pageable" ["X28Dpc: Dpc"]

@@ -29,7 +29,6 @@ pub(crate) fn findings(path: &Path) -> Vec<String> {
 
 pub(crate) fn name(symbols: &Symbols, rva: Rva) -> String {
     match symbols.symbolize(rva) {
-        _ if rva.0 == 0 => "image".to_owned(),
         Some(symbol) => symbol.name.to_owned(),
         None => rva.to_string(),
     }

@@ -4,7 +4,7 @@ mod baseline;
 mod policy;
 mod words;
 
-use audit::{Audit, Finding, FindingKind, Incomplete, Step};
+use audit::{Audit, Finding, Incomplete, Step};
 use driver_image::ImageError;
 use report::cause::{self, Cause};
 use report::{Diagnostic, Waypoint};
@@ -58,10 +58,8 @@ fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError
 fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
     let span = |rva| locator.span(rva, locator.bytes(rva, WINDOW));
     let waypoint = |step: &Step| Waypoint { kind: words::waypoint(&step.kind), at: span(step.at) };
-    // A finding about the image as a whole has no instruction.
-    let whole = matches!(finding.kind, FindingKind::ProhibitedImport { .. });
     Diagnostic {
-        at: (!whole).then(|| span(finding.at)),
+        at: Some(span(finding.at)),
         path: finding.path.iter().map(waypoint).collect(),
         ..Diagnostic::from(words::cause(&finding.kind))
     }

@@ -3,7 +3,7 @@
 use audit::{FindingKind, Kind, StepKind, Target, Use};
 use nt_types::Irql;
 use report::WaypointKind;
-use report::cause::{Access, Audit, Cause, IrqlMisuse, Layout, ObjectKind, ObjectMisuse, Paging, Usage};
+use report::cause::{Access, Audit, Cause, IrqlMisuse, ObjectKind, ObjectMisuse, Paging, Usage};
 
 /// The cause of a report.
 pub(super) fn cause(kind: &FindingKind) -> Cause {
@@ -44,7 +44,6 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::PageEntireWithInterrupt => Cause::Audit(Audit::PageEntireWithInterrupt),
         FindingKind::ConnectBeforeReset => Cause::Audit(Audit::ConnectBeforeReset),
         FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
-        FindingKind::ProhibitedImport { routine } => Cause::Layout(Layout::ProhibitedImport { routine }),
     }
 }
 
