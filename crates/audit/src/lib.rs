@@ -4,13 +4,14 @@
 //! - `ddi` holds what the documentation says about imported routines
 //! - `flow` interprets each function once, relative to the IRQL and locks at its entry
 //! - `reach` follows calls from the routines that the system calls, with documented IRQLs
-//! - `findings` judges
+//! - `findings` judges, `advice` says what could lie elsewhere
 //!
 //! The audit runs nothing and knows nothing of the modelled kernel, so that it and a run are two independent judges.
 //! Input is hostile: no byte of it may cause a panic, an endless loop or an allocation without bound. What is not
 //! understood is counted in [`Incomplete`], never passed over.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod code;
 mod ddi;
 mod findings;
@@ -21,6 +22,7 @@ mod reach;
 use driver_image::{Image, ImageError};
 use nt_types::Rva;
 
+pub use advice::{Advice, Destination, Merge, Move};
 pub use ddi::Kind;
 pub use findings::{Finding, FindingKind, Target, Use};
 pub use reach::{Step, StepKind};
@@ -71,6 +73,16 @@ impl Incomplete {
     pub fn is_complete(&self) -> bool {
         *self == Incomplete::default()
     }
+}
+
+/// Where code of an image could go instead. `names` as for [`audit`].
+///
+/// # Errors
+/// If the image cannot be laid out in memory.
+pub fn advise(image: &Image, names: &[Rva]) -> Result<Advice, ImageError> {
+    let model = Model::new(image, names)?;
+    let reach = Reach::new(&model, roots(&model));
+    Ok(advice::advise(&model, &reach))
 }
 
 /// Audits an image. `names` are offsets of functions that symbols name; the function table, exports and calls give the

@@ -41,7 +41,7 @@ fn raises(collector: &mut Collector<'_, '_>, function: usize, event: &Event, by:
     };
     let reach = collector.reach;
     let found = reach.at(function, event).find(|(_, _, irql, held)| !irql.never_faults() && !held.has_section(section));
-    let unreached = reach.contexts[function].is_empty() && !collector.model.locked_anywhere().has_section(section);
+    let unreached = reach.contexts[function].is_empty() && !collector.locked.has_section(section);
     if found.is_some() || unreached {
         let routine = by.map(|id| collector.model.program.import(id).name.clone());
         let section = collector.model.program.section_name(section);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use nt_types::Rva;
 
 use crate::ddi::Kind;
-use crate::flow::Range;
+use crate::flow::{Facts, Range};
 use crate::model::Model;
 use crate::reach::{Reach, Step, path};
 
@@ -173,6 +173,8 @@ pub enum Use {
 pub(crate) struct Collector<'m, 'a> {
     pub(crate) model: &'m Model<'a>,
     pub(crate) reach: &'m Reach,
+    /// Sections that the driver locks, anywhere.
+    locked: Facts,
     seen: BTreeSet<(FindingKind, Rva)>,
     /// Objects in pageable sections that were told.
     objects: BTreeSet<(Kind, Option<Target>)>,
@@ -182,8 +184,14 @@ pub(crate) struct Collector<'m, 'a> {
 impl<'m, 'a> Collector<'m, 'a> {
     /// Everything that is wrong, in the order of addresses.
     pub(crate) fn all(model: &'m Model<'a>, reach: &'m Reach) -> Vec<Finding> {
-        let mut collector =
-            Collector { model, reach, seen: BTreeSet::new(), objects: BTreeSet::new(), found: Vec::new() };
+        let mut collector = Collector {
+            model,
+            reach,
+            locked: model.locked_anywhere(),
+            seen: BTreeSet::new(),
+            objects: BTreeSet::new(),
+            found: Vec::new(),
+        };
         residency::find(&mut collector);
         irql::find(&mut collector);
         objects::find(&mut collector);

@@ -24,7 +24,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
 
 /// Routines whose kind alone forbids a pageable section.
 fn routines(collector: &mut Collector<'_, '_>) {
-    let locked = collector.model.locked_anywhere();
+    let locked = collector.locked;
     let reach = collector.reach;
     for root in &reach.roots {
         let (Some(at), Some(function)) = (root.named_at, collector.model.functions.all.get(root.function)) else {

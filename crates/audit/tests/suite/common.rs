@@ -13,11 +13,17 @@ pub(crate) fn drivers() -> PathBuf {
 
 /// The audit of a driver, with the symbols of its PDB.
 pub(crate) fn audit(path: &Path) -> (Audit, Symbols) {
+    let (image, symbols) = symbols(path);
+    (audit::audit(&image, &[]).expect("the samples can be laid out"), symbols)
+}
+
+/// A driver and the symbols of its PDB.
+pub(crate) fn symbols(path: &Path) -> (Image, Symbols) {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let image = Image::parse(bytes).expect("the samples are sound");
     let pdb = std::fs::read(path.with_extension("pdb")).expect("each sample has its PDB");
     let symbols = Symbols::from_pdb(&image, &pdb).expect("the PDB belongs to the sample");
-    (audit::audit(&image, &[]).expect("the samples can be laid out"), symbols)
+    (image, symbols)
 }
 
 /// Findings as "function: kind", without those that are information only.

@@ -4,10 +4,10 @@ mod baseline;
 mod policy;
 mod words;
 
-use audit::{Audit, Finding, Incomplete, Step};
-use driver_image::ImageError;
+use audit::{Audit, Destination, Finding, Incomplete, Step};
+use driver_image::{ImageError, SectionFlags};
 use report::cause::{self, Cause};
-use report::{Diagnostic, Waypoint};
+use report::{Diagnostic, Waypoint, table};
 
 use crate::driver::Driver;
 use crate::layout;
@@ -53,6 +53,30 @@ fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError
         Err(LocateError::Image(error)) => Err(error),
         Err(LocateError::Pdb(_)) => unreachable!("no PDB was given"),
     }
+}
+
+/// Where code of a driver could go instead.
+///
+/// # Errors
+/// As [`check`].
+pub fn advise(driver: &Driver) -> Result<table::Advice, ImageError> {
+    let (locator, _) = locator(driver)?;
+    let advice = audit::advise(&driver.image, &locator.code_starts())?;
+    let moves = advice.moves.iter().map(|one| table::Move {
+        function: locator.place(one.function),
+        bytes: one.bytes,
+        init: one.to == Destination::Init,
+    });
+    let pageable = driver
+        .image
+        .sections()
+        .iter()
+        .filter(|section| section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE));
+    Ok(table::Advice {
+        moves: moves.collect(),
+        merges: advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect(),
+        pageable_code: pageable.map(|section| u64::from(section.virtual_size)).sum(),
+    })
 }
 
 fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {

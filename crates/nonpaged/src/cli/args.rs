@@ -243,6 +243,10 @@ pub(crate) struct MapOptions {
     #[arg(long, value_enum, value_name = "RULE", default_value_t = Discard::Documented)]
     pub(crate) discard: Discard,
 
+    /// Say which nonpaged functions could be pageable, or discarded, and which sections could be one
+    #[arg(long)]
+    pub(crate) advise: bool,
+
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,7 +1,8 @@
 //! `nonpaged map`.
 
 use driver_image::pageability::DiscardMode;
-use nonpaged::{Driver, layout};
+use nonpaged::{check, layout};
+use report::cause::Input;
 use report::table::Map;
 use report::{ExitCode, json};
 
@@ -11,13 +12,18 @@ use super::{Outcome, input};
 
 /// Prints the image page by page, and what its layout alone shows.
 pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
-    let Driver { name, image, .. } = input::driver(&options.driver)?;
-    let map = Map::new(&name, &image, options.discard.into());
-    let findings = layout::findings(&name, &image);
+    let driver = input::driver(&options.driver)?;
+    let map = Map::new(&driver.name, &driver.image, options.discard.into());
+    let findings = layout::findings(&driver.name, &driver.image);
+    let advice = options.advise.then(|| check::advise(&driver)).transpose().map_err(|error| {
+        let path = options.driver.display().to_string();
+        input::refuse(Input::NotLoadable { path, reason: error.to_string() })
+    })?;
     if options.json {
-        output.result(&json::map(&map, &findings))?;
+        output.result(&json::map(&map, &findings, advice.as_ref()))?;
     } else {
         output.result(&map.text())?;
+        output.result(&advice.map_or_else(String::new, |advice| advice.text()))?;
         output.reports(&findings);
     }
     Ok(ExitCode::of(&findings))

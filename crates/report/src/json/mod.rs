@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::check::Check;
 use crate::diagnostic::Diagnostic;
 use crate::table::fleet::Fleet;
-use crate::table::{Map, Summary};
+use crate::table::{Advice, Map, Summary};
 use crate::verdict::Verdict;
 
 /// Version of the format. It changes when a field is removed or changes its meaning, not when one is added.
@@ -32,8 +32,8 @@ pub fn run(reports: &[Diagnostic], summary: Option<&Summary>, verdict: &Verdict)
 }
 
 /// The image page by page, and what its layout alone shows.
-pub fn map(map: &Map, reports: &[Diagnostic]) -> String {
-    print(&map::Map::new(map, reports))
+pub fn map(map: &Map, reports: &[Diagnostic], advice: Option<&Advice>) -> String {
+    print(&map::Map::new(map, reports, advice))
 }
 
 /// Many drivers.

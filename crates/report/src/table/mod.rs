@@ -1,11 +1,13 @@
 //! Tables: the image page by page, the summary of a run, and many drivers.
 
+mod advice;
 pub mod fleet;
 mod map;
 mod requests;
 mod summary;
 mod watched;
 
+pub use advice::{Advice, Move};
 pub use map::{Map, Run, Totals};
 pub use requests::{RequestAnswer, RequestMade};
 pub use summary::{Sample, SectionUse, Summary};

@@ -1,8 +1,9 @@
 use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::pageability::DiscardMode;
 use driver_image::{Image, SectionFlags};
-use report::table::Map;
-use report::{Ended, Verdict, draw, explain, json};
+use nt_types::Rva;
+use report::table::{Advice, Map, Move};
+use report::{Ended, Place, Symbol, Verdict, draw, explain, json};
 
 use crate::{assert_golden, fixture};
 
@@ -24,7 +25,7 @@ fn image(alignment: u32, headers: u32) -> Image {
 fn map_of_page_aligned_sections() {
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
     assert_golden("map.txt", &map.text());
-    assert_golden("map.json", &json::map(&map, &[]));
+    assert_golden("map.json", &json::map(&map, &[], None));
 }
 
 /// Images whose sections share pages (R37).
@@ -49,6 +50,29 @@ fn map_accounts_for_each_page_once() {
         assert_eq!(totals.nonpaged + totals.edge + totals.pageable + totals.discarded, totals.pages);
         assert_eq!(totals.pages, next);
     }
+}
+
+#[test]
+fn advice_says_what_it_is_worth() {
+    let function = |rva: u32, name: Option<&str>| Place {
+        image: "x.sys".into(),
+        section: Some(".text".into()),
+        rva: Rva(rva),
+        symbol: name.map(|name| Symbol { name: name.into(), offset: 0 }),
+        source: None,
+    };
+    let moves = vec![
+        Move { function: function(0x1000, Some("Start")), bytes: 3000, init: false },
+        Move { function: function(0x2000, None), bytes: 200, init: false },
+        Move { function: function(0x3000, Some("Setup")), bytes: 100, init: true },
+    ];
+    let merges = vec![(vec!["PAGEA".to_owned(), "PAGEB".to_owned()], 5300)];
+    let advice = Advice { moves, merges, pageable_code: 5000 };
+    assert_eq!((advice.pages(false), advice.pages(true)), (1, 0), "904 bytes lie in the last page already");
+    let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
+    assert_golden("advice.txt", &advice.text());
+    assert_golden("advice.json", &json::map(&map, &[], Some(&advice)));
+    assert_eq!(Advice::default().text(), "\nnothing could move\n");
 }
 
 #[test]

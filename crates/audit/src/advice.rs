@@ -1,0 +1,125 @@
+//! Where code could go instead: what is reached at or below APC_LEVEL only need not stay in memory (R5, R10).
+
+use std::collections::BTreeSet;
+
+use driver_image::SectionFlags;
+use nt_types::{Irql, PAGE_SIZE, Rva};
+
+use crate::code::Class;
+use crate::ddi::Does;
+use crate::flow::{EventKind, Range, Target, Value};
+use crate::model::Model;
+use crate::reach::Reach;
+
+/// What could lie elsewhere.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Advice {
+    /// Nonpaged functions that could move, by address.
+    pub moves: Vec<Move>,
+    /// Pageable sections that could be one.
+    pub merges: Vec<Merge>,
+}
+
+/// A function that could lie in another section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Move {
+    /// The function.
+    pub function: Rva,
+    /// Its length.
+    pub bytes: u32,
+    /// Where it could go.
+    pub to: Destination,
+}
+
+/// Where a function could go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Destination {
+    /// `PAGE`: it runs at or below APC_LEVEL only.
+    Page,
+    /// `INIT`: only DriverEntry and Reinitialize routines reach it.
+    Init,
+}
+
+/// Pageable sections of one kind that nothing locks and of which at least one has less than 4 KB.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Merge {
+    /// Their names, in header order.
+    pub sections: Vec<String>,
+    /// Their length together.
+    pub bytes: u64,
+}
+
+/// Finds what could lie elsewhere.
+pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
+    let count = model.functions.all.len();
+    let moves = (0..count).filter_map(|function| {
+        let to = destination(model, reach, function)?;
+        let function = &model.functions.all[function];
+        let bytes = function.parts.iter().map(|part| part.end - part.start).sum();
+        Some(Move { function: Rva(function.entry), bytes, to })
+    });
+    let merges = [true, false].into_iter().filter_map(|code| merge(model, code));
+    Advice { moves: moves.collect(), merges: merges.collect() }
+}
+
+/// Where a function that stays in memory could go, if anywhere.
+fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Destination> {
+    let (entry, contexts) = (model.functions.all[function].entry, &reach.contexts[function]);
+    let stays = model.program.class(entry) == Class::Resident && model.program.thunk(entry).is_none();
+    if !stays || contexts.is_empty() {
+        return None;
+    }
+    let pageable = |range: Range| range.high <= Irql::APC.level();
+    // Every instruction of which anything is known, and the end.
+    let always = contexts.iter().all(|context| {
+        let mut levels = model.events[function].iter().filter_map(|event| event.irql.at(context.irql));
+        let end = model.summaries[function].irql.at(context.irql);
+        pageable(context.irql) && levels.all(pageable) && end.is_none_or(pageable)
+    });
+    let raises = model.events[function].iter().any(|event| match &event.kind {
+        EventKind::Raise { .. } => true,
+        EventKind::Call { target: Target::Import(id), .. } => model.does(*id, Does::AcquireRaised),
+        _ => false,
+    });
+    if !always || raises {
+        return None;
+    }
+    let only_initial = contexts.iter().all(|context| !context.initialised) && !is_named(model, entry);
+    Some(if only_initial { Destination::Init } else { Destination::Page })
+}
+
+/// Does the driver keep or hand out the address of a function?
+fn is_named(model: &Model<'_>, entry: u32) -> bool {
+    let entry_point = model.program.image.headers().entry_point == Some(Rva(entry));
+    !entry_point && model.functions.taken.contains(&entry)
+}
+
+/// Pageable sections of code, or of data, that could be one: nothing locks them, and one is below 4 KB.
+fn merge(model: &Model<'_>, code: bool) -> Option<Merge> {
+    let locked = locked_sections(model)?;
+    let sections = model.program.image.sections().iter().enumerate();
+    let kind = |flags: SectionFlags| flags.has(SectionFlags::EXECUTE) == code;
+    let members: Vec<_> = sections
+        .filter(|(index, section)| {
+            section.is_pageable_by_name() && kind(section.flags) && section.virtual_size > 0 && !locked.contains(index)
+        })
+        .map(|(_, section)| section)
+        .collect();
+    let small = members.iter().any(|section| u64::from(section.virtual_size) < PAGE_SIZE);
+    (members.len() > 1 && small).then(|| Merge {
+        sections: members.iter().map(|section| section.name()).collect(),
+        bytes: members.iter().map(|section| u64::from(section.virtual_size)).sum(),
+    })
+}
+
+/// Sections that the driver locks; `None` where it is not known which.
+fn locked_sections(model: &Model<'_>) -> Option<BTreeSet<usize>> {
+    let mut locked = BTreeSet::new();
+    for (.., arguments) in model.import_calls().filter(|(_, _, id, _)| model.does(*id, Does::LockAddress)) {
+        match arguments.first() {
+            Some(Value::Image(rva)) => locked.extend(model.program.section_at(*rva)),
+            _ => return None,
+        }
+    }
+    Some(locked)
+}

@@ -1,0 +1,46 @@
+//! Layout advice on the samples.
+
+use audit::{Advice, Destination, Merge};
+use driver_image::Image;
+use driver_image::builder::{CODE, PeBuilder};
+
+use crate::common::{drivers, name, symbols};
+
+fn advice(driver: &str) -> (Advice, Vec<(String, Destination)>) {
+    let path = drivers().join(driver);
+    let (image, symbols) = symbols(&path);
+    let advice = audit::advise(&image, &[]).expect("the samples can be laid out");
+    let moves = advice.moves.iter().map(|one| (name(&symbols, one.function), one.to)).collect();
+    (advice, moves)
+}
+
+/// What only DriverEntry calls could be discarded; what Unload calls could be pageable; what holds a spin lock stays.
+#[test]
+fn r10_functions_that_need_not_stay() {
+    let (_, moves) = advice("mixer/mixer.sys");
+    let expected = [("SampleCreateDevice", Destination::Init), ("SampleDeleteDevice", Destination::Page)];
+    assert_eq!(moves, expected.map(|(name, to)| (name.to_owned(), to)));
+}
+
+/// A routine that is called at DISPATCH_LEVEL, by a DPC or under a spin lock, stays.
+#[test]
+fn what_runs_at_dispatch_level_stays() {
+    for driver in ["broken/x01-spin-lock-in-page-fixed.sys", "broken/x03-helper-in-paged-file-fixed.sys"] {
+        let (_, moves) = advice(driver);
+        let names: Vec<&str> = moves.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(!names.iter().any(|name| ["X01Callback", "X03Helper", "X03Dpc"].contains(name)), "{names:?}");
+    }
+}
+
+/// R10: small pageable sections of one kind are better one.
+#[test]
+fn r10_small_sections_that_could_be_one() {
+    let mut builder = PeBuilder::new();
+    builder.section(".text", CODE, &[0xc3; 16]);
+    builder.section("PAGEA", CODE, &[0xc3; 300]);
+    builder.section("PAGEB", CODE, &[0xc3; 5000]);
+    let image = Image::parse(builder.build()).expect("the builder's images are sound");
+    let merges = audit::advise(&image, &[]).expect("it can be laid out").merges;
+    assert_eq!(merges, [Merge { sections: vec!["PAGEA".into(), "PAGEB".into()], bytes: 5300 }]);
+    assert_eq!(advice("serial/serial.sys").0.merges, [], "a section that is locked is one on purpose");
+}
