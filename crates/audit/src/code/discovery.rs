@@ -197,8 +197,8 @@ impl<'p> Search<'p> {
         let found = self.found.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
         let section = self.program.section_at(start).map(|index| self.program.image.sections()[index].end() as u32);
         let end = listed.min(found).min(section.unwrap_or(start)).min(start.saturating_add(longest));
-        let parts = Vec::from([start..end.min(self.program.bytes.len() as u32)]);
-        Function { entry: start, parts, handlers: Vec::new(), callees: Vec::new() }
+        let whole = start..end.min(self.program.bytes.len() as u32);
+        Function { entry: start, parts: std::iter::once(whole).collect(), handlers: Vec::new(), callees: Vec::new() }
     }
 
     fn look_into(&mut self, function: &Function, graph: &Graph) {

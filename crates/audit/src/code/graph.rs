@@ -57,10 +57,12 @@ impl Graph {
 /// True where control does not come back from an instruction in this function.
 pub(crate) fn ends_flow(instruction: &Instruction) -> bool {
     match instruction.flow_control() {
-        FlowControl::Return | FlowControl::IndirectBranch | FlowControl::UnconditionalBranch => true,
+        FlowControl::Return
+        | FlowControl::IndirectBranch
+        | FlowControl::UnconditionalBranch
+        | FlowControl::Exception => true,
         // `int 29h` is `__fastfail`.
         FlowControl::Interrupt => instruction.immediate8() == 0x29 || instruction.immediate8() == 3,
-        FlowControl::Exception => true,
         _ => false,
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
                     match does {
                         Does::AcquireRaised => raises(collector, function, event, Some(*id), Range::new(2, 15)),
                         Does::WaitsNext(n) => {
-                            wait(collector, function, event, &import.name, arguments.get(usize::from(*n) - 1))
+                            wait(collector, function, event, &import.name, arguments.get(usize::from(*n) - 1));
                         }
                         _ => {}
                     }

@@ -83,6 +83,6 @@ fn raise_before(model: &Model<'_>, function: usize, at: u32, from: Range, to: Ra
             .any(|&callee| model.summaries[callee].irql.only_absolute().is_some_and(Range::never_faults)),
         _ => false,
     };
-    let found = model.events[function].iter().filter(|event| event.at < at && raises(&event.kind)).last()?;
+    let found = model.events[function].iter().rfind(|event| event.at < at && raises(&event.kind))?;
     Some(Step { at: Rva(found.at), kind: StepKind::Raised { from: from.low, to: to.low } })
 }
