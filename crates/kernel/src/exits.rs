@@ -91,13 +91,19 @@ impl Machine {
         match what {
             Privileged::ReadMsr(index) => match self.ke.read_msr(index) {
                 Some(value) => self.cpu().answers.push(value),
-                None => self.unsupported_msr(index, instruction),
+                None => self.unsupported_msr(index, None, instruction),
             },
-            Privileged::WriteMsr(MSR_GS_BASE, _) => self.unsupported_msr(MSR_GS_BASE, instruction),
+            Privileged::WriteMsr(MSR_GS_BASE, value) => self.unsupported_msr(MSR_GS_BASE, Some(value), instruction),
             Privileged::WriteMsr(index, value) => match self.ke.write_msr(index, value) {
                 true => self.cpu().answers.push(0),
-                false => self.unsupported_msr(index, instruction),
+                false => self.unsupported_msr(index, Some(value), instruction),
             },
+            // Memory has the page tables that it made, and no others.
+            Privileged::WriteControl(3, value) => {
+                let what = Unsupported::Feature(format!("page tables of the driver's own: CR3 is `{value:#x}`"));
+                let stop = self.stop_at(instruction, StopKind::Unsupported(what));
+                self.halt(stop);
+            }
             // The engine keeps the value. Clearing CR0.WP does not open read-only pages: memory always honours them.
             Privileged::WriteControl(..) | Privileged::FlushCaches | Privileged::InvalidatePage(_) => {
                 self.cpu().answers.push(0);
@@ -105,8 +111,8 @@ impl Machine {
         }
     }
 
-    fn unsupported_msr(&mut self, index: u32, instruction: Va) {
-        let stop = self.stop_at(instruction, StopKind::Unsupported(Unsupported::Msr(index)));
+    fn unsupported_msr(&mut self, register: u32, write: Option<u64>, instruction: Va) {
+        let stop = self.stop_at(instruction, StopKind::Unsupported(Unsupported::Msr { register, write }));
         self.halt(stop);
     }
 

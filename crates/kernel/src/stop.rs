@@ -215,7 +215,12 @@ pub enum Unsupported {
     /// An instruction.
     Instruction(Vec<u8>),
     /// A model-specific register.
-    Msr(u32),
+    Msr {
+        /// Its number.
+        register: u32,
+        /// What was to be written; `None` for a read.
+        write: Option<u64>,
+    },
     /// A request code that the machine does not model.
     Feature(String),
 }

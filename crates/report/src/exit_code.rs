@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn unsupported_outranks_a_limit() {
-        let limit = report(Cause::Limit(Limit::Steps { steps: 1 }));
+        let limit = report(Cause::Limit(Limit::Steps { steps: 1, irql: nt_types::Irql::PASSIVE }));
         let unsupported = report(Cause::Unsupported(Unsupported::Image { feature: "x".into() }));
         assert_eq!(ExitCode::of([&limit, &unsupported]), ExitCode::Unsupported);
     }

@@ -113,7 +113,7 @@ fn wanted(what: &Unsupported) -> String {
             let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("instruction {}", hex.join(" "))
         }
-        Unsupported::Msr(number) => format!("model-specific register {number:#x}"),
+        Unsupported::Msr { register, .. } => format!("model-specific register {register:#x}"),
         Unsupported::Feature(feature) => feature.clone(),
     }
 }

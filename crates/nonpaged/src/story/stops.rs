@@ -73,8 +73,19 @@ fn wait(scene: &Scene<'_>, routine: Va) -> Diagnostic {
     Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
 }
 
+/// Below are the addresses of user mode, where no driver has code.
+const FIRST_KERNEL_ADDRESS: Va = Va(0xFFFF_8000_0000_0000);
+
 fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) -> Diagnostic {
     let exception = match code {
+        NtStatus::ACCESS_VIOLATION if address < FIRST_KERNEL_ADDRESS => {
+            let thread = thread_kind(scene, check);
+            let called = scene.place.stack.get(1).and_then(|returns_to| scene.call(*returns_to));
+            return Diagnostic {
+                at: called,
+                ..Diagnostic::from(Cause::Exception(Exception::NoCode { address, thread }))
+            };
+        }
         NtStatus::BREAKPOINT => Exception::Breakpoint { poison: is_discarded(scene, address) },
         NtStatus::ASSERTION_FAILURE => Exception::Assertion,
         _ if check.code == BugCheckCode::KERNEL_SECURITY_CHECK_FAILURE => requested(check),
@@ -153,14 +164,16 @@ fn unsupported(what: &NotModelled) -> Unsupported {
             Unsupported::Feature { feature: format!("`{routine}` with {what}") }
         }
         NotModelled::Instruction(bytes) => Unsupported::Instruction { bytes: bytes.clone() },
-        NotModelled::Msr(register) => Unsupported::Hardware { place: Hardware::Msr(*register), write: None },
+        NotModelled::Msr { register, write } => {
+            Unsupported::Hardware { place: Hardware::Msr(*register), write: *write }
+        }
         NotModelled::Feature(feature) => Unsupported::Feature { feature: feature.clone() },
     }
 }
 
 fn limit(scene: &Scene<'_>, limit: KernelLimit) -> Limit {
     match limit {
-        KernelLimit::Steps(steps) => Limit::Steps { steps },
+        KernelLimit::Steps(steps) => Limit::Steps { steps, irql: scene.irql() },
         KernelLimit::Deadlock => Limit::Deadlock { threads: waiting(scene) },
         KernelLimit::Resource(what) => Limit::Resource { what: what.to_owned() },
     }

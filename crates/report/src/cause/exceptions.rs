@@ -17,6 +17,13 @@ pub enum Exception {
         /// How the thread came to run this code.
         thread: ThreadKind,
     },
+    /// Execution went to an address of user mode, the null address above all.
+    NoCode {
+        /// The address.
+        address: Va,
+        /// How the thread came to run this code.
+        thread: ThreadKind,
+    },
     /// A processor trap the system has no handler for (0x7F).
     Trap {
         /// The vector.
@@ -62,6 +69,12 @@ const HANDLE_EXCEPTIONS: Rule = Rule {
     text: "it raises an exception that none of its handlers takes",
     source: "Bug Check 0x1E KMODE_EXCEPTION_NOT_HANDLED",
 };
+const CALLS_CODE: Rule = Rule {
+    text: "it calls or jumps to an address that is none of code",
+    source: "Bug Check 0x1E KMODE_EXCEPTION_NOT_HANDLED",
+};
+/// Bytes from address 0 that are never mapped.
+const NULL_REGION: u64 = 0x1_0000;
 const NO_TRAPS: Rule = Rule {
     text: "it causes a processor trap that the system does not handle",
     source: "Bug Check 0x7F UNEXPECTED_KERNEL_MODE_TRAP",
@@ -84,6 +97,13 @@ impl Exception {
                     Some(address) => words.label(format!("access to `{address}`")),
                     None => words,
                 }
+            }
+            Exception::NoCode { address, thread } => {
+                let title = match address.0 {
+                    0..NULL_REGION => format!("call of a null pointer: `{address}` executed"),
+                    _ => format!("user-mode address `{address}` executed, where no code is"),
+                };
+                driver(title, CALLS_CODE).note(thread.phrase()).label("called from here")
             }
             Exception::Trap { vector: 8, stack_overflow: true } => {
                 driver("kernel stack overflow".to_owned(), SMALL_STACK)

@@ -3,6 +3,7 @@
 use crate::code::{Class, Code, Level};
 use crate::plural;
 use crate::words::Words;
+use nt_types::Irql;
 
 /// A limit that was reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,6 +12,8 @@ pub enum Limit {
     Steps {
         /// The limit.
         steps: u64,
+        /// Where the processor was then.
+        irql: Irql,
     },
     /// `--frames`: everything left is pinned or nonpaged.
     Frames {
@@ -49,7 +52,16 @@ impl Limit {
     pub(super) fn words(&self) -> Words {
         let words = |title: String| Words::plain(Code::Limit, Level::Error, Class::Limit, title);
         match self {
-            Limit::Steps { steps } => {
+            Limit::Steps { steps, irql } if *irql >= Irql::DISPATCH => {
+                words(format!("the processor was still at `{irql}` after {}", plural(*steps, "step")))
+                    .note(
+                        "nothing of a lower IRQL can run on it; where it stays for seconds, Windows stops with bug \
+                           check 0x133 `DPC_WATCHDOG_VIOLATION`",
+                    )
+                    .help("look for a loop that waits for what only a lower IRQL can do")
+                    .help("or raise `--steps`")
+            }
+            Limit::Steps { steps, .. } => {
                 words(format!("the run did not end within {}", plural(*steps, "step"))).help("raise `--steps`")
             }
             Limit::Frames { frames, fixed } => words(format!("no frame left of `--frames={frames}`"))

@@ -285,6 +285,14 @@ fn exceptions() -> Vec<Diagnostic> {
             Exception::Unhandled { code, address: Some(POOL), thread: ThreadKind::Service },
         ),
         case(
+            BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED,
+            Exception::NoCode { address: Va(0), thread: ThreadKind::Service },
+        ),
+        case(
+            BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+            Exception::NoCode { address: Va(0x1234_0000), thread: ThreadKind::System },
+        ),
+        case(
             BugCheckCode::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
             Exception::Unhandled { code: NtStatus(0xc000_0094), address: None, thread: ThreadKind::System },
         ),
@@ -386,7 +394,8 @@ fn rest() -> Vec<Diagnostic> {
         Cause::Unsupported(Unsupported::Feature { feature: "a power request".into() }),
         Cause::Limit(Limit::Resource { what: "frames for a kernel stack".into() }),
         Cause::Rule { routine: "IoCompleteRequest".into(), rule: "a request has a final status" },
-        Cause::Limit(Limit::Steps { steps: 1_000_000 }),
+        Cause::Limit(Limit::Steps { steps: 1_000_000, irql: Irql::PASSIVE }),
+        Cause::Limit(Limit::Steps { steps: 1_000_000, irql: Irql::DISPATCH }),
         Cause::Limit(Limit::Frames { frames: 64, fixed: 64 }),
         Cause::Limit(Limit::Deadlock { threads: 2 }),
         Cause::Limit(Limit::PagingFile { path: path(), error: error() }),
