@@ -91,7 +91,8 @@ impl Machine {
     fn pick_processor(&mut self) -> bool {
         let count = self.processors.len();
         let first = self.active + 1;
-        for index in (first..first + count).map(|index| index % count) {
+        // Twice around: a processor that was passed idle may have to take a thread whose affinity took it off a later one.
+        for index in (first..first + 2 * count).map(|index| index % count) {
             self.active = index;
             self.watch_by_irql();
             self.deliver();

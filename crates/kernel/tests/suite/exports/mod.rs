@@ -1,15 +1,21 @@
 //! Exports called with given arguments: what they return and what they leave in memory. One module a family.
 
+mod crt;
 mod device;
 mod executive;
 mod file_io;
 mod hardware;
+mod memory;
+mod names;
 mod plug_and_play;
 mod power;
+mod processor;
 mod queue;
+mod registry;
 mod request;
 mod strings;
 mod system;
+mod unicode;
 mod work;
 
 use nt_types::layout::driver_object;
