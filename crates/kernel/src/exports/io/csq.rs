@@ -56,6 +56,7 @@ enum Step {
 /// `Tail.Overlay.DriverContext[3]` leads to the queue, by way of the context where there is one.
 const LINK: nt_types::layout::Field = irp::TAIL_OVERLAY_DRIVER_CONTEXT.element(3, 8);
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn IoCsqInitialize(
     m: &mut Machine,
     csq: Va,
@@ -69,6 +70,7 @@ fn IoCsqInitialize(
     initialize(m, csq, c::IO_TYPE_CSQ, [insert, remove, peek, acquire, release, cancelled])
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn IoCsqInitializeEx(
     m: &mut Machine,
     csq: Va,

@@ -41,6 +41,7 @@ pub(crate) struct Watcher {
     context: u64,
 }
 
+#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn IoRegisterPlugPlayNotification(
     m: &mut Machine,
     category: u32,

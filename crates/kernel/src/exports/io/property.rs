@@ -43,7 +43,7 @@ fn software_key(number: usize) -> String {
 }
 
 /// `DEVICE_REGISTRY_PROPERTY`, as far as devices here have them.
-mod property {
+mod of_device {
     pub(super) const DEVICE_DESCRIPTION: u32 = 0;
     pub(super) const HARDWARE_ID: u32 = 1;
     pub(super) const COMPATIBLE_IDS: u32 = 2;
@@ -95,23 +95,23 @@ fn value_of(m: &mut Machine, number: usize, property: u32) -> Result<Result<Vec<
     const EXPECT_NO_REMOVAL: u32 = 1;
     let number_of = |value: u32| value.to_le_bytes().to_vec();
     Ok(Ok(match property {
-        property::DEVICE_DESCRIPTION => text(DESCRIPTION),
-        property::HARDWARE_ID => list(&[HARDWARE_ID, COMPATIBLE_ID]),
-        property::BOOT_CONFIGURATION | property::BOOT_CONFIGURATION_TRANSLATED => m.resource_bytes(number),
-        property::CLASS_NAME => text(CLASS),
-        property::CLASS_GUID => text(CLASS_GUID),
-        property::DRIVER_KEY_NAME => text(&format!("{CLASS_GUID}\\{number:04}")),
-        property::MANUFACTURER => text(MANUFACTURER),
-        property::FRIENDLY_NAME => text(&format!("{DESCRIPTION} (COM{})", number + 1)),
-        property::PHYSICAL_DEVICE_OBJECT_NAME => text(&super::pnp::device_name(number)),
-        property::BUS_TYPE_GUID => BUS_TYPE.to_vec(),
-        property::LEGACY_BUS_TYPE => number_of(c::ISA),
-        property::BUS_NUMBER => number_of(0),
-        property::ENUMERATOR_NAME => text("ACPI"),
-        property::ADDRESS => number_of(NO_ADDRESS),
-        property::INSTALL_STATE => number_of(INSTALLED),
-        property::REMOVAL_POLICY => number_of(EXPECT_NO_REMOVAL),
-        property::COMPATIBLE_IDS | property::LOCATION_INFORMATION | property::UI_NUMBER => {
+        of_device::DEVICE_DESCRIPTION => text(DESCRIPTION),
+        of_device::HARDWARE_ID => list(&[HARDWARE_ID, COMPATIBLE_ID]),
+        of_device::BOOT_CONFIGURATION | of_device::BOOT_CONFIGURATION_TRANSLATED => m.resource_bytes(number),
+        of_device::CLASS_NAME => text(CLASS),
+        of_device::CLASS_GUID => text(CLASS_GUID),
+        of_device::DRIVER_KEY_NAME => text(&format!("{CLASS_GUID}\\{number:04}")),
+        of_device::MANUFACTURER => text(MANUFACTURER),
+        of_device::FRIENDLY_NAME => text(&format!("{DESCRIPTION} (COM{})", number + 1)),
+        of_device::PHYSICAL_DEVICE_OBJECT_NAME => text(&super::pnp::device_name(number)),
+        of_device::BUS_TYPE_GUID => BUS_TYPE.to_vec(),
+        of_device::LEGACY_BUS_TYPE => number_of(c::ISA),
+        of_device::BUS_NUMBER => number_of(0),
+        of_device::ENUMERATOR_NAME => text("ACPI"),
+        of_device::ADDRESS => number_of(NO_ADDRESS),
+        of_device::INSTALL_STATE => number_of(INSTALLED),
+        of_device::REMOVAL_POLICY => number_of(EXPECT_NO_REMOVAL),
+        of_device::COMPATIBLE_IDS | of_device::LOCATION_INFORMATION | of_device::UI_NUMBER => {
             return Ok(Err(NtStatus::OBJECT_NAME_NOT_FOUND));
         }
         other => return Err(m.refuse("IoGetDeviceProperty", format!("`DeviceProperty` {other}"))),

@@ -227,7 +227,7 @@ fn printing() {
         ("_snprintf", &[S(""), N(3), S("%d"), N(12345)], Bytes(FAILED, b"123w")),
         ("sprintf_s", &[S(""), N(8), S("%x"), N(255)], Bytes(2, b"ff\0")),
         ("swprintf", &[W(""), W("%d-%s"), N(5), W("x")], Wide(3, "5-x")),
-        ("_snwprintf", &[W(""), N(4), W("%04u"), N(7)], Bytes(4, b"0\00\00\07\0ww")),
+        ("_snwprintf", &[W(""), N(4), W("%04u"), N(7)], Bytes(4, b"0\x000\x000\x007\x00ww")),
         ("swprintf_s", &[W(""), N(8), W("%c%c"), N(65), N(66)], Wide(2, "AB")),
     ]);
     let mut probe = Probe::plain();

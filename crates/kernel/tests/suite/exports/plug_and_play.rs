@@ -141,11 +141,11 @@ fn an_invalidated_device_is_asked_again() {
         probe.ask(name, &[device, arguments]).expect("it is queued");
         probe.pass_us(10);
         assert_eq!((probe.recorded().0, probe.recorded().1[0]), (1, device));
-        let sent = probe.machine.events.iter().filter_map(|event| match event.kind {
+        let mut sent = probe.machine.events.iter().filter_map(|event| match event.kind {
             kernel::EventKind::IrpSent { minor, .. } => Some(u32::from(minor)),
             _ => None,
         });
-        assert_eq!(sent.last(), Some(minor));
+        assert_eq!(sent.next_back(), Some(minor));
     }
     let mut probe = Probe::plain();
     let device = probe.device();
