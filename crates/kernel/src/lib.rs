@@ -50,7 +50,7 @@ pub use finding::{Finding, FindingKind, Severity};
 pub use machine::{Machine, Processor};
 pub use modules::{LoadedDriver, Modules, UnloadedDriver, UnresolvedImport};
 pub use ntos_image::KernelImages;
-pub use options::Options;
+pub use options::{LowResources, Options};
 pub use registry::Registry;
 pub use request::{Answer, IssuedRequest, RequestId};
 pub use routine::{ObjectKind, Routine};

@@ -5,6 +5,22 @@ use nt_types::Va;
 use crate::choice::ChoicePoints;
 use crate::registry::Registry;
 
+/// Low resources simulation (docs: devtest/low-resources-simulation).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LowResources {
+    /// Chances in 10 000 that a call finds no memory.
+    pub chances: u32,
+    /// Virtual time before the first may fail, in nanoseconds.
+    pub delay_ns: u64,
+}
+
+impl Default for LowResources {
+    /// 6 %, after 8 minutes.
+    fn default() -> LowResources {
+        LowResources { chances: 600, delay_ns: 8 * 60 * 1_000_000_000 }
+    }
+}
+
 /// Options of a machine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -22,6 +38,8 @@ pub struct Options {
     pub choices: ChoicePoints,
     /// Driver Verifier's rules are on (D39, D48).
     pub verifier: bool,
+    /// Driver Verifier lets allocations fail at random (R188).
+    pub low_resources: Option<LowResources>,
     /// Overwrite discarded bytes that share a kept page (D11).
     pub poison: bool,
     /// Which bytes are discarded after initialisation (D9).
@@ -44,6 +62,7 @@ impl Default for Options {
             seed: 0,
             choices: ChoicePoints::NONE,
             verifier: false,
+            low_resources: None,
             poison: true,
             discard: driver_image::pageability::DiscardMode::Documented,
             page_read_ns: 100_000,

@@ -12,6 +12,7 @@ mod irql;
 pub mod layout;
 mod status;
 pub mod storport;
+pub mod verifier;
 
 pub use address::{PAGE_SHIFT, PAGE_SIZE, Rva, Va};
 pub use bug_check::{BugCheck, BugCheckCode};

@@ -34,7 +34,7 @@ pub(crate) fn collect(root: &Path) -> Result<Vec<Bearer>> {
                 let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
                 let name = file.strip_prefix(&folder)?.with_extension("");
                 let name = name.iter().filter_map(|part| part.to_str()).collect::<Vec<_>>().join("/");
-                bearers.push(bearer(name, &text).with_context(|| format!("parsing {}", file.display()))?);
+                bearers.push(bearer(&name, &text).with_context(|| format!("parsing {}", file.display()))?);
             }
         }
     }
@@ -42,7 +42,7 @@ pub(crate) fn collect(root: &Path) -> Result<Vec<Bearer>> {
     Ok(bearers)
 }
 
-fn bearer(name: String, text: &str) -> Result<Bearer> {
+fn bearer(name: &str, text: &str) -> Result<Bearer> {
     let test = toml::from_str::<File>(text)?.test;
     let mut numbers = in_name(name.rsplit('/').next().unwrap_or_default());
     let code = test.expect_error.split(' ').next().unwrap_or_default();
@@ -61,10 +61,10 @@ mod tests {
     #[test]
     fn numbers_stand_in_names_in_shows_and_in_what_is_expected() {
         let text = "[test]\ndriver = \"drivers/broken/x05.sys\"\nshows = [\"D47\"]\nexpect_error = \"K13 read\"\n";
-        let found = bearer("fail/broken/x05-dpc-never".into(), text).expect("it is right");
+        let found = bearer("fail/broken/x05-dpc-never", text).expect("it is right");
         let numbers: Vec<String> = found.numbers.iter().map(Number::to_string).collect();
         assert_eq!(numbers, ["D47", "K13", "X05"]);
         assert_eq!((found.name.as_str(), found.driver.as_deref()), ("ui: fail/broken/x05-dpc-never", Some("x05")));
-        assert!(bearer("a".into(), "[test]\ndriver = \"a.sys\"\nshows = [\"14\"]\n").is_err());
+        assert!(bearer("a", "[test]\ndriver = \"a.sys\"\nshows = [\"14\"]\n").is_err());
     }
 }

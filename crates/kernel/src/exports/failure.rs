@@ -40,14 +40,39 @@ const ROUTINES: &[(&str, Says)] = &[
     ("PsCreateSystemThread", Says::InsufficientResources),
 ];
 
+/// Those of [`ROUTINES`] that the low resources simulation lets fail, as its page lists them. The section locks are not
+/// among them.
+const LOW_RESOURCES: &[&str] = &[
+    "ExAllocatePool",
+    "ExAllocatePool2",
+    "ExAllocatePoolWithTag",
+    "ExAllocatePoolWithTagPriority",
+    "IoAllocateIrp",
+    "IoAllocateMdl",
+    "MmAllocateContiguousMemory",
+    "MmMapIoSpace",
+    "MmMapLockedPagesSpecifyCache",
+];
+
 impl Machine {
     /// Asks whether this call finds memory: what it returns if not. `None` while that is undecided.
     pub(crate) fn choose_failure(&mut self, routine: &str, call: &Call) -> Option<Option<u64>> {
         if !self.options.choices.has(ChoicePoints::FAIL) {
-            return Some(None);
+            let fails = self.is_low_on_resources(routine);
+            return Some(if fails { self.failure_of(routine, call) } else { None });
         }
         let Some(failure) = self.failure_of(routine, call) else { return Some(None) };
         self.choose(|_| vec![Deed::Fail]).map(|deed| deed.map(|_| failure))
+    }
+
+    /// Lets chance decide whether this call finds memory, where the verifier simulates low resources (R188).
+    fn is_low_on_resources(&mut self, routine: &str) -> bool {
+        match self.options.low_resources {
+            Some(low) if self.now_ns() >= low.delay_ns && LOW_RESOURCES.contains(&routine) => {
+                self.rtl.random.next() % 10_000 < u64::from(low.chances)
+            }
+            _ => false,
+        }
     }
 
     /// What this call returns where there is no memory for it; `None` where it cannot fail like that.
@@ -72,5 +97,6 @@ mod tests {
         let known = |name: &str| EXPORTS.iter().any(|export| export.name == name);
         let unknown: Vec<&str> = ROUTINES.iter().map(|(name, _)| *name).filter(|name| !known(name)).collect();
         assert_eq!(unknown, [""; 0]);
+        assert!(LOW_RESOURCES.iter().all(|name| ROUTINES.iter().any(|(routine, _)| routine == name)));
     }
 }

@@ -1,6 +1,6 @@
 //! The routines as a driver meets them: names, calling convention, IRQL rules (BEHAVIOUR.md sections 3 and 7).
 
-use kernel::{Cause, EventKind, Options, StopKind};
+use kernel::{Cause, EventKind, LowResources, Options, StopKind};
 use memory::{MemoryConfig, TrimPolicy, TrimReason};
 use nt_types::{NtStatus, PAGE_SIZE, Va};
 use section_paging::SectionId;
@@ -304,4 +304,38 @@ fn d50_the_verifier_changes_nothing_else() {
         locks += without.locks.len();
     }
     assert!(locks > 10, "the drivers lock sections: {locks}");
+}
+
+/// R188: with low resources simulated, allocations fail as often as chance has it, and not before the delay is over; the
+/// routines that lock sections never do.
+#[test]
+fn r188_locks_never_fail_for_want_of_resources() {
+    let allocate = |probe: &mut Probe| {
+        let tag = u64::from(u32::from_le_bytes(*b"Test"));
+        let block = probe.ask("ExAllocatePoolWithTag", &[0, 16, tag]).expect("a failure is no bug check");
+        if block != 0 {
+            probe.ask("ExFreePoolWithTag", &[block, tag]).expect("it is a block");
+        }
+        block != 0
+    };
+    let probe = |low: LowResources| {
+        let options = Options { verifier: true, low_resources: Some(low), ..Options::default() };
+        Probe::new(options, MemoryConfig::default())
+    };
+
+    let mut scarce = probe(LowResources { chances: 10_000, delay_ns: 0 });
+    assert!(!allocate(&mut scarce));
+    let page = scarce.paged();
+    let handle = scarce.service("MmLockPagableDataSection", [page.0, 0]);
+    scarce.service("MmLockPagableSectionByHandle", [handle, 0]);
+    assert_eq!(scarce.count(page), 2);
+    scarce.service("MmUnlockPagableImageSection", [handle, 0]);
+    assert_eq!(scarce.count(page), 1);
+
+    let mut usual = probe(LowResources { delay_ns: 0, ..LowResources::default() });
+    let failed = (0..500).filter(|_| !allocate(&mut usual)).count();
+    assert!((10..60).contains(&failed), "6 % of 500 are 30: {failed}");
+
+    let mut early = probe(LowResources::default());
+    assert!((0..100).all(|_| allocate(&mut early)), "the first eight minutes are not over");
 }

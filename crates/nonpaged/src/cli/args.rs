@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nonpaged::check::Rule;
 
+use super::verifier::{DEFAULT_FLAGS, Faults, VerifierFlags};
+
 /// Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 ///
 /// nonpaged loads an x64 driver image (.sys) on any host, pages its PAGE sections to a real paging file and back while
@@ -144,9 +146,15 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) record: Option<PathBuf>,
 
-    /// Watch the driver as Driver Verifier does with Force IRQL Checking and DDI compliance checking
-    #[arg(long, help_heading = "Machine")]
-    pub(crate) verifier: bool,
+    /// Watch the driver as Driver Verifier does: 0x20002 is Force IRQL Checking and DDI compliance checking, 0x4 with it
+    /// Low Resources Simulation
+    #[arg(long, value_name = "FLAGS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_FLAGS, help_heading = "Machine")]
+    pub(crate) verifier: Option<VerifierFlags>,
+
+    /// Low Resources Simulation with so many chances in 10000 that an allocation fails, after so many minutes of virtual
+    /// time; the verifier's own are 600,8
+    #[arg(long, value_name = "CHANCES,MINUTES", help_heading = "Machine")]
+    pub(crate) faults: Option<Faults>,
 
     /// Give up after this many instructions; without it 1 000 000 000, of several drivers 20 000 000 each
     #[arg(long, value_name = "LIMIT", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Machine")]

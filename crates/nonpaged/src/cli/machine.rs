@@ -11,6 +11,7 @@ use report::cause::{Cause, Input, Limit};
 
 use super::args::{Initial, SerialLine, Setup, Trim};
 use super::input::{self, refuse};
+use super::verifier::VerifierFlags;
 
 /// Instructions of a run, unless the arguments say otherwise.
 const STEPS: u64 = 1_000_000_000;
@@ -45,7 +46,11 @@ pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>
         processors: options.cpus as usize,
         step_limit: options.steps.unwrap_or(STEPS),
         seed: options.seed,
-        verifier: options.verifier,
+        verifier: options.verifier.is_some(),
+        low_resources: match options.faults {
+            Some(faults) => Some(faults.0),
+            None => options.verifier.and_then(VerifierFlags::low_resources),
+        },
         discard: options.discard.into(),
         registry: options.registry.as_deref().map(input::registry).transpose()?.unwrap_or_default(),
         ..Options::default()

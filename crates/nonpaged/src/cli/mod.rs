@@ -16,6 +16,7 @@ mod run;
 mod serial;
 mod tail;
 mod terminal;
+mod verifier;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use report::Replay;
 
 use super::args::{Discard, Initial, SerialLine, Setup, Trim};
+use super::verifier::DEFAULT_FLAGS;
 
 /// The arguments of a run, as far as they matter for what happens in it.
 pub(crate) fn of(options: &Setup) -> Replay {
@@ -29,7 +30,13 @@ pub(crate) fn arguments(options: &Setup) -> Vec<String> {
     add(options.initial != Initial::Out, format!("--initial={}", name(&options.initial)));
     add(options.discard != Discard::Documented, format!("--discard={}", name(&options.discard)));
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
-    add(options.verifier, "--verifier".to_owned());
+    if let Some(flags) = options.verifier {
+        let flags = flags.text();
+        add(true, if flags == DEFAULT_FLAGS { "--verifier".to_owned() } else { format!("--verifier={flags}") });
+    }
+    if let Some(faults) = options.faults {
+        add(true, format!("--faults={}", faults.text()));
+    }
     if let Some(registry) = &options.registry {
         add(true, format!("--registry={}", registry.display()));
     }
