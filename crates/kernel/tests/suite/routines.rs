@@ -325,6 +325,8 @@ fn r188_locks_never_fail_for_want_of_resources() {
 
     let mut scarce = probe(LowResources { chances: 10_000, delay_ns: 0 });
     assert!(!allocate(&mut scarce));
+    let (label, failed) = scarce.machine.verifier_counters().rows()[9];
+    assert_eq!((label, failed), ("Resource Allocations Failed Deliberately", 1));
     let page = scarce.paged();
     let handle = scarce.service("MmLockPagableDataSection", [page.0, 0]);
     scarce.service("MmLockPagableSectionByHandle", [handle, 0]);
