@@ -1,6 +1,6 @@
 //! Every change of IRQL, and what the memory manager and the checker do at it.
 
-use memory::{TrimPolicy, TrimReason, TrimReport};
+use memory::{TrimReason, TrimReport};
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
@@ -121,7 +121,7 @@ impl Machine {
     /// The trim before a raise, a spin lock or a synchronised execution takes effect (D48), where the policy has it.
     pub(crate) fn trim(&mut self, reason: TrimReason) {
         let policy = self.memory.config().trim;
-        if self.options.verifier || matches!(policy, TrimPolicy::OnRaise | TrimPolicy::AtOnce) {
+        if self.options.verifier || policy.trims_on_raise() {
             self.memory.set_step(self.steps);
             let report = self.memory.trim(reason);
             self.trimmed(report, reason);

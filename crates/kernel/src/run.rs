@@ -1,7 +1,7 @@
 //! The run loop: let what is due happen, pick a processor, deliver what is deliverable, execute a slice.
 
 use engine::{Engine, Gpr};
-use memory::Memory;
+use memory::{Memory, TrimPolicy, TrimReason};
 use nt_types::Va;
 
 use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
@@ -128,12 +128,17 @@ impl Machine {
                 return;
             }
             let now = self.now_ns();
-            let budget = self.budget(end.min(part_end) - self.steps);
+            let each_step = self.memory.config().trim == TrimPolicy::EachStep;
+            let budget = if each_step { 1 } else { self.budget(end.min(part_end) - self.steps) };
             let processor = &mut self.processors[self.active];
             processor.cpu.tsc = now;
             let run = engine.run(&mut processor.cpu, &mut self.memory, budget);
             self.steps += run.retired;
             self.handle_exit(run);
+            // After an instruction that retired, never while one waits for several pages: those have to come together.
+            if each_step && run.retired > 0 && self.stop.is_none() {
+                self.trim(TrimReason::Raise);
+            }
             self.note_pressure();
             if self.is_undecided() {
                 return;

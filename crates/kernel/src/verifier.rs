@@ -1,6 +1,6 @@
 //! Driver Verifier's Force IRQL Checking: what triggers its trim, and what it counts (R180, R184).
 
-use memory::{TrimPolicy, TrimReason};
+use memory::TrimReason;
 use nt_types::Irql;
 
 use crate::machine::Machine;
@@ -98,7 +98,7 @@ impl Machine {
     /// `trim=at-once` it is a raise like any other (D5).
     pub(crate) fn before_delivery(&mut self, new: Irql) {
         let raises = self.irql() < Irql::DISPATCH && new >= Irql::DISPATCH;
-        if raises && self.memory.config().trim == TrimPolicy::AtOnce {
+        if raises && self.memory.config().trim.leaves_at_once() {
             self.trim(TrimReason::Raise);
         }
     }

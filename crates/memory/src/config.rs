@@ -16,6 +16,20 @@ pub enum TrimPolicy {
     OnRaise,
     /// Also when a page becomes eligible; see [`Memory::settle`](crate::Memory::settle).
     AtOnce,
+    /// Also between any two instructions: the strictest. The caller asks for it with [`Memory::trim`](crate::Memory::trim).
+    EachStep,
+}
+
+impl TrimPolicy {
+    /// Pages leave as soon as they become eligible.
+    pub fn leaves_at_once(self) -> bool {
+        matches!(self, TrimPolicy::AtOnce | TrimPolicy::EachStep)
+    }
+
+    /// All that is eligible leaves before a raise to `DISPATCH_LEVEL` or above.
+    pub fn trims_on_raise(self) -> bool {
+        matches!(self, TrimPolicy::OnRaise) || self.leaves_at_once()
+    }
 }
 
 /// Where pageable pages of an image are when load is complete (D1).

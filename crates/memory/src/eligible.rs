@@ -6,7 +6,6 @@ use nt_types::Va;
 
 use crate::Memory;
 use crate::bits::Bits;
-use crate::config::TrimPolicy;
 use crate::pfn::Use;
 use crate::types::Region;
 
@@ -18,7 +17,7 @@ pub(crate) struct Eligible {
     images: Bits,
     /// section_paging may have changed its mind.
     stale: bool,
-    /// Under [`TrimPolicy::AtOnce`], frames whose pages became eligible while they were in memory.
+    /// Under [`TrimPolicy::AtOnce`](crate::TrimPolicy::AtOnce), frames whose pages became eligible while they were in memory.
     newly: Vec<u32>,
 }
 
@@ -63,7 +62,7 @@ impl Memory {
 
     /// A page that came in without being asked for counts as one that became eligible.
     pub(crate) fn announce(&mut self, frame: u32) {
-        if self.may_leave(frame) && self.config.trim == TrimPolicy::AtOnce {
+        if self.may_leave(frame) && self.config.trim.leaves_at_once() {
             self.eligible.newly.push(frame);
         }
     }

@@ -91,6 +91,8 @@ pub struct Departure {
 pub enum DepartureReason {
     /// `--trim=at-once`.
     TrimAtOnce,
+    /// `--trim=each-step`.
+    TrimEachStep,
     /// `--trim=on-raise`, the trim before each raise to `DISPATCH_LEVEL`.
     TrimOnRaise,
     /// The verifier's Force IRQL Checking.

@@ -102,6 +102,7 @@ fn windows_stops(bug_check: BugCheck, code: Code) -> String {
 fn left_memory(departure: Departure) -> String {
     let reason = match departure.reason {
         DepartureReason::TrimAtOnce => "the page left memory because of `--trim=at-once`",
+        DepartureReason::TrimEachStep => "the page left memory because of `--trim=each-step`, between two instructions",
         DepartureReason::TrimOnRaise => {
             "the page left memory because of `--trim=on-raise`, as Driver Verifier would have it"
         }

@@ -188,6 +188,8 @@ pub(crate) enum Trim {
     OnRaise,
     /// As soon as they may, and before each raise
     AtOnce,
+    /// As soon as they may, and between any two instructions: the strictest, and slow
+    EachStep,
 }
 
 /// Where pageable pages are when loading is complete (D1).

@@ -82,6 +82,7 @@ impl From<Trim> for TrimPolicy {
             Trim::Pressure => TrimPolicy::Pressure,
             Trim::OnRaise => TrimPolicy::OnRaise,
             Trim::AtOnce => TrimPolicy::AtOnce,
+            Trim::EachStep => TrimPolicy::EachStep,
         }
     }
 }

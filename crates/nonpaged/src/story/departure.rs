@@ -102,6 +102,9 @@ pub(super) fn departure(scene: &Scene<'_>, address: Va) -> Departure {
     let reason = match last_trim(scene, address).map(|(_, _, reason)| reason) {
         None | Some(TrimReason::Load) => DepartureReason::NeverIn,
         Some(TrimReason::Raise) if scene.machine.options.verifier => DepartureReason::Verifier,
+        Some(TrimReason::Raise | TrimReason::Eligible) if config.trim == TrimPolicy::EachStep => {
+            DepartureReason::TrimEachStep
+        }
         Some(TrimReason::Raise) if config.trim == TrimPolicy::AtOnce => DepartureReason::TrimAtOnce,
         Some(TrimReason::Raise) => DepartureReason::TrimOnRaise,
         Some(TrimReason::Eligible) => DepartureReason::TrimAtOnce,

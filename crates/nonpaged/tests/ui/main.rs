@@ -7,6 +7,7 @@
 //! `expect_error` what it shows, and has a repaired twin of the same name in `pass`.
 
 mod case;
+mod findings;
 mod golden;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,12 @@ fn every_case_prints_what_lies_beside_it() {
     assert!(!cases.is_empty(), "there are cases");
     let problems: Vec<String> = cases.into_iter().flat_map(|case| check(&root, case)).collect();
     assert!(problems.is_empty(), "{} problems:\n\n{}", problems.len(), problems.join("\n\n"));
+}
+
+#[test]
+fn k01_to_k28_each_finding_has_a_driver_and_a_twin() {
+    let problems = findings::problems(&repository());
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 fn check(root: &Path, case: Result<Case, String>) -> Vec<String> {

@@ -88,6 +88,7 @@ const ROWS: &[Row] = &[
     ("x28-dpc-pageable", &[NEVER], None, &["K10", "K13"]),
     // INIT is not pageable by name, so the lock itself is K01 too.
     ("x30-locked-init", ANY, None, &["K01", "K25"]),
+    ("k28-pages-nothing", ANY, None, &["K28"]),
     // Bug checks that mistakes about paging are taken for.
     ("be-write-to-constant", ANY, Some((0xBE, [P::At("FatalCount"), P::Some, P::Is(0), P::Is(0)])), &[]),
     ("fc-run-data", ANY, Some((0xFC, [P::At("FatalRoutine"), P::Some, P::Is(0), P::Is(0)])), &[]),
