@@ -22,5 +22,6 @@ mod stack_trace;
 mod storm;
 mod unwind_data;
 mod unwinding;
+mod ways_out;
 mod whole_driver;
 mod wmilib;
