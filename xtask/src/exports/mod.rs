@@ -6,8 +6,8 @@
 
 mod census;
 mod kernel;
+mod naming;
 mod table;
-mod tests;
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ const TABLE: &str = "docs/exports.md";
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let census = census::read(root)?;
     let exports = kernel::read(root)?;
-    let tests = tests::by_export(root, &exports)?;
+    let tests = naming::by_export(root, &exports)?;
     let untested: Vec<&Export> = exports.iter().filter(|export| !tests.contains_key(export.name.as_str())).collect();
     let text = table::draw(&census, &exports, &tests);
     let path = root.join(TABLE);
