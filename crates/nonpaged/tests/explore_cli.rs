@@ -1,0 +1,116 @@
+//! `nonpaged explore`, `replay` and `merge` as a person or a CI system meets them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const BROKEN: &str = "drivers/broken/x34-two-closers.sys";
+
+fn nonpaged(arguments: &[&str]) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(env!("CARGO_BIN_EXE_nonpaged")).args(arguments).current_dir(root).output();
+    output.expect("the program runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The tokens of a search, shortest first.
+fn tokens(output: &Output) -> Vec<String> {
+    let words = stdout(output).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut tokens: Vec<String> = words.into_iter().filter(|word| word.starts_with("np1-")).collect();
+    tokens.sort_by_key(String::len);
+    tokens
+}
+
+fn search(more: &[&str]) -> Output {
+    let arguments = ["explore", BROKEN, "--strategy=exhaustive", "--depth=1", "--time=120s"];
+    nonpaged(&[&arguments, more].concat())
+}
+
+#[test]
+fn a_failure_is_reported_with_a_token_that_replays_it() {
+    let found = search(&[]);
+    assert_eq!(found.status.code(), Some(10), "{}", stderr(&found));
+    assert!(stdout(&found).contains("with at most 1 deed"), "{}", stdout(&found));
+    assert!(stderr(&found).contains("by schedule, thread"), "{}", stderr(&found));
+    for token in tokens(&found) {
+        assert!(token.len() < 200, "{token}");
+        let (first, second) = (nonpaged(&["replay", &token]), nonpaged(&["replay", &token]));
+        assert_eq!(first.status.code(), Some(10), "{}", stderr(&first));
+        assert_eq!((first.stdout, first.stderr), (second.stdout, second.stderr), "{token}");
+    }
+}
+
+#[test]
+fn a_replay_stops_where_it_is_told_and_shows_the_last_events() {
+    let token = tokens(&search(&[])).remove(0);
+    let stopped = nonpaged(&["replay", &token, "--stop-at", "300"]);
+    assert!(stderr(&stopped).contains("this is where the run stands"), "{}", stderr(&stopped));
+    let traced = nonpaged(&["replay", &token, "--trace"]);
+    assert!(stdout(&traced).contains(r#""what":"thread_ended""#), "{}", stdout(&traced));
+}
+
+/// Another driver, and the repaired one: the schedule is followed for as long as it fits.
+#[test]
+fn a_token_says_that_the_driver_has_changed() {
+    let token = tokens(&search(&[])).remove(0);
+    let other = nonpaged(&["replay", &token, "--driver", "drivers/broken/x34-two-closers-fixed.sys"]);
+    assert!(stderr(&other).contains("is not the driver that the token was made with"), "{}", stderr(&other));
+    assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));
+}
+
+#[test]
+fn a_word_that_is_no_token_is_a_wrong_argument() {
+    for (word, problem) in [
+        ("serial.sys", "a token begins with"),
+        ("np2-AAAA", "numbers choices differently"),
+        ("np1-AAAAAAAA", "is damaged"),
+    ] {
+        let output = nonpaged(&["replay", word]);
+        assert_eq!(output.status.code(), Some(64), "{word}");
+        assert!(stderr(&output).contains(problem), "{word}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn results_are_kept_resumed_and_merged() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (one, two) = (path("one"), path("two"));
+    for (shard, out) in [("1/2", &one), ("2/2", &two)] {
+        let part = search(&["--shard", shard, "--out", out]);
+        assert!(matches!(part.status.code(), Some(0 | 10)), "{}", stderr(&part));
+        // Nothing is left to run, and nothing is forgotten.
+        let again = search(&["--shard", shard, "--out", out]);
+        assert_eq!((again.status.code(), tokens(&again)), (part.status.code(), tokens(&part)));
+    }
+    let merged = nonpaged(&["merge", &path("all"), &one, &two]);
+    assert_eq!(merged.status.code(), Some(10), "{}", stderr(&merged));
+    assert_eq!(tokens(&merged), tokens(&search(&[])));
+    assert!(PathBuf::from(path("all")).join("failures.jsonl").exists());
+}
+
+#[test]
+fn a_folder_of_another_search_is_left_alone() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let out = folder.path().display().to_string();
+    let first = search(&["--schedules=5", "--out", &out]);
+    assert!(first.status.code().is_some());
+    let other = search(&["--schedules=5", "--seed=1", "--out", &out]);
+    assert_eq!(other.status.code(), Some(64), "{}", stderr(&other));
+    assert!(stderr(&other).contains("has results of another search"), "{}", stderr(&other));
+}
+
+#[test]
+fn json_has_what_the_text_has() {
+    let output = search(&["--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(document["exhausted"], true);
+    assert!(document["failures"].as_array().is_some_and(|failures| !failures.is_empty()));
+    assert!(document["shown"].as_str().is_some_and(|shown| shown.contains("at most 1 deed")));
+}
