@@ -41,8 +41,11 @@ impl fmt::Display for Proven {
         }
         let (done, of) = self.next_round;
         if done > 0 && done < of {
-            let next = self.deeds.unwrap_or_default() + 1;
-            write!(f, "; of those with {next} deeds, {done} of {of} beginnings were searched")?;
+            let next = match self.deeds.unwrap_or_default() + 1 {
+                1 => "1 deed".to_owned(),
+                deeds => format!("{deeds} deeds"),
+            };
+            write!(f, "; of those with {next}, {done} of {of} beginnings were searched")?;
         }
         Ok(())
     }
