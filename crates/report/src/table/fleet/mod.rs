@@ -130,8 +130,9 @@ impl End {
     pub fn detail(&self) -> &str {
         match self {
             End::Finished => "",
-            End::BugCheck(_, text) | End::Unsupported(_, text) => text,
-            End::Limit(text)
+            End::BugCheck(_, text)
+            | End::Unsupported(_, text)
+            | End::Limit(text)
             | End::TimeUp(text)
             | End::Expectation(text)
             | End::NotLoadable(text)
