@@ -128,9 +128,9 @@ fn g1_d23_code_may_unlock_the_section_it_runs_in() {
     let here = events[unlock].place.page_down();
     assert_eq!(lab.section_name(here), "PAGESER");
     let left = |event: &&kernel::Event| matches!(&event.kind, EventKind::Trimmed { pages, reason: TrimReason::Eligible } if pages.contains(&here));
-    assert!(events[unlock..].iter().any(|event| left(event)));
+    assert!(events[unlock..].iter().any(left));
     let back = |event: &&kernel::Event| matches!(event.kind, EventKind::PagedIn { page, hard: true } if page == here);
-    assert!(events[unlock..].iter().any(|event| back(event)));
+    assert!(events[unlock..].iter().any(back));
     assert!(lab.codes().is_empty(), "{:?}", lab.codes());
 }
 
