@@ -84,7 +84,7 @@ fn main() {
         let memory = before.zip(peak_memory()).map(|(before, after)| (after - before) / instructions.max(1));
         let memory = memory.map_or(String::new(), |bytes| format!(", {bytes} bytes of memory each"));
         let rate = bytes as f64 / best.as_secs_f64() / 1e6;
-        println!("{:>7} bytes: {best:>10.2?}, {rate:.1} MB/s, {instructions} instructions{memory}", bytes);
+        println!("{bytes:>7} bytes: {best:>10.2?}, {rate:.1} MB/s, {instructions} instructions{memory}");
         rates.push(rate);
     }
     println!("slope: time a byte at 4 MB is {:.2} times that at 0.1 MB", rates[0] / rates[2]);
