@@ -22,7 +22,7 @@ catalogue! {
     "0xD1" "0xD3" "0xD4" "0xF7" "0xFC" "0x139"
     "K01" "K02" "K03" "K04" "K05" "K06" "K07" "K08" "K09" "K10" "K11" "K12" "K13" "K14" "K15" "K16" "K17" "K18" "K19"
     "K20" "K21" "K22" "K23" "K24" "K25" "K26" "K27" "K28"
-    "A01"
+    "A01" "A02" "A03" "A04"
     "unsupported" "limit" "exit-codes"
 }
 

@@ -54,6 +54,9 @@ findings! {
     SmallPageable "K27" "small-pageable",
     NoModule "K28" "no-module",
     UnlockWithoutLock "A01" "unlock-without-lock",
+    PagedCodeFails "A02" "paged-code-fails",
+    PagedCodeInNonpaged "A03" "paged-code-in-nonpaged",
+    PagedCodeMissing "A04" "paged-code-missing",
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod irql;
 mod locks;
 mod objects;
+mod paged_code;
 mod paging;
 mod residency;
 
@@ -156,6 +157,17 @@ pub enum FindingKind {
     ConnectBeforeReset,
     /// MmPageEntireDriver without a mutex (K19).
     PageEntireRace,
+    /// A routine that asserts PAGED_CODE is called above APC_LEVEL (A02).
+    PagedCodeFails {
+        /// The routine.
+        routine: Rva,
+        /// Lowest IRQL.
+        irql: u8,
+    },
+    /// PAGED_CODE in a section that is not pageable (A03).
+    PagedCodeInNonpaged,
+    /// A pageable routine without PAGED_CODE, in a driver that has it elsewhere (A04).
+    PagedCodeMissing,
 }
 
 /// How something is used.
@@ -197,6 +209,7 @@ impl<'m, 'a> Collector<'m, 'a> {
         objects::find(&mut collector);
         locks::find(&mut collector);
         paging::find(&mut collector);
+        paged_code::find(&mut collector);
         collector.found.sort_by(|one, other| (one.at, &one.kind).cmp(&(other.at, &other.kind)));
         collector.found
     }

@@ -43,6 +43,10 @@ pub(crate) enum EventKind {
     Register { role: Role, code: Value },
     /// A handle of a section is used as an address.
     Dereference,
+    /// The level is compared with APC_LEVEL, as PAGED_CODE of checked builds does.
+    ComparesWithApc,
+    /// An assertion fails: `int 2Ch`.
+    AssertionFails,
     /// A negative NTSTATUS becomes the result while these facts hold.
     Fails,
 }

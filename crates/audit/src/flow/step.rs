@@ -28,6 +28,9 @@ impl Stepper<'_, '_> {
                 self.calls.call(state, instruction);
             }
             FlowControl::Next => self.ordinary(state, instruction),
+            FlowControl::Interrupt if instruction.immediate8() == 0x2c => {
+                self.calls.record(EventKind::AssertionFails);
+            }
             _ => {}
         }
     }
@@ -147,6 +150,9 @@ impl Stepper<'_, '_> {
     /// Remembers a comparison of the current level with a number.
     fn compare(&mut self, state: &mut State, instruction: &Instruction) {
         let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        if is_above_apc_test(state, instruction, one, other) {
+            self.calls.record(EventKind::ComparesWithApc);
+        }
         state.compared = match (one, other) {
             (Value::Irql(level), Value::Number(number))
                 if level == state.irql && instruction.mnemonic() == Mnemonic::Cmp =>
@@ -229,6 +235,15 @@ pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
         None => IrqlSet::NONE,
     };
     state.compared = None;
+}
+
+/// `cmp level, 1` or `test level, 0feh`.
+fn is_above_apc_test(state: &State, instruction: &Instruction, one: Value, other: Value) -> bool {
+    let above_apc = match instruction.mnemonic() {
+        Mnemonic::Cmp => 1,
+        _ => 0xfe,
+    };
+    matches!(one, Value::Irql(level) if level == state.irql) && other.number().is_some_and(|it| it & 0xff == above_apc)
 }
 
 fn uses_memory(instruction: &Instruction) -> bool {

@@ -30,3 +30,16 @@ fn good_drivers_are_clean_and_looked_at_wholly() {
 fn serial_broken_unlocks_too_early() {
     assert_eq!(findings(&drivers().join("serial/serial-broken.sys")), ["SerialUnlockTooEarly: UnlockWithoutLock"]);
 }
+
+/// R30: PAGED_CODE of a checked build, called at DISPATCH_LEVEL. The repaired twin calls it before the raise.
+#[test]
+fn r30_a02_paged_code_at_dispatch_level() {
+    let of = |name: &str| -> Vec<String> {
+        let found = findings(&drivers().join("checked").join(name));
+        found.into_iter().filter(|finding| !finding.ends_with("PagedCodeInNonpaged")).collect()
+    };
+    assert_eq!(of("checked.sys"), ["CheckedAdd: PagedCodeFails"]);
+    assert_eq!(of("checked-fixed.sys"), [""; 0]);
+    let resident = findings(&drivers().join("checked/checked-fixed.sys"));
+    assert_eq!(resident, ["CheckedAddAndRaise: PagedCodeInNonpaged", "CheckedAdd: PagedCodeInNonpaged"]);
+}

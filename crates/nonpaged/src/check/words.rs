@@ -43,6 +43,9 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::HandleDereferenced => Cause::Audit(Audit::HandleDereferenced),
         FindingKind::PageEntireWithInterrupt => Cause::Audit(Audit::PageEntireWithInterrupt),
         FindingKind::ConnectBeforeReset => Cause::Audit(Audit::ConnectBeforeReset),
+        FindingKind::PagedCodeFails { irql, .. } => Cause::Audit(Audit::PagedCodeFails { irql: Irql::new(irql) }),
+        FindingKind::PagedCodeInNonpaged => Cause::Audit(Audit::PagedCodeInNonpaged),
+        FindingKind::PagedCodeMissing => Cause::Audit(Audit::PagedCodeMissing),
         FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
     }
 }

@@ -86,6 +86,15 @@ pub enum Audit {
     ConnectBeforeReset,
     /// MmPageEntireDriver outside every mutex (K19).
     PageEntireRace,
+    /// A routine that asserts PAGED_CODE is called above APC_LEVEL (A02).
+    PagedCodeFails {
+        /// Lowest IRQL.
+        irql: Irql,
+    },
+    /// PAGED_CODE in a section that is not pageable (A03).
+    PagedCodeInNonpaged,
+    /// A pageable routine without PAGED_CODE, in a driver that has it elsewhere (A04).
+    PagedCodeMissing,
     /// Something was not looked at.
     Incomplete {
         /// What, in words.
@@ -123,6 +132,10 @@ const OBJECTS_NONPAGED: Rule = Rule {
 const BALANCED: Rule = Rule {
     text: "each lock has one unlock, and all counts are zero when the driver is unloaded",
     source: "Locking Pageable Code or Data",
+};
+const ASSERTED: Rule = Rule {
+    text: "`PAGED_CODE` stands in pageable routines, and asserts that IRQL is at or below `APC_LEVEL`",
+    source: "PAGED_CODE macro",
 };
 const FIRST_BY_ADDRESS: Rule = Rule {
     text: "only the first lock is by address, later ones are by handle",
@@ -210,6 +223,23 @@ impl Audit {
                 let title = "`MmPageEntireDriver` called outside a mutex";
                 Words::finding(Finding::PageEntireRace, Level::Error, title, OPEN_IS_SERIALISED)
                     .help("hold one mutex around the open count, the interrupt and the paging calls")
+            }
+            Audit::PagedCodeFails { irql } => {
+                let title = format!("routine with `PAGED_CODE` may be called at `{irql}`");
+                Words::finding(Finding::PagedCodeFails, Level::Error, title, ASSERTED)
+                    .help("call it before the IRQL is raised, or drop the macro and keep the routine resident")
+            }
+            Audit::PagedCodeInNonpaged => {
+                let title = "`PAGED_CODE` in a section that is not pageable";
+                Words::finding(Finding::PagedCodeInNonpaged, Level::Info, title, ASSERTED)
+                    .note("code analysis calls this C28172")
+                    .help("put the routine into `PAGE`, or drop the macro")
+            }
+            Audit::PagedCodeMissing => {
+                let title = "pageable routine without `PAGED_CODE`";
+                Words::finding(Finding::PagedCodeMissing, Level::Info, title, ASSERTED)
+                    .note("code analysis calls this C28170; other routines of this driver have the macro")
+                    .help("begin it with `PAGED_CODE`")
             }
             Audit::Incomplete { reasons } => {
                 let words = Words::plain(Code::Note, Level::Info, Class::Remark, "analysis incomplete");

@@ -367,6 +367,9 @@ fn audit() -> Vec<Diagnostic> {
         Audit::PageEntireWithInterrupt,
         Audit::ConnectBeforeReset,
         Audit::PageEntireRace,
+        Audit::PagedCodeFails { irql },
+        Audit::PagedCodeInNonpaged,
+        Audit::PagedCodeMissing,
         Audit::Incomplete { reasons: vec!["1 jumps go through tables that are not understood".into()] },
     ];
     causes.into_iter().chain(discarded).map(|cause| Diagnostic::from(Cause::Audit(cause))).collect()
