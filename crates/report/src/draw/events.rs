@@ -87,7 +87,7 @@ fn happening(kind: &EventKind) -> String {
         EventKind::DriverPaged => "the whole driver became pageable".to_owned(),
         EventKind::DriverReset => "the driver's nonpaged sections were brought back".to_owned(),
         EventKind::Discarded { section, bytes } => {
-            format!("section `{section}` was discarded with {}", plural(*bytes, "byte"))
+            format!("section `{section}`, {}, was discarded when initialisation ended", plural(*bytes, "byte"))
         }
         EventKind::Allocated { home, bytes } => format!("{} was allocated from {home}", plural(*bytes, "byte")),
         EventKind::Freed { home } => format!("the block in {home} was freed"),
