@@ -123,8 +123,9 @@ impl Campaign {
         let plan = Plan::new(self, &survey);
         let board = Board::new(self, &survey, plan, Instant::now());
         let news = board.note_survey(&survey);
-        let stop = news.iter().fold(false, |stop, failure| !watch(Watched::Failure(failure)) || stop);
-        let over = AtomicBool::new(stop || self.limits.until_first && !news.is_empty());
+        // Each of them is told, also after one that ends the search.
+        let unwelcome = news.iter().filter(|failure| !watch(Watched::Failure(failure))).count();
+        let over = AtomicBool::new(unwelcome > 0 || self.limits.until_first && !news.is_empty());
         let watch = Mutex::new(watch);
         let subjects: Vec<S> = (0..self.threads.get()).map(|_| base.fork()).collect();
         std::thread::scope(|scope| {

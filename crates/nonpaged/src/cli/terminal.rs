@@ -86,7 +86,7 @@ fn recorded(line: &str) -> Option<(u64, Vec<u8>)> {
     let digits: Vec<u8> =
         hex.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
     let bytes = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (digits.len() % 2 == 0).then_some((at_ns.parse().ok()?, bytes))
+    digits.len().is_multiple_of(2).then_some((at_ns.parse().ok()?, bytes))
 }
 
 /// The controlling side of a new pseudo-terminal, and the path of the other side.

@@ -191,7 +191,7 @@ impl Player {
             Task::Wait(id, None) => return run(Until::Answered(id)),
             Task::Wait(id, Some(limit)) => return run(Until::AnsweredOrTime(id, m.now_ns().saturating_add(limit))),
             Task::Pass(time_ns) => return run(Until::Time(m.now_ns().saturating_add(time_ns))),
-            Task::Step(step) => return self.step(m, step),
+            Task::Step(step) => return self.step(m, &step),
             Task::Check(step) if self.checks => self.check(m, &step).map_err(PlayError::Expectation)?,
             Task::Check(_) => {}
             Task::Initialize => self.initialize(m)?,

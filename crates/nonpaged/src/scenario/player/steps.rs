@@ -16,11 +16,11 @@ const NS_PER_MS: u64 = 1_000_000;
 
 impl Player {
     /// Does a step; what it expects is checked when that is done.
-    pub(super) fn step(&mut self, m: &mut Machine, step: Step) -> Result<Option<Demand>, PlayError> {
+    pub(super) fn step(&mut self, m: &mut Machine, step: &Step) -> Result<Option<Demand>, PlayError> {
         self.outcome = Outcome::Nothing;
         self.known_signals = self.line(m).len();
         self.before([Task::Check(step.clone())]);
-        match self.verb(m, &step) {
+        match self.verb(m, step) {
             Err(PlayError::Impossible { .. }) if self.lenient => Ok(None),
             done => done,
         }
@@ -48,9 +48,9 @@ impl Player {
     fn verb(&mut self, m: &mut Machine, step: &Step) -> Result<Option<Demand>, PlayError> {
         match &step.action {
             Action::Start => self.start(m)?,
-            Action::Stop => self.to_device(step, &[c::IRP_MN_QUERY_STOP_DEVICE, c::IRP_MN_STOP_DEVICE])?,
+            Action::Stop => self.ask_device(step, &[c::IRP_MN_QUERY_STOP_DEVICE, c::IRP_MN_STOP_DEVICE])?,
             Action::Remove => {
-                self.to_device(step, &[c::IRP_MN_QUERY_REMOVE_DEVICE, c::IRP_MN_REMOVE_DEVICE])?;
+                self.ask_device(step, &[c::IRP_MN_QUERY_REMOVE_DEVICE, c::IRP_MN_REMOVE_DEVICE])?;
                 self.device = None;
             }
             Action::Load { driver } => return self.load(step, driver),
@@ -102,7 +102,7 @@ impl Player {
         Ok(None)
     }
 
-    fn to_device(&mut self, step: &Step, minors: &[u32; 2]) -> Result<(), PlayError> {
+    fn ask_device(&mut self, step: &Step, minors: &[u32; 2]) -> Result<(), PlayError> {
         let device = self.device.ok_or_else(|| impossible(step, "no device was started"))?;
         self.before(minors.map(|minor| Task::Pnp { device, minor: minor as u8, title: step.action.verb() }));
         Ok(())
