@@ -52,10 +52,9 @@ impl Command {
             Command::Run(options) => options.show.json,
             Command::Explore(options) => options.json,
             Command::Replay(options) => options.show.json,
-            Command::Merge(_) => false,
             Command::Map(options) => options.json,
             Command::Check(options) => options.format == Format::Json,
-            Command::Explain(_) => false,
+            Command::Merge(_) | Command::Explain(_) => false,
         }
     }
 }
