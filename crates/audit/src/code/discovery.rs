@@ -14,6 +14,10 @@ use super::scopes;
 
 /// Most functions of one image.
 const MAX_FUNCTIONS: usize = 200_000;
+/// What may be spent on the smallest image, in instructions.
+const MIN_BUDGET: u64 = 1 << 20;
+/// Longest part of a function that is looked at, in bytes.
+const MAX_PART: u32 = 1 << 20;
 /// Longest function that the function table does not list, in bytes.
 const MAX_UNLISTED: u32 = 0x1_0000;
 /// Longest function that only a pointer leads to, and that the function table does not list, in bytes.
@@ -77,6 +81,8 @@ struct Search<'p> {
     pending: Vec<(u32, bool)>,
     /// Addresses called by each function.
     calls: BTreeMap<u32, Vec<u32>>,
+    /// Instructions decoded, and memory prepared for them: overlapping functions could cost without end.
+    spent: u64,
     result: Functions,
 }
 
@@ -88,6 +94,7 @@ impl<'p> Search<'p> {
             listed: BTreeMap::new(),
             pending: Vec::new(),
             calls: BTreeMap::new(),
+            spent: 0,
             result: Functions::default(),
         }
     }
@@ -99,7 +106,9 @@ impl<'p> Search<'p> {
         let parts = unwind::functions(&mut reader, table).unwrap_or_default();
         for part in parts {
             let sound = part.begin < part.end && self.program.section_at(part.end.0 - 1).is_some();
-            if sound && self.program.is_executable(part.begin.0) {
+            if sound && part.end.0 - part.begin.0 > MAX_PART {
+                self.result.cut += 1;
+            } else if sound && self.program.is_executable(part.begin.0) {
                 self.listed.insert(part.begin.0, part.end.0);
                 self.add_part(part);
             }
@@ -161,18 +170,25 @@ impl<'p> Search<'p> {
             if !self.may_start(entry) || !done.insert((entry, certain)) || done.contains(&(entry, true)) && !certain {
                 continue;
             }
-            if self.found.len() >= MAX_FUNCTIONS {
+            if self.found.len() >= MAX_FUNCTIONS || self.spent > self.budget() {
                 self.result.too_many = true;
                 return;
             }
             let listed = self.found.contains_key(&entry);
             let function = self.found.get(&entry).cloned().unwrap_or_else(|| self.unlisted(entry, certain));
             let graph = Graph::of(self.program, &function);
+            let bytes: u32 = function.parts.iter().map(|part| part.end - part.start).sum();
+            self.spent += graph.code.len() as u64 + u64::from(bytes / 16);
             if listed || certain || self.is_leaf(entry, &graph) {
                 self.look_into(&function, &graph);
                 self.found.insert(entry, function);
             }
         }
+    }
+
+    /// What may be spent on an image. Functions of a compiler do not overlap, and need a fraction of it.
+    fn budget(&self) -> u64 {
+        MIN_BUDGET + 4 * self.program.bytes.len() as u64
     }
 
     /// Code that only a pointer leads to may be data. A function that the function table does not list calls nothing and
@@ -231,7 +247,7 @@ impl<'p> Search<'p> {
 
     fn finish(mut self) -> Functions {
         let mut all: Vec<Function> =
-            std::mem::take(&mut self.found).into_values().filter(|f| !f.parts.is_empty()).collect();
+            std::mem::take(&mut self.found).into_values().filter(|f| self.calls.contains_key(&f.entry)).collect();
         let entries: Vec<u32> = all.iter().map(|function| function.entry).collect();
         let index = |rva: &u32| entries.binary_search(rva).ok().map(|index| index as u32);
         for function in &mut all {

@@ -1,7 +1,7 @@
 //! Images that mean harm: nothing may panic, hang or grow without bound.
 
-use driver_image::Image;
-use driver_image::builder::{CODE, PeBuilder};
+use driver_image::builder::{CODE, CONSTANTS, PeBuilder};
+use driver_image::{Directory, Image};
 use nt_types::Rva;
 use proptest::prelude::*;
 
@@ -63,4 +63,21 @@ fn what_does_not_decode_is_told() {
     let audit = audit::audit(&of_code(&[0x90, 0x06, 0xc3]), &[]).expect("it can be laid out");
     assert_eq!(audit.incomplete.undecoded_functions, 1);
     assert!(!audit.incomplete.is_complete());
+}
+
+/// Every entry of a large function table covers all code: the whole would cost without end.
+#[test]
+fn overlapping_functions_are_cut_off() {
+    let mut builder = PeBuilder::new();
+    let code = vec![0x90; 200_000];
+    let text = builder.section(".text", CODE, &code);
+    let unwind = builder.section(".xdata", CONSTANTS, &[1, 0, 0, 0]);
+    let entry = |index: u32| [text.0 + index, text.0 + code.len() as u32, unwind.0].map(u32::to_le_bytes).concat();
+    let table: Vec<u8> = (0..20_000).flat_map(entry).collect();
+    let functions = builder.section(".pdata", CONSTANTS, &table);
+    builder.directory(Directory::Exception, functions, table.len() as u32);
+    let image = Image::parse(builder.build()).expect("the builder's images are sound");
+    let audit = audit::audit(&image, &[]).expect("it can be laid out");
+    assert!(audit.incomplete.too_many_functions);
+    assert!(audit.extent.instructions < 8 * u64::from(image.headers().size_of_image) + (4 << 20), "{:?}", audit.extent);
 }

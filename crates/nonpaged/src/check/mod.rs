@@ -98,7 +98,10 @@ fn incomplete(audit: &Audit) -> Option<Diagnostic> {
         (unresolved_jumps, "jumps go through tables that are not understood"),
         (given_up_functions, "functions are too involved to follow every value"),
         (left_out_contexts, "ways into functions were left out because there were too many"),
-        (u32::from(too_many_functions), "limit was reached: there are more functions than are looked at"),
+        (
+            u32::from(too_many_functions),
+            "limit was reached: there are more functions, or more of them overlap, than are looked at",
+        ),
     ];
     let reasons: Vec<String> =
         counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
