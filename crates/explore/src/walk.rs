@@ -26,6 +26,8 @@ pub(crate) struct Walked {
     pub(crate) failures: Vec<Signature>,
     /// Where it came to.
     pub(crate) coverage: Coverage,
+    /// Instructions of the machine, from its start.
+    pub(crate) steps: u64,
     /// Choices in the whole run.
     pub(crate) choices: u32,
 }
@@ -55,7 +57,7 @@ pub(crate) fn conclude(machine: &mut Machine, ending: Ending) -> Walked {
     failures.extend(of_ending(&ending));
     let coverage = machine.coverage().cloned().unwrap_or_default();
     let (schedule, choices) = (machine.schedule_so_far().clone(), machine.choices_made());
-    Walked { ending, schedule, failures, coverage, choices }
+    Walked { ending, schedule, failures, coverage, steps: machine.steps(), choices }
 }
 
 /// Follows a schedule, deed by deed. Where a deed is not possible, the rest is left out.

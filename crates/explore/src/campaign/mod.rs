@@ -22,6 +22,11 @@ use board::Board;
 use plan::Plan;
 use worker::Worker;
 
+/// A schedule ends at a limit where it takes so many times the instructions of the run without deeds, and so many more: what
+/// polls for something that its schedule never lets happen must not hold up the search.
+const STEPS_FACTOR: u64 = 10;
+const STEPS_MORE: u64 = 100_000;
+
 /// When a search ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -120,6 +125,9 @@ impl Campaign {
         let mut first_engine = engine();
         base.machine().count_coverage();
         let survey = Survey::take(&mut base, first_engine.as_mut());
+        let limit = survey.walked.steps.saturating_mul(STEPS_FACTOR).saturating_add(STEPS_MORE);
+        let options = &mut base.machine().options;
+        options.step_limit = options.step_limit.min(limit);
         let plan = Plan::new(self, &survey);
         let board = Board::new(self, &survey, plan, Instant::now());
         let news = board.note_survey(&survey);
