@@ -3,6 +3,7 @@
 
 use nt_types::{BugCheck, Irql, Va};
 
+use crate::exports::Export;
 use crate::routine::{ObjectKind, Routine};
 use crate::stop::Place;
 
@@ -37,7 +38,7 @@ pub enum FindingKind {
     K23PagingPathPageable { routine: Va, major: u8 },
     K26RaiseInPageable { section: String, to: Irql },
     PoolLeak { address: Va, bytes: u64, tag: [u8; 4], site: Va },
-    IrqlAboveLimit { routine: &'static str, irql: Irql, limit: Irql },
+    IrqlOutOfRange { export: &'static Export, irql: Irql },
     InterruptLeak { isr: Va, vector: u32 },
     IrqlNotRestored { what: Routine, routine: Va, before: Irql, after: Irql },
 }
@@ -76,7 +77,7 @@ impl FindingKind {
             K::K23PagingPathPageable { .. } => "K23",
             K::K26RaiseInPageable { .. } => "K26",
             K::PoolLeak { .. } => "pool-leak",
-            K::IrqlAboveLimit { .. } => "irql-limit",
+            K::IrqlOutOfRange { .. } => "irql-limit",
             K::InterruptLeak { .. } => "interrupt-leak",
             K::IrqlNotRestored { .. } => "irql-not-restored",
         }

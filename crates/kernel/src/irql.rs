@@ -29,6 +29,11 @@ impl Machine {
         self.irql_becomes(new, place);
     }
 
+    /// The same for a lock whose caller has raised already: the IRQL stays, even where the caller did not.
+    pub(crate) fn spin_lock_at_dpc_level(&mut self) {
+        self.triggered(Trigger::SpinLock, self.irql().max(Irql::DISPATCH));
+    }
+
     /// Raises for a synchronised execution. The caller of that service does not run raised: no K26.
     pub(crate) fn raise_to_synchronize(&mut self, new: Irql, place: Va) {
         self.triggered(Trigger::Synchronize, new.max(Irql::DISPATCH));
@@ -169,22 +174,22 @@ impl Machine {
         self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, limit })).into()
     }
 
-    /// A service called above its documented IRQL. With the verifier a violation of rule IrqlMmApcLte is 0xC4, and nothing
-    /// has changed (D39); else it is K02 and the call goes on as far as it physically can (D40). For other services it is
-    /// a finding; what then happens is physics.
+    /// A service called outside its documented IRQLs. With the verifier a violation of rule IrqlMmApcLte is 0xC4, and
+    /// nothing has changed (D39); else it is K02 and the call goes on as far as it physically can (D40). For other services
+    /// it is a finding; what then happens is physics.
     pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
         self.check_verified_call(export, call)?;
-        let (irql, routine, limit) = (self.irql(), export.name, export.max_irql);
-        if irql <= limit {
+        let (irql, routine) = (self.irql(), export.name);
+        if export.irql.contains(&irql) {
             return Ok(());
         }
         let ruled = mm::IRQL_MM_APC_LTE.contains(&routine);
         if ruled && self.options.verifier {
-            return Err(self.irql_rule_violated(0x0002_0019, routine, limit, call.return_address));
+            return Err(self.irql_rule_violated(0x0002_0019, routine, *export.irql.end(), call.return_address));
         }
         let kind = match ruled {
             true => FindingKind::K02MmIrql { routine, irql },
-            false => FindingKind::IrqlAboveLimit { routine, irql, limit },
+            false => FindingKind::IrqlOutOfRange { export, irql },
         };
         self.find(kind, call.return_address);
         Ok(())

@@ -17,10 +17,17 @@ pub(super) struct Export {
     pub(super) name: String,
     /// Its parameters; `None` for a variable.
     pub(super) parameters: Option<String>,
-    /// The highest IRQL at which it may be called.
+    /// The IRQLs at which it may be called: the highest, or a range.
     pub(super) irql: String,
     /// What it refuses.
     pub(super) refused: Vec<String>,
+}
+
+impl Export {
+    /// Whether its own code may be out of memory, which is the rule of `kernel::exports::Export::is_pageable`.
+    pub(super) fn is_pageable(&self) -> bool {
+        matches!(self.irql.rsplit("..=").next(), Some("PASSIVE" | "APC"))
+    }
 }
 
 /// All exports, by name. The kernel's own dispatch routines (`Iop..`), which only stand in stack traces, are none.
@@ -94,6 +101,9 @@ mod tests {
         let export = routine("    export!(Hal, HalX(a: Va, b: u32; ..), DISPATCH),").expect("a row");
         assert_eq!((export.image, export.name.as_str(), export.irql.as_str()), ("hal.dll", "HalX", "DISPATCH"));
         assert_eq!(export.parameters.as_deref(), Some("a: Va, b: u32"));
+        assert!(!export.is_pageable());
+        let export = routine("    export!(Ntoskrnl, ExX(a: Va), APC..=APC),").expect("a row");
+        assert_eq!((export.irql.as_str(), export.is_pageable()), ("APC..=APC", true));
         assert!(routine("    let export = 1;").is_none());
         let variable = variable("    variable(\"KeTickCount\", &[], 8),").expect("a row");
         assert_eq!((variable.name.as_str(), variable.parameters), ("KeTickCount", None));

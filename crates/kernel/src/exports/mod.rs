@@ -1,6 +1,8 @@
 //! The routines and data that `ntoskrnl.exe`, `hal.dll` and `wmilib.sys` export: one file a family, each row with its declared
-//! signature and IRQL ceiling.
+//! signature and IRQL range.
 #![expect(non_snake_case, reason = "exports carry their Windows names")]
+
+use std::ops::RangeInclusive;
 
 use nt_types::Irql;
 
@@ -56,7 +58,7 @@ impl Module {
 pub type Handler = fn(&mut Machine, &Call) -> Outcome;
 
 /// One exported routine.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub struct Export {
     /// The name, verbatim.
     pub name: &'static str,
@@ -64,42 +66,50 @@ pub struct Export {
     pub module: Module,
     /// Declared parameters: name and type.
     pub parameters: &'static [(&'static str, &'static str)],
-    /// The highest IRQL that its documentation allows.
-    pub max_irql: Irql,
+    /// The IRQLs at which its documentation allows a call.
+    pub irql: RangeInclusive<Irql>,
     /// Answers the call.
     pub handler: Handler,
 }
 
+impl Export {
+    /// Whether its own code may be out of memory. Code that is called at `DISPATCH_LEVEL` or above is resident; of other
+    /// code no document says so, and a caller has to reckon with the worst.
+    pub fn is_pageable(&self) -> bool {
+        *self.irql.end() < Irql::DISPATCH
+    }
+}
+
 /// A row of an export table: `export!(Ntoskrnl, KeSetEvent(event: Va, increment: i32, wait: bool), DISPATCH)`. The Rust
 /// function of the same name must take `&mut Machine` and exactly these types. With `..` after the last parameter it
-/// takes the [`Call`] too: for variable arguments and for routines that look at their caller.
+/// takes the [`Call`] too: for variable arguments and for routines that look at their caller. The IRQL is the highest at
+/// which the routine may be called, or a range as in `DISPATCH..=HIGH`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! export {
-    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ; ..), $irql:ident) => {
+    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ; ..), $($irql:tt)+) => {
+        $crate::export!(@row $module, $name($($arg: $ty),*), [$($irql)+], |m, call| {
+            let mut _index = 0..;
+            $(let $arg: $ty = call.argument(m, _index.next().unwrap_or(0))?;)*
+            $name(m, call $(, $arg)*)
+        })
+    };
+    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), $($irql:tt)+) => {
+        $crate::export!(@row $module, $name($($arg: $ty),*), [$($irql)+], |m, _call| {
+            let mut _index = 0..;
+            $(let $arg: $ty = _call.argument(m, _index.next().unwrap_or(0))?;)*
+            $name(m $(, $arg)*)
+        })
+    };
+    (@row $module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), [$($irql:tt)+], $handler:expr) => {
         $crate::exports::Export {
             name: stringify!($name),
             module: $crate::exports::Module::$module,
             parameters: &[$((stringify!($arg), <$ty as $crate::call::Argument>::TYPE)),*],
-            max_irql: nt_types::Irql::$irql,
-            handler: |m, call| {
-                let mut _index = 0..;
-                $(let $arg: $ty = call.argument(m, _index.next().unwrap_or(0))?;)*
-                $name(m, call $(, $arg)*)
-            },
+            irql: $crate::export!(@irql $($irql)+),
+            handler: $handler,
         }
     };
-    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), $irql:ident) => {
-        $crate::exports::Export {
-            name: stringify!($name),
-            module: $crate::exports::Module::$module,
-            parameters: &[$((stringify!($arg), <$ty as $crate::call::Argument>::TYPE)),*],
-            max_irql: nt_types::Irql::$irql,
-            handler: |m, _call| {
-                let mut _index = 0..;
-                $(let $arg: $ty = _call.argument(m, _index.next().unwrap_or(0))?;)*
-                $name(m $(, $arg)*)
-            },
-        }
-    };
+    (@irql $highest:ident) => { $crate::export!(@irql PASSIVE..=$highest) };
+    (@irql $lowest:ident ..= $highest:ident) => { nt_types::Irql::$lowest..=nt_types::Irql::$highest };
 }

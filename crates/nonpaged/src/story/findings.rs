@@ -1,6 +1,7 @@
 //! What the checker found, as reports.
 
 use kernel::FindingKind;
+use kernel::exports::Export;
 use report::cause::{Cause, IrqlMisuse, LeftBehind, ObjectMisuse, RequestKind, Tag, UnloadMisuse};
 use report::{Diagnostic, cause};
 
@@ -52,7 +53,7 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
             one(Cause::Irql(IrqlMisuse::RaiseInPageable { section: section.clone(), routine, to: *to }))
         }
         K::PoolLeak { address, bytes, tag, .. } => vec![pool::leak(scene, *address, *bytes, Tag(*tag))],
-        K::IrqlAboveLimit { routine, irql, limit } => vec![above_limit(scene, routine, *irql, *limit)],
+        K::IrqlOutOfRange { export, irql } => vec![out_of_range(scene, export, *irql)],
         K::InterruptLeak { isr, .. } => {
             let object = LeftBehind::Object(cause::ObjectKind::Interrupt);
             let left = Diagnostic::from(Cause::Unload(UnloadMisuse::Left { object, name: None }));
@@ -66,8 +67,8 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
     }
 }
 
-fn above_limit(scene: &Scene<'_>, routine: &str, irql: nt_types::Irql, limit: nt_types::Irql) -> Diagnostic {
-    let routine = routine.to_owned();
-    let misuse = IrqlMisuse::OutOfRange { routine, irql, lowest: nt_types::Irql::PASSIVE, highest: limit };
+fn out_of_range(scene: &Scene<'_>, export: &Export, irql: nt_types::Irql) -> Diagnostic {
+    let (routine, pageable) = (export.name.to_owned(), export.is_pageable());
+    let misuse = IrqlMisuse::OutOfRange { routine, irql, allowed: export.irql.clone(), pageable };
     Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
 }

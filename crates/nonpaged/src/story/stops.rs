@@ -37,8 +37,8 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
             paging::above_apc(scene, routine, scene.irql())
         }
         Why::Irql { routine, limit } => {
-            let (lowest, routine) = (nt_types::Irql::PASSIVE, (*routine).to_owned());
-            let misuse = IrqlMisuse::OutOfRange { routine, irql: scene.irql(), lowest, highest: *limit };
+            let (routine, allowed) = ((*routine).to_owned(), nt_types::Irql::PASSIVE..=*limit);
+            let misuse = IrqlMisuse::OutOfRange { routine, irql: scene.irql(), allowed, pageable: false };
             Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
         }
         Why::WaitAtDispatch { routine } => wait(scene, *routine),

@@ -1,5 +1,7 @@
 //! Code at the wrong IRQL.
 
+use std::ops::RangeInclusive;
+
 use nt_types::Irql;
 
 use super::evidence::ObjectKind;
@@ -33,10 +35,10 @@ pub enum IrqlMisuse {
         routine: String,
         /// IRQL of the call.
         irql: Irql,
-        /// Lowest level allowed.
-        lowest: Irql,
-        /// Highest level allowed.
-        highest: Irql,
+        /// The levels allowed.
+        allowed: RangeInclusive<Irql>,
+        /// Whether the code of the routine itself may be out of memory.
+        pageable: bool,
     },
     /// KeRaiseIrql to a lower level, or KeLowerIrql to a higher one.
     WrongDirection {
@@ -156,13 +158,20 @@ impl IrqlMisuse {
                 Words::finding(Finding::WaitTruePageable, Level::Error, title, NO_WAIT_FROM_PAGED)
                     .help("pass FALSE for Wait")
             }
-            IrqlMisuse::OutOfRange { routine, irql, lowest, highest } => {
+            IrqlMisuse::OutOfRange { routine, irql, allowed, pageable } => {
+                let (lowest, highest) = (allowed.start(), allowed.end());
                 let range = match lowest == highest {
                     true => format!("at `{lowest}` only"),
                     false => format!("from `{lowest}` to `{highest}`"),
                 };
                 let title = format!("`{routine}` called at `{irql}`");
-                on_verifier(report, title, IRQL_RANGE).note(format!("it may be called {range}"))
+                let words = on_verifier(report, title, IRQL_RANGE).note(format!("it may be called {range}"));
+                match *pageable && *irql >= Irql::DISPATCH {
+                    true => {
+                        words.note("its own code may be paged out: the call works while it happens to be in memory")
+                    }
+                    false => words,
+                }
             }
             IrqlMisuse::WrongDirection { routine, from, to } => {
                 let title = format!("`{routine}` called at `{from}` with new level `{to}`");

@@ -13,7 +13,7 @@ use crate::wait::{Wait, WaitOn};
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExAcquireFastMutex(mutex: Va; ..), APC),
     export!(Ntoskrnl, ExAcquireFastMutexUnsafe(mutex: Va; ..), APC),
-    export!(Ntoskrnl, ExReleaseFastMutex(mutex: Va; ..), APC),
+    export!(Ntoskrnl, ExReleaseFastMutex(mutex: Va; ..), APC..=APC),
     export!(Ntoskrnl, ExReleaseFastMutexUnsafe(mutex: Va; ..), APC),
     export!(Ntoskrnl, ExTryToAcquireFastMutex(mutex: Va; ..), APC),
 ];

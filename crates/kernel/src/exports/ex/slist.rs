@@ -12,12 +12,12 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, ExInterlockedFlushSList(head: Va), DISPATCH),
-    export!(Ntoskrnl, ExQueryDepthSList(head: Va), HIGH),
+    export!(Ntoskrnl, ExInterlockedFlushSList(head: Va), HIGH),
+    export!(Ntoskrnl, ExQueryDepthSList(head: Va), DISPATCH),
     export!(Ntoskrnl, ExpInterlockedFlushSList(head: Va), DISPATCH),
     export!(Ntoskrnl, ExpInterlockedPopEntrySList(head: Va), DISPATCH),
     export!(Ntoskrnl, ExpInterlockedPushEntrySList(head: Va, entry: Va), DISPATCH),
-    export!(Ntoskrnl, InitializeSListHead(head: Va), DISPATCH),
+    export!(Ntoskrnl, InitializeSListHead(head: Va), HIGH),
 ];
 
 const DEPTH: u64 = 0xFFFF;

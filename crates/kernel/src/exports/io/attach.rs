@@ -14,7 +14,7 @@ use crate::machine::Machine;
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoAttachDevice(source: Va, target: Va, attached: Va), PASSIVE),
     export!(Ntoskrnl, IoAttachDeviceToDeviceStackSafe(source: Va, target: Va, attached: Va), DISPATCH),
-    export!(Ntoskrnl, IoEnumerateDeviceObjectList(driver: Va, list: Va, bytes: u32, count: Va), APC),
+    export!(Ntoskrnl, IoEnumerateDeviceObjectList(driver: Va, list: Va, bytes: u32, count: Va), DISPATCH),
     export!(Ntoskrnl, IoGetBaseFileSystemDeviceObject(file: Va), DISPATCH),
     export!(Ntoskrnl, IoGetDeviceAttachmentBaseRef(device: Va), DISPATCH),
     export!(Ntoskrnl, IoGetLowerDeviceObject(device: Va), DISPATCH),

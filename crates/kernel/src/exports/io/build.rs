@@ -14,9 +14,9 @@ use crate::wait::WaitOn;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoBuildAsynchronousFsdRequest(major: u32, device: Va, buffer: Va, length: u32, offset: Va, status: Va; ..), DISPATCH),
-    export!(Ntoskrnl, IoBuildDeviceIoControlRequest(code: u32, device: Va, input: Va, input_length: u32, output: Va, output_length: u32, internal: bool, event: Va, status: Va; ..), PASSIVE),
-    export!(Ntoskrnl, IoBuildSynchronousFsdRequest(major: u32, device: Va, buffer: Va, length: u32, offset: Va, event: Va, status: Va; ..), PASSIVE),
+    export!(Ntoskrnl, IoBuildAsynchronousFsdRequest(major: u32, device: Va, buffer: Va, length: u32, offset: Va, status: Va; ..), APC),
+    export!(Ntoskrnl, IoBuildDeviceIoControlRequest(code: u32, device: Va, input: Va, input_length: u32, output: Va, output_length: u32, internal: bool, event: Va, status: Va; ..), APC),
+    export!(Ntoskrnl, IoBuildSynchronousFsdRequest(major: u32, device: Va, buffer: Va, length: u32, offset: Va, event: Va, status: Va; ..), APC),
     export!(Ntoskrnl, IoReuseIrp(request: Va, status: NtStatus), DISPATCH),
     export!(Ntoskrnl, IopFinishRequest(request: Va), PASSIVE),
 ];

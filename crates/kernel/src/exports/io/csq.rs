@@ -12,8 +12,8 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoCsqInitialize(csq: Va, insert: Va, remove: Va, peek: Va, acquire: Va, release: Va, cancelled: Va), DISPATCH),
-    export!(Ntoskrnl, IoCsqInitializeEx(csq: Va, insert: Va, remove: Va, peek: Va, acquire: Va, release: Va, cancelled: Va), DISPATCH),
+    export!(Ntoskrnl, IoCsqInitialize(csq: Va, insert: Va, remove: Va, peek: Va, acquire: Va, release: Va, cancelled: Va), HIGH),
+    export!(Ntoskrnl, IoCsqInitializeEx(csq: Va, insert: Va, remove: Va, peek: Va, acquire: Va, release: Va, cancelled: Va), HIGH),
     export!(Ntoskrnl, IoCsqInsertIrp(csq: Va, request: Va, context: Va), DISPATCH),
     export!(Ntoskrnl, IoCsqInsertIrpEx(csq: Va, request: Va, context: Va, insert_context: u64), DISPATCH),
     export!(Ntoskrnl, IoCsqRemoveIrp(csq: Va, context: Va), DISPATCH),

@@ -11,7 +11,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoAllocateDriverObjectExtension(driver: Va, client: u64, size: u32, extension: Va), APC),
+    export!(Ntoskrnl, IoAllocateDriverObjectExtension(driver: Va, client: u64, size: u32, extension: Va), DISPATCH),
     export!(Ntoskrnl, IoGetDriverObjectExtension(driver: Va, client: u64), DISPATCH),
 ];
 

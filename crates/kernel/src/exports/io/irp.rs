@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoCancelIrp(request: Va; ..), DISPATCH),
     export!(Ntoskrnl, IoFreeIrp(request: Va), DISPATCH),
     export!(Ntoskrnl, IoInitializeIrp(request: Va, size: u16, stack_size: u8), DISPATCH),
-    export!(Ntoskrnl, IoReleaseCancelSpinLock(old: Irql; ..), DISPATCH),
+    export!(Ntoskrnl, IoReleaseCancelSpinLock(old: Irql; ..), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, IofCallDriver(device: Va, request: Va; ..), DISPATCH),
     export!(Ntoskrnl, PoCallDriver(device: Va, request: Va; ..), DISPATCH),
     export!(Ntoskrnl, PoStartNextPowerIrp(request: Va), DISPATCH),

@@ -15,8 +15,8 @@ use crate::wait::{Wait, WaitOn};
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoInvalidateDeviceRelations(device: Va, kind: u32), DISPATCH),
-    export!(Ntoskrnl, IoInvalidateDeviceState(device: Va), PASSIVE),
-    export!(Ntoskrnl, IoRequestDeviceEject(device: Va), PASSIVE),
+    export!(Ntoskrnl, IoInvalidateDeviceState(device: Va), DISPATCH),
+    export!(Ntoskrnl, IoRequestDeviceEject(device: Va), DISPATCH),
     export!(Ntoskrnl, IopQueryDevice(device: Va, minor: u8, kind: u32), PASSIVE),
 ];
 

@@ -11,10 +11,10 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoRegisterFsRegistrationChange(driver: Va, routine: Va), PASSIVE),
+    export!(Ntoskrnl, IoRegisterFsRegistrationChange(driver: Va, routine: Va), APC),
     export!(Ntoskrnl, IoRegisterLastChanceShutdownNotification(device: Va), PASSIVE),
     export!(Ntoskrnl, IoRegisterShutdownNotification(device: Va), PASSIVE),
-    export!(Ntoskrnl, IoUnregisterFsRegistrationChange(driver: Va, routine: Va), PASSIVE),
+    export!(Ntoskrnl, IoUnregisterFsRegistrationChange(driver: Va, routine: Va), APC),
     export!(Ntoskrnl, IoUnregisterShutdownNotification(device: Va), PASSIVE),
 ];
 

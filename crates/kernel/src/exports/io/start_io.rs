@@ -10,8 +10,8 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoSetStartIoAttributes(device: Va, deferred: bool, non_cancelable: bool), DISPATCH),
-    export!(Ntoskrnl, IoStartNextPacket(device: Va, cancelable: bool), DISPATCH),
+    export!(Ntoskrnl, IoSetStartIoAttributes(device: Va, deferred: bool, non_cancelable: bool), HIGH),
+    export!(Ntoskrnl, IoStartNextPacket(device: Va, cancelable: bool), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, IoStartNextPacketByKey(device: Va, cancelable: bool, key: u32), DISPATCH),
     export!(Ntoskrnl, IoStartPacket(device: Va, request: Va, key: Va, cancel: Va; ..), DISPATCH),
 ];

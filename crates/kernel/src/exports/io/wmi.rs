@@ -11,10 +11,10 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoWMIDeviceObjectToProviderId(device: Va), DISPATCH),
-    export!(Ntoskrnl, IoWMIOpenBlock(guid: Va, access: u32, block: Va), PASSIVE),
-    export!(Ntoskrnl, IoWMIQueryAllData(block: Va, size: Va, buffer: Va), PASSIVE),
+    export!(Ntoskrnl, IoWMIOpenBlock(guid: Va, access: u32, block: Va), APC),
+    export!(Ntoskrnl, IoWMIQueryAllData(block: Va, size: Va, buffer: Va), APC),
     export!(Ntoskrnl, IoWMIRegistrationControl(device: Va, action: u32), PASSIVE),
-    export!(Ntoskrnl, IoWMISetNotificationCallback(block: Va, routine: Va, context: u64), PASSIVE),
+    export!(Ntoskrnl, IoWMISetNotificationCallback(block: Va, routine: Va, context: u64), APC),
     export!(Ntoskrnl, IoWMIWriteEvent(event: Va), APC),
 ];
 

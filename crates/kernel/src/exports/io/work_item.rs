@@ -14,11 +14,11 @@ use crate::thread::ThreadThen;
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoAllocateWorkItem(object: Va), DISPATCH),
     export!(Ntoskrnl, IoFreeWorkItem(item: Va), DISPATCH),
-    export!(Ntoskrnl, IoInitializeWorkItem(object: Va, item: Va), DISPATCH),
+    export!(Ntoskrnl, IoInitializeWorkItem(object: Va, item: Va), HIGH),
     export!(Ntoskrnl, IoQueueWorkItem(item: Va, routine: Va, queue: u32, context: u64), DISPATCH),
     export!(Ntoskrnl, IoQueueWorkItemEx(item: Va, routine: Va, queue: u32, context: u64), DISPATCH),
-    export!(Ntoskrnl, IoSizeofWorkItem(), DISPATCH),
-    export!(Ntoskrnl, IoUninitializeWorkItem(item: Va), DISPATCH),
+    export!(Ntoskrnl, IoSizeofWorkItem(), HIGH),
+    export!(Ntoskrnl, IoUninitializeWorkItem(item: Va), HIGH),
 ];
 
 /// Our IO_WORKITEM: the object it was made for, and whether it is queued.

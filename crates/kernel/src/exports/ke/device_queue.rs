@@ -11,12 +11,12 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, KeInitializeDeviceQueue(queue: Va), HIGH),
-    export!(Ntoskrnl, KeInsertByKeyDeviceQueue(queue: Va, entry: Va, key: u32), DISPATCH),
-    export!(Ntoskrnl, KeInsertDeviceQueue(queue: Va, entry: Va), DISPATCH),
-    export!(Ntoskrnl, KeRemoveByKeyDeviceQueue(queue: Va, key: u32), DISPATCH),
+    export!(Ntoskrnl, KeInitializeDeviceQueue(queue: Va), DISPATCH),
+    export!(Ntoskrnl, KeInsertByKeyDeviceQueue(queue: Va, entry: Va, key: u32), DISPATCH..=DISPATCH),
+    export!(Ntoskrnl, KeInsertDeviceQueue(queue: Va, entry: Va), DISPATCH..=DISPATCH),
+    export!(Ntoskrnl, KeRemoveByKeyDeviceQueue(queue: Va, key: u32), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, KeRemoveByKeyDeviceQueueIfBusy(queue: Va, key: u32), DISPATCH),
-    export!(Ntoskrnl, KeRemoveDeviceQueue(queue: Va), DISPATCH),
+    export!(Ntoskrnl, KeRemoveDeviceQueue(queue: Va), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, KeRemoveEntryDeviceQueue(queue: Va, entry: Va), DISPATCH),
 ];
 

@@ -23,7 +23,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KePulseEvent(event: Va, increment: i32, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeReadStateEvent(event: Va), DISPATCH),
     export!(Ntoskrnl, KeReadStateMutex(mutex: Va), DISPATCH),
-    export!(Ntoskrnl, KeReadStateSemaphore(semaphore: Va), DISPATCH),
+    export!(Ntoskrnl, KeReadStateSemaphore(semaphore: Va), HIGH),
     export!(Ntoskrnl, KeReleaseMutex(mutex: Va, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeReleaseSemaphore(semaphore: Va, increment: i32, adjustment: i32, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeResetEvent(event: Va), DISPATCH),

@@ -16,28 +16,28 @@ use crate::stop::Limit;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExAcquireSpinLockExclusive(lock: Va; ..), DISPATCH),
-    export!(Ntoskrnl, ExAcquireSpinLockExclusiveAtDpcLevel(lock: Va), HIGH),
+    export!(Ntoskrnl, ExAcquireSpinLockExclusiveAtDpcLevel(lock: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, ExAcquireSpinLockShared(lock: Va; ..), DISPATCH),
-    export!(Ntoskrnl, ExAcquireSpinLockSharedAtDpcLevel(lock: Va), HIGH),
-    export!(Ntoskrnl, ExReleaseSpinLockExclusive(lock: Va, old: Irql; ..), DISPATCH),
-    export!(Ntoskrnl, ExReleaseSpinLockExclusiveFromDpcLevel(lock: Va), HIGH),
-    export!(Ntoskrnl, ExReleaseSpinLockShared(lock: Va, old: Irql; ..), DISPATCH),
-    export!(Ntoskrnl, ExReleaseSpinLockSharedFromDpcLevel(lock: Va), HIGH),
+    export!(Ntoskrnl, ExAcquireSpinLockSharedAtDpcLevel(lock: Va), DISPATCH..=HIGH),
+    export!(Ntoskrnl, ExReleaseSpinLockExclusive(lock: Va, old: Irql; ..), DISPATCH..=DISPATCH),
+    export!(Ntoskrnl, ExReleaseSpinLockExclusiveFromDpcLevel(lock: Va), DISPATCH..=HIGH),
+    export!(Ntoskrnl, ExReleaseSpinLockShared(lock: Va, old: Irql; ..), DISPATCH..=DISPATCH),
+    export!(Ntoskrnl, ExReleaseSpinLockSharedFromDpcLevel(lock: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLock(lock: Va, handle: Va; ..), DISPATCH),
-    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockAtDpcLevel(lock: Va, handle: Va; ..), HIGH),
+    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockAtDpcLevel(lock: Va, handle: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockForDpc(lock: Va, handle: Va; ..), DISPATCH),
-    export!(Ntoskrnl, KeAcquireSpinLockAtDpcLevel(lock: Va; ..), HIGH),
+    export!(Ntoskrnl, KeAcquireSpinLockAtDpcLevel(lock: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireSpinLockForDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeAcquireSpinLockRaiseToDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeInitializeSpinLock(lock: Va), HIGH),
-    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLock(handle: Va; ..), DISPATCH),
+    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLock(handle: Va; ..), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockForDpc(handle: Va; ..), DISPATCH),
-    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockFromDpcLevel(handle: Va; ..), HIGH),
-    export!(Ntoskrnl, KeReleaseSpinLock(lock: Va, old: Irql; ..), DISPATCH),
+    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockFromDpcLevel(handle: Va; ..), DISPATCH..=HIGH),
+    export!(Ntoskrnl, KeReleaseSpinLock(lock: Va, old: Irql; ..), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, KeReleaseSpinLockForDpc(lock: Va, old: Irql; ..), DISPATCH),
-    export!(Ntoskrnl, KeReleaseSpinLockFromDpcLevel(lock: Va; ..), HIGH),
+    export!(Ntoskrnl, KeReleaseSpinLockFromDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeTestSpinLock(lock: Va), HIGH),
-    export!(Ntoskrnl, KeTryToAcquireSpinLockAtDpcLevel(lock: Va; ..), HIGH),
+    export!(Ntoskrnl, KeTryToAcquireSpinLockAtDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
 ];
 
 fn KeInitializeSpinLock(m: &mut Machine, lock: Va) -> Outcome {
@@ -53,9 +53,9 @@ fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcom
     Ok(Next::Return(u64::from(old.level())))
 }
 
-fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
+fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, lock: Va) -> Outcome {
     m.require_free(lock)?;
-    m.raise_for_spin_lock(call.return_address);
+    m.spin_lock_at_dpc_level();
     m.acquire_spin_lock(lock)?;
     Ok(Next::VOID)
 }
@@ -107,9 +107,9 @@ fn KeAcquireInStackQueuedSpinLockForDpc(m: &mut Machine, call: &Call, lock: Va, 
     KeAcquireInStackQueuedSpinLock(m, call, lock, queued)
 }
 
-fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
+fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, lock: Va, queued: Va) -> Outcome {
     m.write_u64(handle::LOCK_QUEUE.then(queue::LOCK).at(queued), lock.0)?;
-    KeAcquireSpinLockAtDpcLevel(m, call, lock)
+    KeAcquireSpinLockAtDpcLevel(m, lock)
 }
 
 fn KeReleaseInStackQueuedSpinLock(m: &mut Machine, call: &Call, queued: Va) -> Outcome {

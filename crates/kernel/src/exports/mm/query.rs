@@ -11,7 +11,7 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmGetSystemRoutineAddress(name: Va), PASSIVE),
-    export!(Ntoskrnl, MmIsAddressValid(address: Va), HIGH),
+    export!(Ntoskrnl, MmIsAddressValid(address: Va), DISPATCH),
     export!(Ntoskrnl, MmIsNonPagedSystemAddressValid(address: Va), HIGH),
     export!(Ntoskrnl, MmIsThisAnNtAsSystem(), HIGH),
     export!(Ntoskrnl, MmQuerySystemSize(), HIGH),

@@ -12,8 +12,8 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ObDereferenceObjectDeferDelete(object: Va), DISPATCH),
-    export!(Ntoskrnl, ObOpenObjectByPointer(object: Va, attributes: u32, state: Va, access: u32, kind: Va, mode: u8, handle: Va), PASSIVE),
-    export!(Ntoskrnl, ObQueryNameString(object: Va, information: Va, length: u32, needed: Va), PASSIVE),
+    export!(Ntoskrnl, ObOpenObjectByPointer(object: Va, attributes: u32, state: Va, access: u32, kind: Va, mode: u8, handle: Va), APC),
+    export!(Ntoskrnl, ObQueryNameString(object: Va, information: Va, length: u32, needed: Va), APC),
     export!(Ntoskrnl, ObReferenceObjectByHandle(handle: u64, access: u32, kind: Va, mode: u8, object: Va, information: Va), PASSIVE),
     export!(Ntoskrnl, ObReferenceObjectByPointer(object: Va, access: u32, kind: Va, mode: u8), DISPATCH),
     export!(Ntoskrnl, ObfDereferenceObject(object: Va), DISPATCH),

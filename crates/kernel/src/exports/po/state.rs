@@ -10,13 +10,13 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, PoRegisterDeviceForIdleDetection(device: Va, conservation: u32, performance: u32, state: u32), DISPATCH),
-    export!(Ntoskrnl, PoRegisterSystemState(handle: Va, flags: u32), DISPATCH),
-    export!(Ntoskrnl, PoSetDeviceBusyEx(idle: Va), DISPATCH),
+    export!(Ntoskrnl, PoRegisterDeviceForIdleDetection(device: Va, conservation: u32, performance: u32, state: u32), APC),
+    export!(Ntoskrnl, PoRegisterSystemState(handle: Va, flags: u32), APC),
+    export!(Ntoskrnl, PoSetDeviceBusyEx(idle: Va), HIGH),
     export!(Ntoskrnl, PoSetHiberRange(map: Va, flags: u32, address: Va, length: u64, tag: u32), HIGH),
     export!(Ntoskrnl, PoSetPowerState(device: Va, kind: u32, state: u32), DISPATCH),
     export!(Ntoskrnl, PoSetSystemState(flags: u32), DISPATCH),
-    export!(Ntoskrnl, PoUnregisterSystemState(handle: Va), DISPATCH),
+    export!(Ntoskrnl, PoUnregisterSystemState(handle: Va), APC),
 ];
 
 /// The previous state.

@@ -11,8 +11,8 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, PsRemoveCreateThreadNotifyRoutine(routine: Va), PASSIVE),
-    export!(Ntoskrnl, PsRemoveLoadImageNotifyRoutine(routine: Va), PASSIVE),
+    export!(Ntoskrnl, PsRemoveCreateThreadNotifyRoutine(routine: Va), APC),
+    export!(Ntoskrnl, PsRemoveLoadImageNotifyRoutine(routine: Va), APC),
     export!(Ntoskrnl, PsSetCreateProcessNotifyRoutine(routine: Va, remove: bool), PASSIVE),
     export!(Ntoskrnl, PsSetCreateProcessNotifyRoutineEx(routine: Va, remove: bool), PASSIVE),
     export!(Ntoskrnl, PsSetCreateThreadNotifyRoutine(routine: Va), PASSIVE),

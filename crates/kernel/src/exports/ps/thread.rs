@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, PsCreateSystemThread(handle: Va, access: u32, attributes: Va, process: u64, id: Va, routine: Va, context: u64), PASSIVE),
     export!(Ntoskrnl, PsGetCurrentThread(), HIGH),
     export!(Ntoskrnl, PsGetCurrentThreadId(), HIGH),
-    export!(Ntoskrnl, PsGetThreadId(thread: Va), HIGH),
+    export!(Ntoskrnl, PsGetThreadId(thread: Va), DISPATCH),
     export!(Ntoskrnl, PsGetThreadProcess(thread: Va), HIGH),
     export!(Ntoskrnl, PsGetThreadProcessId(thread: Va), HIGH),
     export!(Ntoskrnl, PsIsSystemThread(thread: Va), DISPATCH),

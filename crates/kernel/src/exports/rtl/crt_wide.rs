@@ -12,7 +12,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, RtlUpcaseUnicodeChar(character: u16), PASSIVE),
+    export!(Ntoskrnl, RtlUpcaseUnicodeChar(character: u16), APC),
     export!(Ntoskrnl, RtlUpperChar(character: u8), HIGH),
     export!(Ntoskrnl, _wcsicmp(first: Va, second: Va), HIGH),
     export!(Ntoskrnl, _wcslwr(string: Va), HIGH),

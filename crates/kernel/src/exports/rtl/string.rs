@@ -13,7 +13,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlAppendUnicodeStringToString(destination: Va, source: Va), APC),
     export!(Ntoskrnl, RtlAppendUnicodeToString(destination: Va, source: Va), APC),
     export!(Ntoskrnl, RtlCompareUnicodeString(first: Va, second: Va, fold: bool), PASSIVE),
-    export!(Ntoskrnl, RtlCopyUnicodeString(destination: Va, source: Va), DISPATCH),
+    export!(Ntoskrnl, RtlCopyUnicodeString(destination: Va, source: Va), HIGH),
     export!(Ntoskrnl, RtlEqualUnicodeString(first: Va, second: Va, fold: bool), PASSIVE),
     export!(Ntoskrnl, RtlInitAnsiString(destination: Va, source: Va), DISPATCH),
     export!(Ntoskrnl, RtlInitString(destination: Va, source: Va), DISPATCH),

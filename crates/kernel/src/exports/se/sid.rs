@@ -10,7 +10,7 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlCopySid(room: u32, destination: Va, source: Va), APC),
-    export!(Ntoskrnl, RtlEqualSid(first: Va, second: Va), APC),
+    export!(Ntoskrnl, RtlEqualSid(first: Va, second: Va), HIGH),
     export!(Ntoskrnl, RtlInitializeSid(sid: Va, authority: Va, count: u8), APC),
     export!(Ntoskrnl, RtlLengthRequiredSid(count: u32), APC),
     export!(Ntoskrnl, RtlLengthSid(sid: Va), APC),
