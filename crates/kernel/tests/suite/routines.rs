@@ -164,6 +164,21 @@ fn r125_the_flush_itself_is_for_passive_level() {
     assert_eq!(probe.codes(), ["irql-limit"]);
 }
 
+/// A spin lock taken at DPC level is for callers that have raised: who has not is told so, and stays where it is.
+#[test]
+fn a_lock_at_dpc_level_raises_nothing() {
+    for (irql, found) in [(0, vec!["irql-limit"]), (DISPATCH, vec![])] {
+        let mut probe = Probe::plain();
+        let lock = probe.ask("ExAllocatePoolWithTag", &[0, 8, 0]).expect("there is memory");
+        let acquire = probe.export("KeAcquireSpinLockAtDpcLevel");
+        probe.call(irql, acquire, [lock, 0]).expect("a finding stops nothing");
+        assert_eq!(probe.codes(), found, "IRQL {irql}");
+        let by_the_lock = |event: &&kernel::Event| event.service == Some("KeAcquireSpinLockAtDpcLevel");
+        let mut raised = probe.machine.events.iter().filter(by_the_lock);
+        assert!(!raised.any(|event| matches!(event.kind, EventKind::IrqlRaised { .. })), "IRQL {irql}");
+    }
+}
+
 /// R141, R142, R143, D39: above `APC_LEVEL` each routine of the rule is 0xC4/0x20019 under the verifier, with a text that
 /// names it and the IRQL; without the verifier it is K02.
 #[test]
