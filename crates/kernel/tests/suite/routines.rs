@@ -170,6 +170,7 @@ fn a_lock_at_dpc_level_raises_nothing() {
     for (irql, found) in [(0, vec!["irql-limit"]), (DISPATCH, vec![])] {
         let mut probe = Probe::plain();
         let lock = probe.ask("ExAllocatePoolWithTag", &[0, 8, 0]).expect("there is memory");
+        probe.ask("KeInitializeSpinLock", &[lock]).expect("it is free");
         let acquire = probe.export("KeAcquireSpinLockAtDpcLevel");
         probe.call(irql, acquire, [lock, 0]).expect("a finding stops nothing");
         assert_eq!(probe.codes(), found, "IRQL {irql}");

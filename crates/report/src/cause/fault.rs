@@ -266,6 +266,13 @@ fn move_out(code: bool, report: &Diagnostic) -> String {
     let raise = report.because.iter().find(|event| matches!(event.kind, EventKind::IrqlRaised { .. }));
     let raised_by_itself = |at: &Span| at.place.function() == function;
     match raise {
+        Some(Event {
+            kind: EventKind::IrqlRaised { by: RaisedBy::Dpc | RaisedBy::Interrupt, .. },
+            at: Some(at),
+            ..
+        }) if raised_by_itself(at) => {
+            format!("or move {function} to a nonpaged section: the system calls it at raised IRQL")
+        }
         Some(Event { at: Some(at), .. }) if raised_by_itself(at) => {
             format!("or move the part of {function} that runs at raised IRQL to a nonpaged section")
         }
