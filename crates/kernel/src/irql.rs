@@ -30,8 +30,10 @@ impl Machine {
     }
 
     /// The same for a lock whose caller has raised already: the IRQL stays, even where the caller did not.
-    pub(crate) fn spin_lock_at_dpc_level(&mut self) {
-        self.triggered(Trigger::SpinLock, self.irql().max(Irql::DISPATCH));
+    pub(crate) fn spin_lock_at_dpc_level(&mut self, place: Va) {
+        let level = self.irql().max(Irql::DISPATCH);
+        self.check_raise(level, place);
+        self.triggered(Trigger::SpinLock, level);
     }
 
     /// Raises for a synchronised execution. The caller of that service does not run raised: no K26.

@@ -24,9 +24,9 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExReleaseSpinLockShared(lock: Va, old: Irql; ..), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, ExReleaseSpinLockSharedFromDpcLevel(lock: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLock(lock: Va, handle: Va; ..), DISPATCH),
-    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockAtDpcLevel(lock: Va, handle: Va), DISPATCH..=HIGH),
+    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockAtDpcLevel(lock: Va, handle: Va; ..), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockForDpc(lock: Va, handle: Va; ..), DISPATCH),
-    export!(Ntoskrnl, KeAcquireSpinLockAtDpcLevel(lock: Va), DISPATCH..=HIGH),
+    export!(Ntoskrnl, KeAcquireSpinLockAtDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireSpinLockForDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeAcquireSpinLockRaiseToDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeInitializeSpinLock(lock: Va), HIGH),
@@ -53,9 +53,9 @@ fn KeAcquireSpinLockRaiseToDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcom
     Ok(Next::Return(u64::from(old.level())))
 }
 
-fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, lock: Va) -> Outcome {
+fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
     m.require_free(lock)?;
-    m.spin_lock_at_dpc_level();
+    m.spin_lock_at_dpc_level(call.return_address);
     m.acquire_spin_lock(lock)?;
     Ok(Next::VOID)
 }
@@ -107,9 +107,9 @@ fn KeAcquireInStackQueuedSpinLockForDpc(m: &mut Machine, call: &Call, lock: Va, 
     KeAcquireInStackQueuedSpinLock(m, call, lock, queued)
 }
 
-fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, lock: Va, queued: Va) -> Outcome {
+fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
     m.write_u64(handle::LOCK_QUEUE.then(queue::LOCK).at(queued), lock.0)?;
-    KeAcquireSpinLockAtDpcLevel(m, lock)
+    KeAcquireSpinLockAtDpcLevel(m, call, lock)
 }
 
 fn KeReleaseInStackQueuedSpinLock(m: &mut Machine, call: &Call, queued: Va) -> Outcome {
