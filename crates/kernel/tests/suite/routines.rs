@@ -232,7 +232,7 @@ fn d7_kernel_and_hal_offer_no_sections() {
         let mut probe = Probe::plain();
         let address = probe.machine.kernel_images().export(image, routine).expect("it is exported");
         let base = Va(probe.service("MmPageEntireDriver", [address.0, 0]));
-        assert!(base < address && base.0 % PAGE_SIZE == 0);
+        assert!(base < address && base.0.is_multiple_of(PAGE_SIZE));
         assert_eq!(probe.codes(), ["K28"]);
         probe.machine.evict(&[address], TrimReason::Command);
         assert!(probe.is_resident(address), "{image}");
