@@ -1,6 +1,7 @@
 //! The executive: pool, locks, callbacks, work items, interlocked lists.
 
 mod callback;
+mod etw;
 mod fast_mutex;
 mod interlocked;
 mod lookaside;
@@ -19,6 +20,7 @@ use crate::machine::Machine;
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] = &[
     callback::EXPORTS,
+    etw::EXPORTS,
     fast_mutex::EXPORTS,
     interlocked::EXPORTS,
     lookaside::EXPORTS,
@@ -35,6 +37,8 @@ pub(crate) const TABLES: &[&[Export]] = &[
 #[derive(Clone, Default, Debug)]
 pub struct State {
     pub(crate) callbacks: callback::Callbacks,
+    /// Handles of event providers, ascending.
+    pub(crate) etw_providers: Vec<u64>,
     pub(crate) resources: resource::Resources,
 }
 

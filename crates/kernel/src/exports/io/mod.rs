@@ -91,6 +91,8 @@ pub struct State {
     /// Driver objects of IoCreateDriver.
     pub(crate) drivers: Vec<Va>,
     extensions: extension::Extensions,
+    /// The GENERIC_MAPPING of files, once somebody asked for it.
+    pub(crate) file_mapping: Option<Va>,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
     watchers: Vec<notification::Watcher>,

@@ -13,6 +13,8 @@ use crate::machine::Machine;
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoCreateSymbolicLink(link: Va, target: Va), PASSIVE),
     export!(Ntoskrnl, IoCreateUnprotectedSymbolicLink(link: Va, target: Va), PASSIVE),
+    export!(Ntoskrnl, IoVolumeDeviceToDosName(volume: Va, name: Va), PASSIVE),
+    export!(Ntoskrnl, RtlVolumeDeviceToDosName(volume: Va, name: Va), PASSIVE),
     export!(Ntoskrnl, IoDeleteSymbolicLink(link: Va), PASSIVE),
 ];
 
@@ -149,6 +151,15 @@ fn IoCreateSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
 
 fn IoCreateUnprotectedSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
     IoCreateSymbolicLink(m, link, target)
+}
+
+/// There is no mount manager, which would know the letters of volumes.
+fn IoVolumeDeviceToDosName(_m: &mut Machine, _volume: Va, _name: Va) -> Outcome {
+    Ok(Next::status(NtStatus::OBJECT_NAME_NOT_FOUND))
+}
+
+fn RtlVolumeDeviceToDosName(m: &mut Machine, volume: Va, name: Va) -> Outcome {
+    IoVolumeDeviceToDosName(m, volume, name)
 }
 
 fn IoDeleteSymbolicLink(m: &mut Machine, link: Va) -> Outcome {

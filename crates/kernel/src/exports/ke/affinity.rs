@@ -19,6 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeQueryActiveProcessorCountEx(group: u16), HIGH),
     export!(Ntoskrnl, KeQueryActiveProcessors(), HIGH),
     export!(Ntoskrnl, KeQueryGroupAffinity(group: u16), HIGH),
+    export!(Ntoskrnl, KeQueryHighestNodeNumber(), HIGH),
     export!(Ntoskrnl, KeQueryMaximumGroupCount(), HIGH),
     export!(Ntoskrnl, KeQueryMaximumProcessorCount(), HIGH),
     export!(Ntoskrnl, KeQueryMaximumProcessorCountEx(group: u16), HIGH),
@@ -81,6 +82,11 @@ fn KeQueryMaximumProcessorCountEx(m: &mut Machine, group: u16) -> Outcome {
 
 fn KeQueryActiveGroupCount(_m: &mut Machine) -> Outcome {
     Ok(Next::Return(1))
+}
+
+/// There is one node, number 0.
+fn KeQueryHighestNodeNumber(_m: &mut Machine) -> Outcome {
+    Ok(Next::Return(0))
 }
 
 fn KeQueryMaximumGroupCount(_m: &mut Machine) -> Outcome {

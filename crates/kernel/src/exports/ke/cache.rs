@@ -13,12 +13,18 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoGetRemainingStackSize(), HIGH),
     export!(Ntoskrnl, IoGetStackLimits(low: Va, high: Va), HIGH),
     export!(Ntoskrnl, KeFlushEntireTb(invalid: bool, all: bool), DISPATCH),
+    export!(Ntoskrnl, KeFlushIoBuffers(list: Va, read: bool, dma: bool), DISPATCH),
     export!(Ntoskrnl, KeInvalidateAllCaches(), HIGH),
     export!(Ntoskrnl, ZwYieldExecution(), PASSIVE),
 ];
 
 /// Translations are looked up anew whenever a mapping changes.
 fn KeFlushEntireTb(_m: &mut Machine, _invalid: bool, _all: bool) -> Outcome {
+    Ok(Next::VOID)
+}
+
+/// Caches see what devices do.
+fn KeFlushIoBuffers(_m: &mut Machine, _list: Va, _read: bool, _dma: bool) -> Outcome {
     Ok(Next::VOID)
 }
 

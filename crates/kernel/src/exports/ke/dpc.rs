@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use nt_types::layout::kdpc;
-use nt_types::{Irql, Va};
+use nt_types::{Irql, NtStatus, Va};
 
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
@@ -23,7 +23,9 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeInsertQueueDpc(dpc: Va, argument1: u64, argument2: u64), HIGH),
     export!(Ntoskrnl, KeRemoveQueueDpc(dpc: Va), HIGH),
     export!(Ntoskrnl, KeSetImportanceDpc(dpc: Va, importance: u32), HIGH),
+    export!(Ntoskrnl, KeIsExecutingDpc(), HIGH),
     export!(Ntoskrnl, KeSetTargetProcessorDpc(dpc: Va, number: u8), HIGH),
+    export!(Ntoskrnl, KeSetTargetProcessorDpcEx(dpc: Va, number: Va), HIGH),
 ];
 
 /// `DpcObject` of `KOBJECTS`.
@@ -83,6 +85,21 @@ fn KeSetImportanceDpc(m: &mut Machine, dpc: Va, importance: u32) -> Outcome {
 fn KeSetTargetProcessorDpc(m: &mut Machine, dpc: Va, number: u8) -> Outcome {
     m.write_u16(kdpc::NUMBER.at(dpc), TARGET_BIAS + u16::from(number))?;
     Ok(Next::VOID)
+}
+
+/// A PROCESSOR_NUMBER: group, number in it.
+fn KeSetTargetProcessorDpcEx(m: &mut Machine, dpc: Va, number: Va) -> Outcome {
+    let (group, index) = (m.read_u16(number)?, m.read_u8(number + 2)?);
+    if group != 0 || usize::from(index) >= m.processors.len() {
+        return Ok(Next::status(NtStatus::INVALID_PARAMETER));
+    }
+    KeSetTargetProcessorDpc(m, dpc, index)?;
+    Ok(Next::status(NtStatus::SUCCESS))
+}
+
+fn KeIsExecutingDpc(m: &mut Machine) -> Outcome {
+    let active = m.active;
+    Ok(Next::Return(m.ke.dpcs.running.iter().any(|running| running.processor == active).into()))
 }
 
 fn KeFlushQueuedDpcs(m: &mut Machine) -> Outcome {

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod apc;
+mod bug_check_callback;
 mod cache;
 mod device_queue;
 mod dispatcher;
@@ -24,6 +25,7 @@ pub(crate) use timer::{BOOT_TIME_100NS, TICK_100NS};
 pub(crate) const TABLES: &[&[Export]] = &[
     affinity::EXPORTS,
     apc::EXPORTS,
+    bug_check_callback::EXPORTS,
     cache::EXPORTS,
     device_queue::EXPORTS,
     dispatcher::EXPORTS,

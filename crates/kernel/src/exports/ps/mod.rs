@@ -1,5 +1,6 @@
 //! Processes and threads.
 
+mod lookup;
 mod notify;
 mod open;
 mod process;
@@ -14,7 +15,8 @@ use crate::machine::Machine;
 pub(crate) use process::{BUILD_NUMBER, MAJOR_VERSION, MINOR_VERSION};
 
 /// The tables of this family.
-pub(crate) const TABLES: &[&[Export]] = &[notify::EXPORTS, open::EXPORTS, process::EXPORTS, thread::EXPORTS];
+pub(crate) const TABLES: &[&[Export]] =
+    &[lookup::EXPORTS, notify::EXPORTS, open::EXPORTS, process::EXPORTS, thread::EXPORTS];
 
 /// What this family remembers.
 #[derive(Clone, Default, Debug)]
@@ -23,6 +25,8 @@ pub struct State {
     /// Once somebody asked for it.
     system_token: Va,
     notify_routines: Vec<Va>,
+    /// What file systems keep with a thread.
+    top_level_irps: std::collections::BTreeMap<crate::thread::ThreadId, Va>,
 }
 
 /// Bytes of an EPROCESS: its contents are the kernel's own.

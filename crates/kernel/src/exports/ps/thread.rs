@@ -56,7 +56,7 @@ fn PsCreateSystemThread(
 }
 
 /// Thread identifiers are multiples of four and never 0.
-fn number_of(thread: ThreadId) -> u64 {
+pub(super) fn number_of(thread: ThreadId) -> u64 {
     4 * (u64::from(thread.0) + 2)
 }
 

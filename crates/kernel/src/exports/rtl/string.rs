@@ -13,6 +13,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlAppendUnicodeStringToString(destination: Va, source: Va), APC),
     export!(Ntoskrnl, RtlAppendUnicodeToString(destination: Va, source: Va), APC),
     export!(Ntoskrnl, RtlCompareUnicodeString(first: Va, second: Va, fold: bool), PASSIVE),
+    export!(Ntoskrnl, RtlCompareUnicodeStrings(first: Va, first_units: u64, second: Va, second_units: u64, fold: bool), PASSIVE),
     export!(Ntoskrnl, RtlCopyUnicodeString(destination: Va, source: Va), HIGH),
     export!(Ntoskrnl, RtlEqualUnicodeString(first: Va, second: Va, fold: bool), PASSIVE),
     export!(Ntoskrnl, RtlInitAnsiString(destination: Va, source: Va), DISPATCH),
@@ -88,6 +89,28 @@ fn RtlCompareUnicodeString(m: &mut Machine, first: Va, second: Va, fold: bool) -
     let (first, second) = (compared(m, first, fold)?, compared(m, second, fold)?);
     let differing = first.iter().zip(&second).find(|(a, b)| a != b);
     let order = match differing {
+        Some((a, b)) => i32::from(*a) - i32::from(*b),
+        None => first.len() as i32 - second.len() as i32,
+    };
+    Ok(Next::Return(u64::from(order as u32)))
+}
+
+/// Strings without a count of their own: units, not bytes.
+fn RtlCompareUnicodeStrings(
+    m: &mut Machine,
+    first: Va,
+    first_units: u64,
+    second: Va,
+    second_units: u64,
+    fold: bool,
+) -> Outcome {
+    let mut read = |at: Va, units: u64| -> Result<Vec<u16>, Trap> {
+        let bytes = m.read_bytes(at, units.saturating_mul(2))?;
+        let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        Ok(units.map(|unit| if fold { upcase(unit) } else { unit }).collect())
+    };
+    let (first, second) = (read(first, first_units)?, read(second, second_units)?);
+    let order = match first.iter().zip(&second).find(|(a, b)| a != b) {
         Some((a, b)) => i32::from(*a) - i32::from(*b),
         None => first.len() as i32 - second.len() as i32,
     };

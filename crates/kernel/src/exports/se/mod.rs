@@ -3,6 +3,7 @@
 
 mod access;
 mod acl;
+mod check;
 mod descriptor;
 mod sid;
 mod token;
@@ -11,4 +12,4 @@ use super::Export;
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] =
-    &[access::EXPORTS, acl::EXPORTS, descriptor::EXPORTS, sid::EXPORTS, token::EXPORTS];
+    &[access::EXPORTS, acl::EXPORTS, check::EXPORTS, descriptor::EXPORTS, sid::EXPORTS, token::EXPORTS];

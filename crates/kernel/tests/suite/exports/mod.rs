@@ -11,6 +11,7 @@ mod plug_and_play;
 mod power;
 mod processor;
 mod queue;
+mod registration;
 mod registry;
 mod request;
 mod strings;
