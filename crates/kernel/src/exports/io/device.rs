@@ -80,8 +80,7 @@ fn IoDeleteDevice(m: &mut Machine, device: Va) -> Outcome {
         link = device_object::NEXT_DEVICE.at(current);
     }
     m.delete_device_timer(device)?;
-    m.io.names.remove_device(device);
-    m.io.attached_to.remove(&device);
+    m.io.forget_device(device);
     m.pool_free(device);
     Ok(Next::VOID)
 }

@@ -95,6 +95,8 @@ pub struct State {
     pub(crate) file_mapping: Option<Va>,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
+    /// Devices that called IoSetStartIoAttributes.
+    start_io: BTreeMap<Va, start_io::Attributes>,
     watchers: Vec<notification::Watcher>,
     without_hard_errors: BTreeSet<crate::thread::ThreadId>,
     /// The device that a thread must verify, by thread object.
@@ -151,6 +153,14 @@ impl Then {
 }
 
 impl State {
+    /// A device goes.
+    fn forget_device(&mut self, device: Va) {
+        self.names.remove_device(device);
+        self.attached_to.remove(&device);
+        self.start_io.remove(&device);
+        self.wmi_providers.remove(&device);
+    }
+
     /// Address of the routine that answers a request nobody handles.
     pub(crate) fn invalid_device_request(&self, images: &KernelImages) -> Va {
         images.export("ntoskrnl.exe", "IopInvalidDeviceRequest").unwrap_or(Va::NULL)

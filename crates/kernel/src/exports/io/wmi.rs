@@ -23,17 +23,14 @@ const WMIREG_ACTION_DEREGISTER: u32 = 2;
 const WMIREG_ACTION_REREGISTER: u32 = 3;
 const WMIREG_ACTION_UPDATE_GUIDS: u32 = 4;
 const WMIREG_ACTION_BLOCK_IRPS: u32 = 5;
-/// The action applies to a routine, not a device.
-const WMIREG_FLAG_CALLBACK: u32 = 0x8000_0000;
+/// The provider is a routine, not a device; it traces. Only the WMI service would make a difference of either.
+const WMIREG_FLAGS: u32 = 0x8000_0000 | 0x0001_0000;
 /// `GUID` in bytes.
 const GUID_BYTES: u64 = 16;
 
 fn IoWMIRegistrationControl(m: &mut Machine, device: Va, action: u32) -> Outcome {
-    if action & WMIREG_FLAG_CALLBACK != 0 {
-        return Err(m.refuse("IoWMIRegistrationControl", format!("`Action` {action:#x}")));
-    }
     let known = m.io.wmi_providers.contains(&device);
-    Ok(Next::status(match action {
+    Ok(Next::status(match action & !WMIREG_FLAGS {
         WMIREG_ACTION_REGISTER => {
             m.io.wmi_providers.insert(device);
             NtStatus::SUCCESS

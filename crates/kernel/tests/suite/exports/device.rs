@@ -74,6 +74,9 @@ fn wmi_without_a_service() {
     check_status!(probe, "IoWMIRegistrationControl", [device, 1] => SUCCESS);
     check_status!(probe, "IoWMIRegistrationControl", [device, 3] => SUCCESS);
     check_status!(probe, "IoWMIRegistrationControl", [device, 2] => SUCCESS);
+    let routine = probe.recorder().0;
+    check_status!(probe, "IoWMIRegistrationControl", [routine, 0x8001_0001] => SUCCESS);
+    check_status!(probe, "IoWMIRegistrationControl", [routine, 0x8001_0002] => SUCCESS);
     check_status!(probe, "IoWMIWriteEvent", [guid] => UNSUCCESSFUL);
     check_status!(probe, "IoWMIOpenBlock", [guid, 0, guid] => WMI_GUID_NOT_FOUND);
     check!(probe, "IoWMIDeviceObjectToProviderId", [device] => device & 0xFFFF_FFFF);

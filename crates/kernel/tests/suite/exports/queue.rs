@@ -43,8 +43,27 @@ fn packets_start_one_after_the_other() {
     assert_eq!((probe.word(current), probe.recorded().1[..2].to_vec()), (second, vec![device, second]));
     probe.ask("IoStartNextPacketByKey", &[device, 0, 0]).expect("none is left");
     assert_eq!((probe.word(current), probe.recorded().0), (0, 2));
-    probe.ask("IoSetStartIoAttributes", &[device, 0, 0]).expect("they are the default");
-    assert!(probe.refused("IoSetStartIoAttributes", &[device, 1, 0]).contains("FALSE"));
+}
+
+/// ddi: IoSetStartIoAttributes: with DeferredStartIo the next request starts when StartIo has returned. IoStartNextPacket
+/// stands for a StartIo that asks for the next one at once; with it at once, and without end, the stack would be used up.
+#[test]
+fn start_io_is_deferred_while_it_runs() {
+    let mut probe = Probe::plain();
+    let (device, driver) = (probe.device(), probe.driver());
+    let next = probe.export("IoStartNextPacket").0;
+    probe.set_word(driver_object::DRIVER_START_IO.at(Va(driver)).0, next);
+    probe.ask("IoSetStartIoAttributes", &[device, 1, 1]).expect("they are set");
+    let [first, second] = [0; 2].map(|_| probe.ask("IoAllocateIrp", &[1, 0]).expect("there is memory"));
+    let current = device_object::CURRENT_IRP.at(Va(device)).0;
+    let (queue, nothing) = (device_object::DEVICE_QUEUE.at(Va(device)).0, probe.nothing().0);
+    check_flag!(probe, "KeInsertDeviceQueue", [queue, second + 0x40] => false);
+    let entry = irp::TAIL_OVERLAY_DEVICE_QUEUE_ENTRY.at(Va(first)).0;
+    check_flag!(probe, "KeInsertDeviceQueue", [queue, entry] => true);
+    probe.set_word(irp::CANCEL_ROUTINE.at(Va(first)).0, nothing);
+    probe.ask("IoStartNextPacket", &[device, 1]).expect("it starts, and the deferred call finds none left");
+    assert_eq!((probe.word(current), probe.word(irp::CANCEL_ROUTINE.at(Va(first)).0)), (0, 0));
+    check_flag!(probe, "KeInsertDeviceQueue", [queue, entry] => false);
 }
 
 /// ddi: IoCsqInsertIrp, IoCsqRemoveIrp: lock, insert and unlock are calls of the driver's routines; the recorder stands for

@@ -14,12 +14,12 @@ fn event_providers_without_a_session() {
     let handle = probe.word(slot);
     check_flag!(probe, "EtwEventEnabled", [handle, guid] => false);
     check_flag!(probe, "EtwProviderEnabled", [handle, 4, 1] => false);
-    let calls: [(&str, &dyn Fn(u64) -> Vec<u64>); 3] = [
-        ("EtwWrite", &|handle| vec![handle, guid, 0, 0, 0]),
-        ("EtwWriteTransfer", &|handle| vec![handle, guid, 0, 0, 0, 0]),
-        ("EtwSetInformation", &|handle| vec![handle, 2, guid, 4]),
-    ];
-    for (name, arguments) in calls {
+    for (name, rest) in [
+        ("EtwWrite", &[guid, 0, 0, 0][..]),
+        ("EtwWriteTransfer", &[guid, 0, 0, 0, 0]),
+        ("EtwSetInformation", &[2, guid, 4]),
+    ] {
+        let arguments = |handle| std::iter::once(handle).chain(rest.iter().copied()).collect::<Vec<u64>>();
         assert_eq!(probe.ask(name, &arguments(handle)).expect("it returns"), 0, "{name}");
         let unknown = probe.ask(name, &arguments(77)).expect("it returns") as u32;
         assert_eq!(unknown, NtStatus::INVALID_HANDLE.0, "{name}");
