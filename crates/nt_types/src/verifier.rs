@@ -47,6 +47,8 @@ mod tests {
             assert_eq!((option.flag, option.rule_class), (flag, class), "{}", option.name);
             assert!(option.flag.is_none_or(u32::is_power_of_two), "{}", option.name);
         }
-        assert!(FORCE_IRQL_CHECKING.standard && DDI_COMPLIANCE_CHECKING.standard && !LOW_RESOURCES_SIMULATION.standard);
+        let standard =
+            [FORCE_IRQL_CHECKING, DDI_COMPLIANCE_CHECKING, LOW_RESOURCES_SIMULATION].map(|option| option.standard);
+        assert_eq!(standard, [true, true, false]);
     }
 }
