@@ -28,6 +28,8 @@ pub struct IssuedRequest {
     pub name: String,
     /// The step at which it was issued.
     pub begun: u64,
+    /// It moves data, so that the information of its answer is a number of bytes.
+    pub transfers: bool,
     /// The step at which it was answered, and the answer; `None` while it runs.
     pub answer: Option<(u64, Answer)>,
 }
@@ -71,7 +73,12 @@ impl Machine {
         begin: impl FnOnce(RequestId) -> Then,
     ) -> Result<RequestId, Trap> {
         let id = RequestId(self.requests.issued.len());
-        self.requests.issued.push(IssuedRequest { name: name.to_owned(), begun: self.steps(), answer: None });
+        self.requests.issued.push(IssuedRequest {
+            name: name.to_owned(),
+            begun: self.steps(),
+            transfers: false,
+            answer: None,
+        });
         self.create_thread(NewThread { name: thread.to_owned(), routine, then: begin(id), idle: false })?;
         Ok(id)
     }
@@ -80,6 +87,13 @@ impl Machine {
     pub fn call_routine(&mut self, name: &str, routine: Va, arguments: &[u64]) -> Result<RequestId, Trap> {
         let arguments = arguments.to_vec();
         self.submit(name, name, routine, |id| Then::Request(RequestThen::Call { id, routine, arguments }))
+    }
+
+    /// Notes that a request moves data.
+    pub(crate) fn note_transfer(&mut self, id: RequestId) {
+        if let Some(request) = self.requests.issued.get_mut(id.0) {
+            request.transfers = true;
+        }
     }
 
     pub(crate) fn answer(&mut self, id: RequestId, answer: Answer) {

@@ -125,7 +125,7 @@ fn request(issued: &IssuedRequest) -> RequestMade {
     let answer = issued.answer.as_ref().map(|(step, answer)| RequestAnswer {
         step: *step,
         status: answer.status,
-        information: answer.information,
+        information: issued.transfers.then_some(answer.information),
     });
     RequestMade { name: issued.name.clone(), begun: issued.begun, answer }
 }

@@ -146,7 +146,10 @@ impl IrqlMisuse {
     pub(super) fn words(&self, report: &Diagnostic) -> Words {
         match self {
             IrqlMisuse::RaiseInPageable { section, routine, to } => {
-                let title = format!("code in pageable section `{section}` raises IRQL to `{to}`");
+                // These acquire a spin lock for code that has raised before, and raise nothing.
+                let at_level = routine.as_ref().is_some_and(|routine| routine.ends_with("AtDpcLevel"));
+                let what = if at_level { "acquires a spin lock at" } else { "raises IRQL to" };
+                let title = format!("code in pageable section `{section}` {what} `{to}`");
                 let by = routine.as_ref().map_or("by a write to CR8".to_owned(), |routine| format!("by `{routine}`"));
                 Words::finding(Finding::RaiseInPageable, Level::Error, title, RESIDENT_ABOVE_APC)
                     .label(by)

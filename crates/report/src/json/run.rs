@@ -96,7 +96,7 @@ struct Request {
     /// The status in hexadecimal; left out where no answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
-    /// `IoStatus.Information`; left out where no answer came.
+    /// `IoStatus.Information` of a transfer: the bytes; left out of other requests and where no answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
     information: Option<u64>,
 }
@@ -188,7 +188,7 @@ impl From<&table::RequestMade> for Request {
             begun: request.begun,
             answered: request.answer.map(|answer| answer.step),
             status: request.answer.map(|answer| format!("{:#010x}", answer.status.0)),
-            information: request.answer.map(|answer| answer.information),
+            information: request.answer.and_then(|answer| answer.information),
         }
     }
 }

@@ -24,8 +24,8 @@ pub struct RequestAnswer {
     pub step: Step,
     /// `IoStatus.Status`, or what the routine returned.
     pub status: NtStatus,
-    /// `IoStatus.Information`: of a transfer, the bytes.
-    pub information: u64,
+    /// `IoStatus.Information` of a transfer: the bytes.
+    pub information: Option<u64>,
 }
 
 impl RequestMade {
@@ -71,7 +71,7 @@ mod tests {
     use super::{RequestAnswer, RequestMade, table};
 
     fn request(name: &str, status: Option<NtStatus>) -> RequestMade {
-        let answer = status.map(|status| RequestAnswer { step: 2, status, information: 0 });
+        let answer = status.map(|status| RequestAnswer { step: 2, status, information: None });
         RequestMade { name: name.to_owned(), begun: 1, answer }
     }
 

@@ -147,6 +147,6 @@ pub(crate) fn summary() -> Summary {
 }
 
 fn request(name: &str, status: Option<NtStatus>) -> RequestMade {
-    let answer = status.map(|status| RequestAnswer { step: 40_000, status, information: 0 });
+    let answer = status.map(|status| RequestAnswer { step: 40_000, status, information: Some(8) });
     RequestMade { name: name.into(), begun: 39_000, answer }
 }

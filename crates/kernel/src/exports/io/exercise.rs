@@ -186,7 +186,11 @@ impl Machine {
         action: Action,
     ) -> Result<RequestId, Trap> {
         self.record(EventKind::Action { text: name.to_owned() });
+        let transfers = matches!(action, Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. });
         let request = self.submit(name, thread, Va::NULL, |id| then(Step::Begin { id, action }))?;
+        if transfers {
+            self.note_transfer(request);
+        }
         if let Some(thread) = self.threads.last_mut() {
             thread.processor = processor;
         }
