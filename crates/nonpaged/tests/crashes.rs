@@ -52,7 +52,7 @@ fn wild_jumps() {
     assert_crash(&jump(0xFFFF_FA00_1234_0000), 10, kernel, &["PAGE_FAULT_IN_NONPAGED_AREA"]);
     let user = "error[0x1E]: user-mode address `0x12340000` executed, where no code is";
     assert_crash(&jump(0x1234_0000), 10, user, &["(0xc0000005, 0x12340000, 0x8, 0x12340000)"]);
-    let not_canonical = "error[0x1E]: exception STATUS_ACCESS_VIOLATION not handled";
+    let not_canonical = "error[0x50]: non-canonical address `0x8000000012340000` executed";
     assert_crash(&jump(0x8000_0000_1234_0000), 10, not_canonical, &["100a | ff e0              jmp   rax"]);
     // lea rax, .data; jmp rax
     let data = "error[0xFC]: code of non-executable section `.data` executed";
