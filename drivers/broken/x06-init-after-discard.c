@@ -5,7 +5,7 @@
 //
 //   expected  0x50 (X06Setup, 0x10, X06Setup, 0) and K12; with USE_DATA 0x50 (in X06Table, 0, in X06Resume, 0) and K12;
 //             with AT_DISPATCH 0xD1. Where sections share pages the bytes of INIT may survive on a page that was kept: K12,
-//             and a breakpoint, because the discarded bytes are overwritten with 0xCC (D11)
+//             and a breakpoint, because the discarded bytes are overwritten with 0xCC (D11); data: K12 alone
 //   trigger   ioctl 0x222000
 //   repaired  what is needed later is in PAGE; in .text and .data if it is needed at DISPATCH_LEVEL
 #include "sample.h"

@@ -1,6 +1,7 @@
 //! The life of a loaded driver: DriverEntry, Reinitialize, discard of INIT, Unload.
 
 use driver_image::pageability;
+use memory::PageState;
 use nt_types::layout::{driver_extension, driver_object, unicode_string};
 use nt_types::{NtStatus, PAGE_SIZE, Va};
 use section_paging::{Event, ImageId, PageRun, UnloadStep};
@@ -128,24 +129,31 @@ impl Machine {
         if pages > 0 {
             self.record_at(base, EventKind::Discarded { image: driver.name.clone(), pages });
         }
-        if self.options.poison {
-            self.poison_shared(base, &driver.image, &indices);
-        }
+        self.keep_shared(base, &driver.image, &indices);
     }
 
-    /// Overwrites discarded bytes whose page was kept (D11).
-    fn poison_shared(&mut self, base: Va, image: &driver_image::Image, discarded: &[u16]) {
+    /// Discarded bytes whose page was kept: they are overwritten, and whoever touches them is seen (D11, K12).
+    fn keep_shared(&mut self, base: Va, image: &driver_image::Image, discarded: &[u16]) {
         for index in discarded {
             let Some(section) = image.sections().get(usize::from(*index)) else { continue };
             let (start, end) = (base.0 + u64::from(section.rva.0), base.0 + section.end());
             let mut at = start;
             while at < end {
                 let next = ((at | (PAGE_SIZE - 1)) + 1).min(end);
-                // A page that was freed refuses; one that is kept takes the poison.
-                let _ = self.memory.poke(Va(at), &vec![0xCC; (next - at) as usize]);
+                if !matches!(self.memory.page_state(Va(at)), PageState::Absent(_)) {
+                    self.keep_piece(Va(at)..Va(next));
+                }
                 at = next;
             }
         }
+    }
+
+    fn keep_piece(&mut self, bytes: std::ops::Range<Va>) {
+        if self.options.poison {
+            // A page that is out refuses; what comes back later is seen all the same.
+            let _ = self.memory.poke(bytes.start, &vec![0xCC; (bytes.end - bytes.start) as usize]);
+        }
+        self.memory.watch_kept(bytes);
     }
 
     /// A call inside the memory manager on this image has ended: an unload may be waiting for it.

@@ -51,6 +51,9 @@ impl Machine {
             return self.protection_fault(fault, instruction);
         }
         match self.memory.page_state(address) {
+            PageState::Resident { .. } if self.memory.is_kept_watched(address) => {
+                self.kept_touched(address, instruction)
+            }
             PageState::Resident { .. } => self.latent_fault(fault, instruction),
             PageState::Absent(Absence::Guard) => self.stack_overflow(fault, instruction),
             PageState::Absent(absence) => {
@@ -76,6 +79,12 @@ impl Machine {
         let kind = FindingKind::K13LatentFault { address, access: fault.access, irql, would_be };
         self.find_at(instruction, kind, address.page_down());
         self.memory.allow(address);
+    }
+
+    /// Discarded bytes, there only because their page was kept: reported, and the run goes on (D11).
+    fn kept_touched(&mut self, address: Va, instruction: Va) {
+        self.find_at(instruction, FindingKind::K12InitUseAfterDiscard { address }, address);
+        self.memory.allow_kept(address);
     }
 
     fn refusal(&self, absence: Absence, address: Va) -> Refusal {

@@ -83,6 +83,7 @@ impl Memory {
         let answer = self.paging_mut().unload(image)?;
         if let UnloadStep::Unloaded { leaked } = &answer.step {
             leaked.pages().for_each(|page| self.leak(PageRun::new(page, 1).start()));
+            self.forget_kept(pages.start(), pages.count);
             self.unmap(pages.start(), pages.count);
         }
         Some(answer)

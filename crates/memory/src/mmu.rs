@@ -73,7 +73,9 @@ impl Memory {
         }
         let frame = self.translate(address, Access::Read)?;
         let place = self.frames.place(frame);
-        self.tlb.fill_read(page, place);
+        if !self.has_kept(page) {
+            self.tlb.fill_read(page, place);
+        }
         Ok(place)
     }
 
@@ -84,7 +86,9 @@ impl Memory {
         }
         let frame = self.translate(address, Access::Write)?;
         let place = self.claim(frame);
-        self.tlb.fill_write(page, place);
+        if !self.has_kept(page) {
+            self.tlb.fill_write(page, place);
+        }
         Ok(place)
     }
 
@@ -129,6 +133,7 @@ impl Memory {
     pub(crate) fn read_range(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         for (at, piece) in pieces(address, buffer.len()) {
             let place = self.place_to_read(at)?;
+            self.check_kept(at, piece.len(), Access::Read)?;
             let (start, length) = (offset(at), piece.len());
             buffer[piece].copy_from_slice(&self.frames.at(place)[start..start + length]);
         }
@@ -147,7 +152,10 @@ impl Memory {
     }
 
     pub(crate) fn check_range(&self, address: u64, length: usize, access: Access) -> Result<(), Fault> {
-        pieces(address, length).try_for_each(|(at, _)| self.check(at, access).map(|_| ()))
+        pieces(address, length).try_for_each(|(at, piece)| {
+            self.check(at, access)?;
+            self.check_kept(at, piece.len(), access)
+        })
     }
 
     #[cold]
@@ -194,6 +202,8 @@ impl Mmu for Memory {
 
     fn copy(&mut self, destination: u64, source: u64, length: usize) -> Result<(), Fault> {
         self.place_to_read(source)?;
+        self.check_kept(source, length, Access::Read)?;
+        self.check_kept(destination, length, Access::Write)?;
         let to = self.place_to_write(destination)?;
         // Only now: claiming the destination moves the page if it is the source, too.
         let from = self.place_to_read(source)?;
@@ -203,6 +213,7 @@ impl Mmu for Memory {
 
     fn fill(&mut self, address: u64, pattern: &[u8], length: usize) -> Result<(), Fault> {
         let place = self.place_to_write(address)?;
+        self.check_kept(address, length, Access::Write)?;
         let target = &mut self.frames.at_mut(place)[offset(address)..][..length];
         match pattern {
             [byte] => target.fill(*byte),

@@ -1,9 +1,10 @@
-//! Latent faults: accesses that only luck with trimming saves (D47).
+//! Accesses that only luck saves: with trimming (D47), or with a page that was kept for its neighbours (D11).
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use engine::new_code_epoch;
-use nt_types::Va;
+use engine::{Access, Fault, PageFault, new_code_epoch};
+use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 
 use crate::Memory;
 
@@ -13,6 +14,10 @@ pub(crate) struct Watch {
     on: bool,
     /// Pages that are let through all the same.
     allowed: BTreeSet<u64>,
+    /// Discarded bytes whose page was kept.
+    kept: Vec<Range<u64>>,
+    /// Addresses of them that are let through all the same.
+    kept_allowed: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -45,6 +50,49 @@ impl Memory {
         if self.watch.on {
             self.forget_accesses();
         }
+    }
+
+    /// From now on an access to these bytes, which were discarded and whose page was kept, is a page fault (D11, K12).
+    /// Whoever finds such a page resident reports it, calls [`Memory::allow_kept`] and starts the access over. Instructions
+    /// are fetched all the same.
+    pub fn watch_kept(&mut self, bytes: Range<Va>) {
+        self.watch.kept.push(bytes.start.0..bytes.end.0);
+        self.tlb.flush();
+    }
+
+    /// Nothing in this range is watched any more: its image goes.
+    pub(crate) fn forget_kept(&mut self, start: Va, pages: u64) {
+        let gone = start.0..start.0 + pages * PAGE_SIZE;
+        self.watch.kept.retain(|kept| !gone.contains(&kept.start));
+        self.watch.kept_allowed.retain(|address| !gone.contains(address));
+    }
+
+    /// True if an access to this discarded byte is to be seen.
+    pub fn is_kept_watched(&self, address: Va) -> bool {
+        let watch = &self.watch;
+        watch.kept.iter().any(|kept| kept.contains(&address.0)) && !watch.kept_allowed.contains(&address.0)
+    }
+
+    /// Lets accesses through whose first discarded byte is this.
+    pub fn allow_kept(&mut self, address: Va) {
+        self.watch.kept_allowed.insert(address.0);
+    }
+
+    /// Refuses an access within one page to discarded bytes that are watched.
+    pub(crate) fn check_kept(&self, address: u64, length: usize, access: Access) -> Result<(), Fault> {
+        let end = address.saturating_add(length as u64);
+        let touched = |kept: &Range<u64>| (address < kept.end && kept.start < end).then(|| kept.start.max(address));
+        let seen = |address: &u64| !self.watch.kept_allowed.contains(address);
+        match self.watch.kept.iter().filter_map(touched).find(seen) {
+            Some(address) => Err(Fault::Page(PageFault { address, access, protection: false })),
+            None => Ok(()),
+        }
+    }
+
+    /// True if every access to this page looks into the tables, because some of its bytes are watched.
+    pub(crate) fn has_kept(&self, page: u64) -> bool {
+        let holds = |kept: &Range<u64>| kept.start >> PAGE_SHIFT <= page && page <= (kept.end - 1) >> PAGE_SHIFT;
+        self.watch.kept.iter().any(holds)
     }
 
     fn forget_accesses(&mut self) {

@@ -529,6 +529,28 @@ fn d47_latent_faults_are_seen() {
     assert_eq!(memory.read_u8(va), Ok(7));
 }
 
+/// D11: on a page that was kept, an access that touches a discarded byte is seen, by whatever width, until it is allowed;
+/// the neighbours are as ever.
+#[test]
+fn d11_discarded_bytes_of_a_kept_page_are_seen() {
+    let mut memory = configured(TrimPolicy::Pressure, 1000);
+    let va = pool(&mut memory, 1);
+    write_all(&mut memory, va, 1);
+    memory.watch_kept(va + 0x80..va + 0x100);
+    let at = |result: Result<(), Fault>| match result {
+        Err(Fault::Page(fault)) => Some(Va(fault.address)),
+        _ => None,
+    };
+    assert_eq!(at(memory.read_u64(va + 0x78).map(|_| ())), None);
+    assert_eq!(at(memory.read_u64(va + 0x79).map(|_| ())), Some(va + 0x80));
+    assert_eq!(at(memory.write_u8(va + 0xFF, 1)), Some(va + 0xFF));
+    assert_eq!(at(memory.write_u8(va + 0x100, 1)), None);
+    assert!(at(memory.copy(va.0, va.0 + 0xF0, 8)).is_some() && at(memory.fill(va.0 + 0x70, &[0], 0x20)).is_some());
+    assert!(at(memory.fork().read_u8(va + 0x90).map(|_| ())).is_some());
+    memory.allow_kept(va + 0x80);
+    assert!(memory.read_u64(va + 0x79).is_ok() && memory.read_u8(va + 0x81).is_err());
+}
+
 /// A request that would fill memory with page tables is refused before it begins.
 #[test]
 fn absurd_sizes_cost_nothing() {

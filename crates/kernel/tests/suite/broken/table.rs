@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
     ("x06-init-data", ANY, Some((0x50, [P::Within("X06Table"), P::Is(0), P::Within("X06Resume"), P::Is(0)])), &["K12"]),
     // D11: on a kept page the discarded bytes are poison.
     ("x06-init-after-discard-shared", ANY, Some((0x1E, [P::Is(0x8000_0003), P::At("X06Setup"), P::Is(0), P::Is(0)])), &["K12"]),
+    ("x06-init-data-shared", ANY, None, &["K12"]),
     ("x06-init-at-dispatch", ANY, Some((0xD1, [P::At("X06Setup"), P::Is(DISPATCH), P::Is(8), P::First])), &["K12"]),
     ("x07-apc-raises", STRICT, code_is_out(P::Within("X07CountOne"), DISPATCH), &["K26"]),
     ("x07-apc-raises", &[NEVER], None, &["K13", "K26"]),
