@@ -207,6 +207,30 @@ fn states_of_dispatcher_objects() {
     check_flag!(probe, "KeRemoveQueueDpc", [dpc] => false);
 }
 
+/// ddi: KeSetImportanceDpc: a DPC of HighImportance goes to the front of the queue, others to its end. Two timers that expire
+/// together queue both before either runs.
+#[test]
+fn an_important_dpc_runs_first() {
+    for (importance, last) in [(0, 2), (1, 2), (2, 1)] {
+        let mut probe = Probe::plain();
+        let (recorder, time) = (probe.recorder().0, probe.place(4));
+        probe.ask("KeQuerySystemTimePrecise", &[time]).expect("it returns");
+        let due = probe.word(time) + 100_000;
+        for (context, index) in [(1, 0), (2, 2)] {
+            let (timer, dpc) = (probe.place(index), probe.place(index + 1));
+            probe.ask("KeInitializeTimer", &[timer]).expect("it returns");
+            probe.ask("KeInitializeDpc", &[dpc, recorder, context]).expect("it returns");
+            if context == 2 {
+                probe.ask("KeSetImportanceDpc", &[dpc, importance]).expect("it returns");
+            }
+            check!(probe, "KeSetTimer", [timer, due, dpc] => 0);
+        }
+        probe.pass_us(30_000);
+        let (calls, arguments) = probe.recorded();
+        assert_eq!((calls, arguments[1]), (2, last), "importance {importance}");
+    }
+}
+
 /// ddi: PsCreateSystemThread, KeSetPriorityThread, PsGetThreadId.
 #[test]
 fn threads_have_names_and_priorities() {

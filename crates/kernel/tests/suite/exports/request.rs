@@ -146,3 +146,29 @@ fn a_remove_lock_waits_for_all_others() {
     probe.finish(waiter).expect("nobody holds it");
     assert_eq!(probe.half(lock_block::IO_COUNT.at(Va(lock)).0), 0);
 }
+
+/// ddi: IoSetCompletionRoutine, IofCompleteRequest: STATUS_MORE_PROCESSING_REQUIRED stops the completion; completed again it
+/// goes on with the routines above.
+#[test]
+fn a_completion_routine_stops_the_completion_and_resumes_it() {
+    let mut probe = Probe::plain();
+    let at = places(&mut probe);
+    let build = [METHOD_BUFFERED_CODE, at.device, 0, 0, at.buffer, 8, 0, at.event, at.status];
+    let request = probe.ask("IoBuildDeviceIoControlRequest", &build).expect("it is built");
+    let next = Va(probe.word(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(Va(request)).0) - sl::SIZEOF);
+    let recorder = probe.recorder().0;
+    probe.set_word(sl::COMPLETION_ROUTINE.at(next).0, recorder);
+    probe.set_word(sl::CONTEXT.at(next).0, 0x77);
+    let on_all = c::SL_INVOKE_ON_SUCCESS | c::SL_INVOKE_ON_ERROR | c::SL_INVOKE_ON_CANCEL;
+    probe.set_bytes(sl::CONTROL.at(next).0, &[on_all as u8]);
+    probe.record_returning(raw(NtStatus::PENDING));
+    check_status!(probe, "IofCallDriver", [at.device, request] => PENDING);
+    probe.record_returning(raw(NtStatus::MORE_PROCESSING_REQUIRED));
+    probe.ask("IofCompleteRequest", &[request, 0]).expect("it is stopped");
+    let (calls, arguments) = probe.recorded();
+    assert_eq!((calls, arguments[1..3].to_vec()), (2, vec![request, 0x77]), "dispatch routine, completion routine");
+    assert_eq!(probe.ask("KeReadStateEvent", &[at.event]).expect("it is an event"), 0, "the request is not back");
+    probe.ask("IofCompleteRequest", &[request, 0]).expect("it goes on");
+    assert_eq!(probe.recorded().0, 2, "no routine is called twice");
+    assert_eq!(probe.ask("KeReadStateEvent", &[at.event]).expect("it is an event"), 1);
+}
