@@ -52,7 +52,7 @@ impl Machine {
         }
         match self.memory.page_state(address) {
             PageState::Resident { .. } if self.memory.is_kept_watched(address) => {
-                self.kept_touched(address, instruction)
+                self.kept_touched(address, instruction);
             }
             PageState::Resident { .. } => self.latent_fault(fault, instruction),
             PageState::Absent(Absence::Guard) => self.stack_overflow(fault, instruction),
