@@ -343,6 +343,9 @@ fn r188_locks_never_fail_for_want_of_resources() {
     assert!(!allocate(&mut scarce));
     let (label, failed) = scarce.machine.verifier_counters().rows()[9];
     assert_eq!((label, failed), ("Resource Allocations Failed Deliberately", 1));
+    assert_eq!(scarce.ask("IoAllocateWorkItem", &[0]).expect("no bug check"), 0);
+    let cached = [0x1000, 0, u64::MAX, 0, 1];
+    assert_eq!(scarce.ask("MmAllocateContiguousMemorySpecifyCache", &cached).expect("no bug check"), 0);
     let page = scarce.paged();
     let handle = scarce.service("MmLockPagableDataSection", [page.0, 0]);
     scarce.service("MmLockPagableSectionByHandle", [handle, 0]);
