@@ -13,17 +13,21 @@ use crate::sync::platform::Word;
 
 /// The word is published: its low half is the count.
 const PUBLISHED: u64 = 1 << 32;
-/// Serials fit into 19 bits; chunk i holds 2^i images.
-const CHUNKS: usize = 20;
+/// How many images a chunk holds, and how many chunks serials need.
+const CHUNK: usize = 512;
+const CHUNKS: usize = (ImageId::LIMIT as usize + 1) / CHUNK;
 
-/// Two words to a cache line: 32 bytes a section, and neighbours in the section headers never share a line.
+/// Two words to a cache line: 32 bytes a section.
 #[repr(align(64))]
 struct Line<W>([W; 2]);
 
 type ImageWords<W> = Box<[Line<W>]>;
-type Chunk<W> = Box<[Once<ImageWords<W>>]>;
+type Chunk<W> = Box<[Once<ImageWords<W>>; CHUNK]>;
 
 /// The words of all images by load serial. Serials are never reused, so the table only grows.
+///
+/// Where a word lies follows from the handle by shifts and masks alone, so that two dependent loads lead to it; chunks that
+/// double in size, or a look at the number of sections, would cost as much again.
 pub(super) struct Words<W> {
     chunks: [Once<Chunk<W>>; CHUNKS],
 }
@@ -36,26 +40,37 @@ impl<W: Word> Words<W> {
     /// Makes the words of a new image, all unpublished.
     pub(super) fn add(&self, image: ImageId, sections: usize) {
         let (chunk, place) = position(image);
-        let slots = self.chunks[chunk].call_once(|| (0..1usize << chunk).map(|_| Once::new()).collect());
+        let images = self.chunks[chunk].call_once(|| Box::new([const { Once::new() }; CHUNK]));
         let line = |_| Line([W::new(0), W::new(0)]);
-        slots[place].call_once(|| (0..sections.div_ceil(2)).map(line).collect());
+        images[place].call_once(|| (0..lines(sections)).map(line).collect());
     }
 
     /// The word of a section; `None` if no image has or had it.
     #[inline]
     pub(super) fn get(&self, id: SectionId) -> Option<&W> {
         let (chunk, place) = position(id.image);
-        let lines = self.chunks.get(chunk)?.get()?.get(place)?.get()?;
-        let index = usize::from(id.index);
-        let (line, half) = if index < lines.len() { (index, 0) } else { (index - lines.len(), 1) };
+        let lines = self.chunks.get(chunk)?.get()?[place].get()?;
+        let (line, half) = place_in_lines(usize::from(id.index));
         lines.get(line).map(|line| &line.0[half])
     }
 }
 
 #[inline]
 const fn position(image: ImageId) -> (usize, usize) {
-    let chunk = image.serial().ilog2();
-    (chunk as usize, (image.serial() - (1 << chunk)) as usize)
+    let serial = image.serial() as usize;
+    (serial / CHUNK, serial % CHUNK)
+}
+
+/// Of four sections the first and the third share a line, and the second and the fourth: neighbours in the section headers
+/// never do.
+#[inline]
+const fn place_in_lines(index: usize) -> (usize, usize) {
+    ((index / 4) * 2 + index % 2, index / 2 % 2)
+}
+
+/// The lines for so many sections. The last group of four needs its second line from its second section on.
+fn lines(sections: usize) -> usize {
+    sections / 4 * 2 + (sections % 4).min(2)
 }
 
 /// Adds a lock to a published count below the limit. False: ask the machine.
