@@ -14,6 +14,7 @@ use crate::error::{InPageCause, WriteError};
 use crate::extents::Extents;
 use crate::frames::Page;
 use crate::paging_file::{Block, PagingFile};
+use crate::read_ahead::ReadAhead;
 use crate::types::{InjectedFault, Injection, PageHistory};
 
 /// Most pages that one read or write moves.
@@ -45,6 +46,7 @@ pub(crate) struct ReadError {
 pub(crate) struct Slots {
     file: Arc<PagingFile>,
     slots: CowVec<Slot>,
+    ahead: ReadAhead,
     free: Extents,
     limit: u32,
     used: u32,
@@ -64,6 +66,7 @@ impl Slots {
         Slots {
             file,
             slots: CowVec::default(),
+            ahead: ReadAhead::default(),
             free: Extents::new(0, limit.into()),
             limit,
             used: 0,
@@ -82,6 +85,7 @@ impl Slots {
         Slots {
             file: Arc::clone(&self.file),
             slots: self.slots.fork(),
+            ahead: ReadAhead::default(),
             free: self.free.clone(),
             read_faults: self.read_faults.clone(),
             write_faults: self.write_faults.clone(),
@@ -151,6 +155,7 @@ impl Slots {
             Some(InjectedFault::ShortRead) => {
                 return Err(ReadError::host(slots.start, io::ErrorKind::UnexpectedEof));
             }
+            _ if slots.len() == 1 => self.read_alone(slots.start, pages)?,
             _ => self.read_blocks(slots.clone(), pages)?,
         }
         if let (Some(InjectedFault::BitFlip), Some(byte)) = (injected, pages.first_mut()) {
@@ -174,21 +179,41 @@ impl Slots {
         faults.push((done.saturating_add(injection.number), injection.fault));
     }
 
+    /// Reads one page, and what lies behind it if such reads follow one another. Only what was asked for can fail.
+    fn read_alone(&mut self, slot: u32, page: &mut [u8]) -> Result<(), ReadError> {
+        let known = self.block(slot).is_some_and(|block| self.ahead.get(block).is_some());
+        let depth = self.ahead.ask(slot, known);
+        if !known && depth > 1 {
+            let blocks = self.neighbours(slot).take(depth).cloned().collect();
+            self.ahead.fill(blocks, &self.file);
+        }
+        match self.block(slot).and_then(|block| self.ahead.get(block)) {
+            Some(content) => page.copy_from_slice(content),
+            None => self.read_blocks(slot..slot + 1, page)?,
+        }
+        Ok(())
+    }
+
     /// Neighbouring slots lie in neighbouring blocks as a rule; where they do not, the host reads more than once.
     fn read_blocks(&self, slots: Range<u32>, pages: &mut [u8]) -> Result<(), ReadError> {
         let lost = |slot| ReadError::host(slot, io::ErrorKind::UnexpectedEof);
         let mut start = slots.start;
         while start < slots.end {
             let first = self.block(start).ok_or(lost(start))?.number();
-            let follows =
-                |slot: &u32| self.block(*slot).is_some_and(|block| block.number() == first + u64::from(*slot - start));
-            let count = (start..slots.end).take_while(follows).count();
+            let count = self.neighbours(start).take((slots.end - start) as usize).count();
             let at = (start - slots.start) as usize * PAGE;
             let read = self.file.read(first, &mut pages[at..at + count * PAGE]);
             read.map_err(|error| ReadError::host(start, error.kind()))?;
             start += count as u32;
         }
         Ok(())
+    }
+
+    /// The block of this slot and those of the slots behind it, for as long as they are neighbours in the file, too.
+    fn neighbours(&self, start: u32) -> impl Iterator<Item = &Arc<Block>> {
+        let first = self.block(start).map_or(0, |block| block.number());
+        let blocks = (start..self.limit).map_while(|slot| self.block(slot));
+        blocks.zip(first..).take_while(|(block, number)| block.number() == *number).map(|(block, _)| block)
     }
 
     fn verify(&self, slot: u32, page: &[u8]) -> Result<(), ReadError> {
