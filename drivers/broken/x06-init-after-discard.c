@@ -1,6 +1,6 @@
 // A function of INIT is needed again when the computer resumes. By then INIT is gone (R38). Public origin: DdiMon #21.
 //
-//   USE_DATA     it is a table of INIT that is read
+//   USE_DATA     it is a table of INIT that is read; with WRITE it is written
 //   AT_DISPATCH  the use is at DISPATCH_LEVEL
 //
 //   expected  0x50 (X06Setup, 0x10, X06Setup, 0) and K12; with USE_DATA 0x50 (in X06Table, 0, in X06Resume, 0) and K12;
@@ -22,10 +22,16 @@ ULONG X06Setup(ULONG Value);
 #pragma alloc_text(PAGE, X06Setup)
 #endif
 
-#if defined(FIXED)
-const volatile ULONG X06Table[2] = {21, 42};
+#ifdef WRITE
+#define X06_CONST // a table that is filled in later
 #else
-extern const volatile ULONG X06Table[2];
+#define X06_CONST const
+#endif
+
+#if defined(FIXED)
+X06_CONST volatile ULONG X06Table[2] = {21, 42};
+#else
+extern X06_CONST volatile ULONG X06Table[2];
 __asm__(INIT_SECTION
         ".balign 4\n"
         ".globl X06Table\n"
@@ -44,7 +50,9 @@ ULONG X06Resume(VOID)
 #ifdef AT_DISPATCH
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
 #endif
-#ifdef USE_DATA
+#if defined(WRITE)
+    value = X06Table[1] = 42;
+#elif defined(USE_DATA)
     value = X06Table[1];
 #else
     value = X06Setup(21);

@@ -93,7 +93,8 @@ impl Machine {
         let sections = self.memory.paging();
         let section = sections.section_at(instruction).and_then(|section| sections.section(section));
         if vector == BREAKPOINT && section.is_some_and(|section| section.discarded) {
-            self.find_at(instruction, FindingKind::K12InitUseAfterDiscard { address: instruction }, instruction);
+            let kind = FindingKind::K12InitUseAfterDiscard { address: instruction, access: engine::Access::Execute };
+            self.find_at(instruction, kind, instruction);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Drivers: load, initialise, discard INIT, unload.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use driver_image::pageability::DiscardMode;
 use driver_image::{ExportTarget, Image, ImportedSymbol, pageability};
 use memory::{ImageError, MapError, Memory, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
@@ -57,6 +59,14 @@ pub enum LoadError {
     NoPool,
 }
 
+/// The sections that are discarded when initialisation ends.
+fn doomed(image: &Image, base: Va, mode: DiscardMode) -> Vec<Range<u64>> {
+    let (headers, sections) = (image.headers(), image.sections());
+    let indices = pageability::discard_set(headers, sections, mode).sections;
+    let doomed = indices.iter().filter_map(|index| sections.get(*index));
+    doomed.map(|section| base.0 + u64::from(section.rva.0)..base.0 + section.end()).collect()
+}
+
 /// Value that the loader puts into a security cookie: not the linker's default, the same in every run.
 const SECURITY_COOKIE: u64 = 0x0000_5A17_C0DE_F00D;
 
@@ -73,6 +83,7 @@ impl Machine {
         let entry = image.headers().entry_point.map_or(Va::NULL, |entry| base + entry);
         let name = name.to_owned();
         self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(PAGE_SIZE) });
+        self.modules.set_doomed(base, doomed(&image, base, self.options.discard));
         let image = Arc::new(image);
         self.modules.add(LoadedDriver { name, base, size, image, id, entry, driver_object: Va::NULL });
         Ok(base)

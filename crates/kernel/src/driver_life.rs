@@ -115,6 +115,7 @@ impl Machine {
     /// Frees what is discarded when initialisation ends (D9, D10) and poisons what shares a kept page (D11).
     fn discard_init(&mut self, base: Va) {
         let Some(driver) = self.modules.driver_at(base).cloned() else { return };
+        self.modules.set_doomed(base, Vec::new());
         let (headers, sections) = (driver.image.headers(), driver.image.sections());
         let set = pageability::discard_set(headers, sections, self.options.discard);
         let run = |range: &std::ops::Range<u32>| {
@@ -126,7 +127,7 @@ impl Machine {
             self.find(FindingKind::Paging(finding), base);
         }
         let pages = runs.iter().map(|run| run.count).sum();
-        if pages > 0 {
+        if !indices.is_empty() {
             self.record_at(base, EventKind::Discarded { image: driver.name.clone(), pages });
         }
         self.keep_shared(base, &driver.image, &indices);
@@ -149,11 +150,11 @@ impl Machine {
     }
 
     fn keep_piece(&mut self, bytes: std::ops::Range<Va>) {
-        if self.options.poison {
-            // A page that is out refuses; what comes back later is seen all the same.
-            let _ = self.memory.poke(bytes.start, &vec![0xCC; (bytes.end - bytes.start) as usize]);
-        }
-        self.memory.watch_kept(bytes);
+        // A page that is out refuses; what comes back later is seen all the same.
+        let poison = vec![0xCC; (bytes.end - bytes.start) as usize];
+        let poisoned = self.options.poison && self.memory.poke(bytes.start, &poison).is_ok();
+        // Where code is poison, the breakpoint tells.
+        self.memory.watch_kept(bytes, !poisoned);
     }
 
     /// A call inside the memory manager on this image has ended: an unload may be waiting for it.

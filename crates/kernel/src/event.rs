@@ -126,6 +126,11 @@ pub enum EventKind {
         /// It was read from the paging file.
         hard: bool,
     },
+    /// A service got an address of a section that is discarded when initialisation ends.
+    Passed {
+        /// The address.
+        address: Va,
+    },
     /// A kernel object was initialised.
     Initialised {
         /// Its kind.

@@ -51,8 +51,8 @@ impl Machine {
             return self.protection_fault(fault, instruction);
         }
         match self.memory.page_state(address) {
-            PageState::Resident { .. } if self.memory.is_kept_watched(address) => {
-                self.kept_touched(address, instruction);
+            PageState::Resident { .. } if self.memory.is_kept_watched(address, fault.access) => {
+                self.kept_touched(address, fault.access, instruction);
             }
             PageState::Resident { .. } => self.latent_fault(fault, instruction),
             PageState::Absent(Absence::Guard) => self.stack_overflow(fault, instruction),
@@ -82,9 +82,9 @@ impl Machine {
     }
 
     /// Discarded bytes, there only because their page was kept: reported, and the run goes on (D11).
-    fn kept_touched(&mut self, address: Va, instruction: Va) {
-        self.find_at(instruction, FindingKind::K12InitUseAfterDiscard { address }, address);
-        self.memory.allow_kept(address);
+    fn kept_touched(&mut self, address: Va, access: Access, instruction: Va) {
+        self.find_at(instruction, FindingKind::K12InitUseAfterDiscard { address, access }, address);
+        self.memory.allow_kept(address, access);
     }
 
     fn refusal(&self, absence: Absence, address: Va) -> Refusal {
@@ -151,7 +151,8 @@ impl Machine {
     /// The access is fatal: which bug check, by the tables of sections 8.1 and 8.2.
     fn invalid_access(&mut self, fault: PageFault, why: Refusal, instruction: Va) {
         if why == Refusal::Discarded {
-            self.find(FindingKind::K12InitUseAfterDiscard { address: Va(fault.address) }, Va(fault.address));
+            let (address, access) = (Va(fault.address), fault.access);
+            self.find(FindingKind::K12InitUseAfterDiscard { address, access }, address);
         }
         let check = if self.irql().may_fault() {
             match self.low_fault(fault, why, instruction) {

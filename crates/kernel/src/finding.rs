@@ -28,7 +28,7 @@ pub enum FindingKind {
     K09IsrPageable { routine: Va, section: String, locked: bool },
     K10DpcPageable { routine: Va, section: String, locked: bool },
     K11ObjectPageable { object: Va, what: ObjectKind },
-    K12InitUseAfterDiscard { address: Va },
+    K12InitUseAfterDiscard { address: Va, access: engine::Access },
     K13LatentFault { address: Va, access: engine::Access, irql: Irql, would_be: BugCheck },
     K14WaitTruePageable { routine: &'static str, section: String },
     K19PageEntireRace { base: Va, opener: usize },

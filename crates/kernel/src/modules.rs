@@ -1,6 +1,7 @@
 //! Loaded and unloaded driver images.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use driver_image::Image;
@@ -61,6 +62,8 @@ pub struct Modules {
     loaded: BTreeMap<u64, LoadedDriver>,
     unloaded: Vec<UnloadedDriver>,
     unresolved: Vec<UnresolvedImport>,
+    /// Sections that will be discarded when initialisation ends, by the base of their image.
+    doomed: BTreeMap<u64, Vec<Range<u64>>>,
 }
 
 impl Modules {
@@ -97,6 +100,24 @@ impl Modules {
         self.loaded.get(&base.0)?.image.sections().get(section).map(driver_image::Section::name)
     }
 
+    /// True where the section that holds this address will be discarded when initialisation ends.
+    pub(crate) fn is_doomed(&self, address: Va) -> bool {
+        self.doomed.values().flatten().any(|section| section.contains(&address.0))
+    }
+
+    /// These sections of an image will be discarded when initialisation ends; none once it has.
+    pub(crate) fn set_doomed(&mut self, base: Va, sections: Vec<Range<u64>>) {
+        self.doomed.remove(&base.0);
+        if !sections.is_empty() {
+            self.doomed.insert(base.0, sections);
+        }
+    }
+
+    /// True while nothing can be doomed.
+    pub(crate) fn all_initialized(&self) -> bool {
+        self.doomed.is_empty()
+    }
+
     pub(crate) fn add(&mut self, driver: LoadedDriver) {
         self.loaded.insert(driver.base.0, driver);
     }
@@ -107,6 +128,7 @@ impl Modules {
 
     pub(crate) fn remove(&mut self, base: Va) -> Option<LoadedDriver> {
         let driver = self.loaded.remove(&base.0)?;
+        self.set_doomed(base, Vec::new());
         let gone = driver.clone();
         self.unloaded.push(UnloadedDriver { name: gone.name, base, size: gone.size, image: gone.image, id: gone.id });
         Some(driver)

@@ -6,7 +6,8 @@ use nt_types::Va;
 
 use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
 use crate::choice::ChoicePoints;
-use crate::exports::EXPORTS;
+use crate::event::EventKind;
+use crate::exports::{EXPORTS, Export};
 use crate::machine::Machine;
 use crate::ntos_image::Stub;
 use crate::request::RequestId;
@@ -175,6 +176,7 @@ impl Machine {
         let outcome = match self.read_u64(Va(rsp)) {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
+                self.note_passed(EXPORTS[index], &call);
                 let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
                 self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
                     Some(value) => {
@@ -187,6 +189,19 @@ impl Machine {
             Err(trap) => Err(trap),
         };
         self.finish(outcome, rsp, service);
+    }
+
+    /// Records which addresses a service gets that will be discarded: it may keep them for longer.
+    fn note_passed(&mut self, export: &Export, call: &Call) {
+        if self.modules.all_initialized() {
+            return;
+        }
+        for index in 0..export.parameters.len() {
+            let Ok(address) = call.raw(self, index).map(Va) else { return };
+            if self.modules.is_doomed(address) {
+                self.record(EventKind::Passed { address });
+            }
+        }
     }
 
     /// The routine that a modelled frame called has returned, or the wait it made is over.

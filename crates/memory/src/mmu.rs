@@ -117,6 +117,7 @@ impl Memory {
     #[cold]
     fn fetch_slow(&mut self, address: u64) -> Result<(Place, u64), Fault> {
         let frame = self.translate(address, Access::Execute)?;
+        self.check_kept_fetch(address)?;
         let mut stamp = self.pfn(frame).stamp;
         if stamp == 0 {
             stamp = NEXT_STAMP.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +126,10 @@ impl Memory {
             self.tlb.flush_write();
         }
         let place = self.frames.place(frame);
-        self.tlb.fill_execute(Va(address).page(), place, stamp);
+        let page = Va(address).page();
+        if !self.has_kept_code(page) {
+            self.tlb.fill_execute(page, place, stamp);
+        }
         Ok((place, stamp))
     }
 

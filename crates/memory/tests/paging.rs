@@ -1,6 +1,6 @@
 //! Pages leave and come back. The numbers are those of BEHAVIOUR.md.
 
-use engine::{Access, Fault, Mmu};
+use engine::{Access, Fault, Mmu, PageFault};
 use memory::{
     Absence, Backing, InPageCause, MapError, Memory, MemoryConfig, NotPinned, PageIn, PageState, Protection, Region,
     TrimPolicy, TrimReason,
@@ -536,7 +536,7 @@ fn d11_discarded_bytes_of_a_kept_page_are_seen() {
     let mut memory = configured(TrimPolicy::Pressure, 1000);
     let va = pool(&mut memory, 1);
     write_all(&mut memory, va, 1);
-    memory.watch_kept(va + 0x80..va + 0x100);
+    memory.watch_kept(va + 0x80..va + 0x100, false);
     let at = |result: Result<(), Fault>| match result {
         Err(Fault::Page(fault)) => Some(Va(fault.address)),
         _ => None,
@@ -547,8 +547,27 @@ fn d11_discarded_bytes_of_a_kept_page_are_seen() {
     assert_eq!(at(memory.write_u8(va + 0x100, 1)), None);
     assert!(at(memory.copy(va.0, va.0 + 0xF0, 8)).is_some() && at(memory.fill(va.0 + 0x70, &[0], 0x20)).is_some());
     assert!(at(memory.fork().read_u8(va + 0x90).map(|_| ())).is_some());
-    memory.allow_kept(va + 0x80);
+    memory.allow_kept(va + 0x80, Access::Read);
     assert!(memory.read_u64(va + 0x79).is_ok() && memory.read_u8(va + 0x81).is_err());
+}
+
+/// D11: where they are not overwritten, running them is seen, too, until it is allowed: then the code goes on.
+#[test]
+fn d11_discarded_code_of_a_kept_page_is_seen() {
+    let mut memory = configured(TrimPolicy::Pressure, 1000);
+    let code = Protection { write: true, execute: true };
+    let va = memory.allocate(Region::NonpagedPool, 1, Backing::Resident, code).unwrap();
+    let fetched = |memory: &mut Memory, at: Va| memory.fetch(at.0).map(|_| ());
+    assert_eq!(fetched(&mut memory, va + 0x80), Ok(()));
+    let epoch = memory.code_epoch();
+    memory.watch_kept(va + 0x80..va + 0x100, true);
+    assert_ne!(memory.code_epoch(), epoch, "what was decoded is looked up again");
+    let refused = PageFault { address: va.0 + 0x90, access: Access::Execute, protection: false };
+    assert_eq!(fetched(&mut memory, va + 0x90), Err(Fault::Page(refused)));
+    assert_eq!((fetched(&mut memory, va + 0x7F), fetched(&mut memory, va + 0x100)), (Ok(()), Ok(())));
+    memory.allow_kept(va + 0x90, Access::Execute);
+    assert_eq!(fetched(&mut memory, va + 0x80), Ok(()), "one report is enough for code that runs");
+    assert!(memory.read_u8(va + 0x80).is_err(), "reading it is another matter");
 }
 
 /// A request that would fill memory with page tables is refused before it begins.

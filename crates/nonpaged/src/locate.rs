@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use driver_image::symbols::{PdbError, Symbols};
 use driver_image::{Image, ImageError, SectionFlags};
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use nt_types::Rva;
 use report::{Place, Source, Span, Symbol, Window};
 
@@ -91,6 +91,21 @@ impl Locator {
         let code = self.bytes(rva, 16);
         let jump = Decoder::with_ip(64, &code, u64::from(rva.0), DecoderOptions::NONE).decode();
         jump.is_jmp_short_or_near().then_some(Rva(jump.near_branch_target() as u32))
+    }
+
+    /// The instructions of functions that take the address of this place.
+    pub fn takers(&self, target: Rva) -> Vec<Rva> {
+        let takes = |code: &Instruction| {
+            code.mnemonic() == Mnemonic::Lea
+                && code.is_ip_rel_memory_operand()
+                && code.ip_rel_memory_address() == u64::from(target.0)
+        };
+        let of_part = |part: &Range<u32>| {
+            let code = self.bytes(Rva(part.start), part.len());
+            let decoder = Decoder::with_ip(64, &code, u64::from(part.start), DecoderOptions::NONE);
+            decoder.into_iter().filter(takes).map(|code| Rva(code.ip() as u32)).collect::<Vec<_>>()
+        };
+        self.functions.iter().flat_map(of_part).collect()
     }
 
     /// The instruction that ends at `after`, if it is a call, where decoding starts at `start`.

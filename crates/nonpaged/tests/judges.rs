@@ -33,6 +33,7 @@ const WITHOUT_WITNESS: &[(&str, &str)] = &[("x23-storport-locks", "K24"), ("x08-
 const GAPS: &[(&str, &str)] = &[
     ("k23-paging-path", "K23"),
     ("k28-pages-nothing", "K28"),
+    ("x06-init-kept-in-extension", "K12"),
     ("x12-stale-handle", "K06"),
     ("x16-own-lock", "K11"),
     ("x20-unlock-with-pended-irp", "K08"),

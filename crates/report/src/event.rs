@@ -81,6 +81,13 @@ pub enum EventKind {
         /// Bytes freed with it.
         bytes: u64,
     },
+    /// An address that was discarded later was given to a routine.
+    AddressGiven {
+        /// The routine.
+        routine: String,
+    },
+    /// An address that was discarded is kept. The place is the instruction that takes it.
+    AddressKept(Keeper),
     /// Pool was allocated.
     Allocated {
         /// Where it lies.
@@ -140,6 +147,33 @@ pub enum EventKind {
     },
     /// The schedule that is explored or replayed had something happen.
     Scheduled(Deed),
+}
+
+/// Where a driver keeps an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Keeper {
+    /// A variable of the image.
+    Variable {
+        /// Its name in backticks, or its place.
+        name: String,
+    },
+    /// The driver object: `MajorFunction[IRP_MJ_READ]` or another member of it.
+    DriverObject {
+        /// The member.
+        member: String,
+    },
+    /// A device object, or its extension.
+    Device {
+        /// The address that holds it.
+        address: Va,
+    },
+    /// Pool.
+    Pool {
+        /// The address that holds it.
+        address: Va,
+        /// The pool.
+        home: Home,
+    },
 }
 
 /// What a schedule has happen.

@@ -26,6 +26,10 @@ broken! {
     x06_k12_init_in_shared_page "x06-init-after-discard-shared" ["X06Resume: Discarded"]
     x06_k12_init_at_dispatch "x06-init-at-dispatch" ["X06Resume: Discarded"]
     x06_k12_init_data "x06-init-data" ["X06Resume: Discarded"]
+    x06_k12_init_written_in_shared_page "x06-init-written-shared" ["X06Resume: Discarded"]
+    x06_k12_init_kept_in_dpc "x06-init-kept-in-dpc" ["DriverEntry: Discarded"]
+    x06_k12_init_kept_in_variable "x06-init-kept-in-variable" ["X06Act: Discarded"]
+    x06_k12_init_kept_in_dispatch "x06-init-kept-in-dispatch" ["DriverEntry: Discarded"]
     x07_k26_apc_raises "x07-apc-raises" ["X07CountOne: RaiseInPageable"]
     x08_k19_page_entire_race "x08-page-entire-race" ["X08Close: PageEntireRace"]
     x09_k14_set_event_wait "x09-set-event-wait" ["X09DeviceControl: WaitTrue"]
@@ -54,6 +58,7 @@ broken! {
 #[test]
 fn gaps_are_those_that_are_written_down() {
     let unseen = [
+        "x06-init-kept-in-extension",
         "x12-stale-handle",
         "x20-unlock-with-pended-irp",
         "x21-unload-with-timer",

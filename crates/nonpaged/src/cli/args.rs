@@ -120,6 +120,10 @@ pub(crate) struct Setup {
     #[arg(long, value_enum, value_name = "RULE", default_value_t = Discard::Documented, help_heading = "Paging")]
     pub(crate) discard: Discard,
 
+    /// Whether discarded bytes are overwritten whose page another section keeps
+    #[arg(long, value_enum, value_name = "SWITCH", default_value_t = Poison::On, help_heading = "Paging")]
+    pub(crate) poison: Poison,
+
     /// The paging file; without it a temporary file, removed at the end
     #[arg(long, value_name = "PATH", help_heading = "Paging")]
     pub(crate) paging_file: Option<PathBuf>,
@@ -207,6 +211,15 @@ pub(crate) enum Discard {
     Documented,
     /// Only the discardable sections at the end of the image
     Tail,
+}
+
+/// Whether discarded bytes are overwritten whose page another section keeps (D11).
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Poison {
+    /// With breakpoints
+    On,
+    /// They stay: using them is reported all the same
+    Off,
 }
 
 /// What the serial port is connected to.

@@ -9,7 +9,7 @@ use nt_types::Va;
 use report::Diagnostic;
 use report::cause::{Cause, Input, Limit};
 
-use super::args::{Initial, SerialLine, Setup, Trim};
+use super::args::{Initial, Poison, SerialLine, Setup, Trim};
 use super::input::{self, refuse};
 use super::verifier::VerifierFlags;
 
@@ -52,6 +52,7 @@ pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>
             None => options.verifier.and_then(VerifierFlags::low_resources),
         },
         discard: options.discard.into(),
+        poison: options.poison == Poison::On,
         registry: options.registry.as_deref().map(input::registry).transpose()?.unwrap_or_default(),
         ..Options::default()
     })

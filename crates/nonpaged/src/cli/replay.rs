@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use report::Replay;
 
-use super::args::{Discard, Initial, SerialLine, Setup, Trim};
+use super::args::{Discard, Initial, Poison, SerialLine, Setup, Trim};
 use super::verifier::DEFAULT_FLAGS;
 
 /// The arguments of a run, as far as they matter for what happens in it.
@@ -29,6 +29,7 @@ pub(crate) fn arguments(options: &Setup) -> Vec<String> {
     add(options.frames.is_some(), format!("--frames={}", options.frames.unwrap_or_default()));
     add(options.initial != Initial::Out, format!("--initial={}", name(&options.initial)));
     add(options.discard != Discard::Documented, format!("--discard={}", name(&options.discard)));
+    add(options.poison != Poison::On, format!("--poison={}", name(&options.poison)));
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
     if let Some(flags) = options.verifier {
         let flags = flags.text();

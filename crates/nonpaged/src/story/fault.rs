@@ -7,7 +7,7 @@ use report::cause::{Access, Cause, Fault, InPageReason, Memory, PageState, Targe
 use report::{Diagnostic, Finding};
 
 use super::scene::Scene;
-use super::{departure, irql, objects};
+use super::{departure, discarded, irql, objects};
 
 /// Addresses that a null pointer with an offset gives.
 const NULL_RANGE: u64 = 0x10000;
@@ -40,12 +40,11 @@ pub(super) fn latent(scene: &Scene<'_>, address: Va, access: engine::Access, wou
 }
 
 /// K12 where the page was kept: bytes of a discarded section were used all the same.
-pub(super) fn init_use(scene: &Scene<'_>, address: Va) -> Diagnostic {
+pub(super) fn init_use(scene: &Scene<'_>, address: Va, access: engine::Access) -> Diagnostic {
     let section = scene.spot(address).and_then(|spot| spot.place().section).unwrap_or_default();
-    let access = if address == scene.place.instruction { Access::Execute } else { Access::Read };
     Diagnostic {
-        because: discarded(scene, address).into_iter().collect(),
-        ..Diagnostic::from(Cause::Memory(Memory::InitUse { section, access }))
+        because: because(scene, address, access, Refusal::Discarded),
+        ..Diagnostic::from(Cause::Memory(Memory::InitUse { section, access: words(access) }))
     }
 }
 
@@ -157,7 +156,7 @@ fn because(scene: &Scene<'_>, address: Va, access: engine::Access, why: Refusal)
     }
     match why {
         Refusal::Out => told.extend(departure::events(scene, address)),
-        Refusal::Discarded => told.extend(discarded(scene, address)),
+        Refusal::Discarded => told.extend(discarded::events(scene, address)),
         Refusal::Unloaded => told.extend(image_unloaded(scene, address)),
         Refusal::NotMapped => told.extend(freed(scene, address)),
         Refusal::NonCanonical | Refusal::ReadOnly | Refusal::NoExecute => {}
@@ -197,19 +196,6 @@ fn entered_from(scene: &Scene<'_>, address: Va, access: engine::Access) -> Optio
     // A caller that is the start of a function itself is an interrupted one, or no caller at all.
     let caller = scene.spot(caller).filter(|caller| caller.locator.call_before(caller.rva).is_some()).map(|_| caller);
     caller.filter(|_| calls && spot.loaded)
-}
-
-pub(super) fn discarded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
-    let place = scene.spot(address)?.place();
-    let bytes = scene.spot(address)?.section()?.span();
-    let section = place.section?;
-    scene.last(|event| match &event.kind {
-        EventKind::Discarded { image, .. } if *image == place.image => {
-            let kind = report::EventKind::Discarded { section: section.clone(), bytes: u64::from(bytes) };
-            Some(report::Event { kind, step: event.step, at: None })
-        }
-        _ => None,
-    })
 }
 
 fn image_unloaded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {

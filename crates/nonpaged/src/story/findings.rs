@@ -27,7 +27,7 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
             vec![objects::routine(scene, *routine, ObjectMisuse::Dpc { section: section.clone(), locked: *locked })]
         }
         K::K11ObjectPageable { object, what } => vec![objects::pageable(scene, *what, *object)],
-        K::K12InitUseAfterDiscard { address } => vec![fault::init_use(scene, *address)],
+        K::K12InitUseAfterDiscard { address, access } => vec![fault::init_use(scene, *address, *access)],
         K::K13LatentFault { address, access, would_be, .. } => {
             vec![fault::latent(scene, *address, *access, *would_be)]
         }

@@ -5,6 +5,7 @@
 
 mod context;
 mod departure;
+mod discarded;
 mod fault;
 mod findings;
 mod images;

@@ -11,7 +11,7 @@ use report::cause::{
 };
 
 use super::scene::Scene;
-use super::{fault, irql, objects, paging, pool};
+use super::{discarded, fault, irql, objects, paging, pool};
 
 /// The report of a stop, without what all reports have.
 pub(super) fn report(scene: &Scene<'_>, kind: &StopKind) -> Diagnostic {
@@ -96,7 +96,7 @@ fn exception(scene: &Scene<'_>, check: BugCheck, code: NtStatus, address: Va) ->
     };
     let poison = exception == Exception::Breakpoint { poison: true };
     let finding = poison.then_some(report::Finding::InitUseAfterDiscard);
-    let because = fault::discarded(scene, address).filter(|_| poison).into_iter().collect();
+    let because = if poison { discarded::events(scene, address) } else { Vec::new() };
     Diagnostic { finding, because, ..Diagnostic::from(Cause::Exception(exception)) }
 }
 

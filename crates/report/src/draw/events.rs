@@ -1,7 +1,7 @@
 //! The words for earlier events, and which of them are told together.
 
 use super::listing::{self, Mark};
-use crate::event::{Deed, Event, EventKind, RaisedBy, Step};
+use crate::event::{Deed, Event, EventKind, Keeper, RaisedBy, Step};
 use crate::plural;
 use crate::span::Span;
 
@@ -66,8 +66,12 @@ fn note<'a>(lead: &'a Event, trim: Option<(Step, u32, u32)>, entered: Option<&Ev
 
 /// The sentence above the code.
 fn headline(event: &Event) -> String {
-    let here = if event.at.is_some() { " here" } else { "" };
-    format!("{}{here}, at step {}", happening(&event.kind), event.step)
+    let happening = happening(&event.kind);
+    match (&event.kind, &event.at) {
+        (EventKind::AddressKept(_), Some(_)) => format!("{happening} at step {}; it is taken here", event.step),
+        (_, Some(_)) => format!("{happening} here, at step {}", event.step),
+        (_, None) => format!("{happening}, at step {}", event.step),
+    }
 }
 
 fn happening(kind: &EventKind) -> String {
@@ -89,6 +93,8 @@ fn happening(kind: &EventKind) -> String {
         EventKind::Discarded { section, bytes } => {
             format!("section `{section}`, {}, was discarded when initialisation ended", plural(*bytes, "byte"))
         }
+        EventKind::AddressGiven { routine } => format!("its address was given to `{routine}`"),
+        EventKind::AddressKept(keeper) => format!("{} still held its address", kept(keeper)),
         EventKind::Allocated { home, bytes } => format!("{} was allocated from {home}", plural(*bytes, "byte")),
         EventKind::Freed { home } => format!("the block in {home} was freed"),
         EventKind::Initialised { object, address } => format!("the {object} at `{address}` was initialised"),
@@ -100,6 +106,15 @@ fn happening(kind: &EventKind) -> String {
         EventKind::Acquired { object, address } => format!("the {object} at `{address}` was acquired"),
         EventKind::Unloaded { image } => format!("`{image}` was unloaded"),
         EventKind::Scheduled(deed) => format!("by schedule, {}", scheduled(deed)),
+    }
+}
+
+fn kept(keeper: &Keeper) -> String {
+    match keeper {
+        Keeper::Variable { name } => format!("the variable {name}"),
+        Keeper::DriverObject { member } => format!("`{member}` of the driver object"),
+        Keeper::Device { address } => format!("a device object, or its extension, at `{address}`"),
+        Keeper::Pool { address, home } => format!("{home}, at `{address}`,"),
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Source;
-use crate::event::{self, Deed, EventKind};
+use crate::event::{self, Deed, EventKind, Keeper};
 
 /// Something that happened before.
 #[derive(Serialize)]
@@ -92,6 +92,22 @@ enum What {
         section: String,
         /// Bytes freed.
         bytes: u64,
+    },
+    /// An address that was discarded later was given to a routine.
+    AddressGiven {
+        /// The routine.
+        routine: String,
+    },
+    /// An address that was discarded is kept.
+    AddressKept {
+        /// `variable`, `driver_object`, `device` or `pool`.
+        keeper: &'static str,
+        /// The member of the driver object.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        member: Option<String>,
+        /// The address that holds it, in a device object or in pool.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
     },
     /// Pool was allocated.
     Allocated {
@@ -188,6 +204,8 @@ impl From<&EventKind> for What {
             EventKind::DriverPaged => What::DriverPaged,
             EventKind::DriverReset => What::DriverReset,
             EventKind::Discarded { section, bytes } => What::Discarded { section, bytes },
+            EventKind::AddressGiven { routine } => What::AddressGiven { routine },
+            EventKind::AddressKept(keeper) => kept(keeper),
             EventKind::Allocated { home, bytes } => What::Allocated { home: home.to_string(), bytes },
             EventKind::Freed { home } => What::Freed { home: home.to_string() },
             EventKind::Initialised { object, address } => {
@@ -209,6 +227,16 @@ impl From<&EventKind> for What {
             EventKind::Scheduled(deed) => What::Scheduled { deed: word(&deed) },
         }
     }
+}
+
+fn kept(keeper: Keeper) -> What {
+    let (keeper, member, address) = match keeper {
+        Keeper::Variable { .. } => ("variable", None, None),
+        Keeper::DriverObject { member } => ("driver_object", Some(member), None),
+        Keeper::Device { address } => ("device", None, Some(address)),
+        Keeper::Pool { address, .. } => ("pool", None, Some(address)),
+    };
+    What::AddressKept { keeper, member, address: address.map(|address| address.to_string()) }
 }
 
 fn word(deed: &Deed) -> &'static str {

@@ -25,6 +25,7 @@ use Act::{Close, Interrupt, Ioctl, Open, PassMs, StartRead, Unload};
 /// How to reach what a driver shows: the `trigger` of its file.
 pub(super) fn life(name: &str) -> &'static [Act] {
     match name {
+        "x06-init-kept-in-dispatch" => &[Open, StartRead, Close, Unload],
         "x16-page-while-connected" | "x16-own-lock" => &[Open, Ioctl(0), Interrupt, Close, Unload],
         "x16-connect-before-reset" => &[Open, Interrupt, Ioctl(0), Close, Unload],
         "x19-isr-pageable" | "x19-isr-unlocked" => &[Open, Interrupt, Ioctl(0), Interrupt, Close, Unload],

@@ -43,7 +43,13 @@ const ROWS: &[Row] = &[
     // D11: on a kept page the discarded bytes are poison.
     ("x06-init-after-discard-shared", ANY, Some((0x1E, [P::Is(0x8000_0003), P::At("X06Setup"), P::Is(0), P::Is(0)])), &["K12"]),
     ("x06-init-data-shared", ANY, None, &["K12"]),
+    ("x06-init-written-shared", ANY, None, &["K12"]),
     ("x06-init-at-dispatch", ANY, Some((0xD1, [P::At("X06Setup"), P::Is(DISPATCH), P::Is(8), P::First])), &["K12"]),
+    // Whoever keeps the address of what is discarded calls it later.
+    ("x06-init-kept-in-dpc", ANY, Some((0xD1, [P::At("X06Routine"), P::Is(DISPATCH), P::Is(8), P::First])), &["K12"]),
+    ("x06-init-kept-in-variable", ANY, Some((0x50, [P::At("X06Routine"), P::Is(0x10), P::First, P::Is(0)])), &["K12"]),
+    ("x06-init-kept-in-dispatch", ANY, Some((0x50, [P::At("X06Routine"), P::Is(0x10), P::First, P::Is(0)])), &["K12"]),
+    ("x06-init-kept-in-extension", ANY, Some((0x50, [P::At("X06Routine"), P::Is(0x10), P::First, P::Is(0)])), &["K12"]),
     ("x07-apc-raises", STRICT, code_is_out(P::Within("X07CountOne"), DISPATCH), &["K26"]),
     ("x07-apc-raises", &[NEVER], None, &["K13", "K26"]),
     ("x09-set-event-wait", STRICT, code_is_out(P::Within("X09DeviceControl"), DISPATCH), &["K14"]),
@@ -135,6 +141,27 @@ fn x01_to_x31_each_broken_driver_gets_the_diagnosis_of_its_file() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// D11: without poison the bytes are what they were, and the run goes on; running or touching them is K12 all the same.
+#[test]
+fn d11_without_poison_what_is_used_is_seen_and_goes_on() {
+    use engine::Access::{Execute, Read, Write};
+    let used = [
+        ("x06-init-after-discard-shared", "X06Setup", Execute),
+        ("x06-init-data-shared", "X06Table+0x4", Read),
+        ("x06-init-written-shared", "X06Table+0x4", Write),
+    ];
+    for (driver, what, how) in used {
+        let options = kernel::Options { poison: false, ..kernel::Options::default() };
+        let mut lab = Lab::with(options, memory::MemoryConfig::default(), devices::Bus::new());
+        lead(&mut lab, driver, life(driver)).expect("no bug check");
+        let found = lab.findings().into_iter().map(|finding| match finding.kind {
+            kernel::FindingKind::K12InitUseAfterDiscard { address, access } => (lab.symbol(address), access),
+            other => panic!("{driver}: {other:?}"),
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [(what.to_owned(), how)], "{driver}");
+    }
 }
 
 /// D16: which reason, and for what.
