@@ -55,7 +55,7 @@ pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
     let moves = (0..count).filter_map(|function| {
         let to = destination(model, reach, function)?;
         let function = &model.functions.all[function];
-        let bytes = function.parts.iter().map(|part| part.end - part.start).sum();
+        let bytes = function.bytes();
         Some(Move { function: Rva(function.entry), bytes, to })
     });
     let merges = [true, false].into_iter().filter_map(|code| merge(model, code));
@@ -64,19 +64,19 @@ pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
 
 /// Where a function that stays in memory could go, if anywhere.
 fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Destination> {
-    let (entry, contexts) = (model.functions.all[function].entry, &reach.contexts[function]);
+    let entry = model.functions.all[function].entry;
     let stays = model.program.class(entry) == Class::Resident && model.program.thunk(entry).is_none();
-    if !stays || contexts.is_empty() {
+    if !stays || !reach.is_reached(function) {
         return None;
     }
     let pageable = |range: Range| range.high <= Irql::APC.level();
     // Every instruction of which anything is known, and the end.
-    let always = contexts.iter().all(|context| {
-        let mut levels = model.events[function].iter().filter_map(|event| event.irql.at(context.irql));
+    let always = reach.of(function).all(|(_, context)| {
+        let mut levels = model.events.of(function).iter().filter_map(|event| event.irql.at(context.irql));
         let end = model.summaries[function].irql.at(context.irql);
         pageable(context.irql) && levels.all(pageable) && end.is_none_or(pageable)
     });
-    let raises = model.events[function].iter().any(|event| match &event.kind {
+    let raises = model.events.of(function).iter().any(|event| match &event.kind {
         EventKind::Raise { .. } => true,
         EventKind::Call { target: Target::Import(id), .. } => model.does(*id, Does::AcquireRaised),
         _ => false,
@@ -84,7 +84,7 @@ fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Dest
     if !always || raises {
         return None;
     }
-    let only_initial = contexts.iter().all(|context| !context.initialised) && !is_named(model, entry);
+    let only_initial = reach.of(function).all(|(_, context)| !context.initialised) && !is_named(model, entry);
     Some(if only_initial { Destination::Init } else { Destination::Page })
 }
 

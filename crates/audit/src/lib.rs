@@ -95,7 +95,7 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
     let reach = Reach::new(&model, roots(&model));
     let extent = Extent {
         functions: model.functions.all.len() as u32,
-        reached: reach.contexts.iter().filter(|contexts| !contexts.is_empty()).count() as u32,
+        reached: (0..model.functions.all.len()).filter(|&function| reach.is_reached(function)).count() as u32,
         instructions: model.functions.instructions,
     };
     let incomplete = Incomplete {

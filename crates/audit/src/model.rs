@@ -5,20 +5,21 @@ use nt_types::Rva;
 
 use crate::code::{Functions, ImportId, Program};
 use crate::ddi::Does;
-use crate::flow::{Event, EventKind, Facts, Interpreter, Summary, Target, Value};
+use crate::flow::{Event, EventKind, Events, Facts, Interpreter, Summary, Target, Value};
 
 /// A driver, interpreted.
 pub(crate) struct Model<'a> {
     pub(crate) program: Program<'a>,
     pub(crate) functions: Functions,
-    /// By function: what it does, in the order of addresses.
-    pub(crate) events: Vec<Vec<Event>>,
+    pub(crate) events: Events,
     /// By function.
     pub(crate) summaries: Vec<Summary>,
     /// Functions whose values were given up.
     pub(crate) gave_up: u32,
     /// Addresses of code that the driver stores in its own data: place and code, sorted.
     stores: Vec<(u32, u32)>,
+    /// Calls of imports: functions and indices of their events.
+    import_calls: Vec<(u32, u32)>,
 }
 
 /// Most functions that one place or table is taken to lead to.
@@ -29,47 +30,76 @@ impl<'a> Model<'a> {
     pub(crate) fn new(image: &'a Image, names: &[Rva]) -> Result<Model<'a>, ImageError> {
         let program = Program::new(image)?;
         let functions = Functions::find(&program, names);
-        let mut events = vec![Vec::new(); functions.all.len()];
         let mut gave_up = 0;
         let mut interpreter = Interpreter::new(&program, &functions);
         for index in callees_first(&functions) {
-            let flow = interpreter.run(index);
-            gave_up += u32::from(flow.gave_up);
-            events[index] = flow.events;
+            gave_up += u32::from(!interpreter.run(index));
         }
-        let summaries = interpreter.summaries;
-        let stores = stores(&events);
-        Ok(Model { program, functions, events, summaries, gave_up, stores })
+        let Interpreter { summaries, events, .. } = interpreter;
+        let (stores, import_calls) = (Vec::new(), Vec::new());
+        let mut model = Model { program, functions, events, summaries, gave_up, stores, import_calls };
+        model.index();
+        Ok(model)
+    }
+
+    /// Notes the events that are asked for again and again.
+    fn index(&mut self) {
+        for function in 0..self.functions.all.len() {
+            for (index, event) in self.events.of(function).iter().enumerate() {
+                match event.kind {
+                    EventKind::StoreGlobal { rva, value: Value::Image(code) } => self.stores.push((rva, code)),
+                    EventKind::Call { target: Target::Import(_), .. } => {
+                        self.import_calls.push((function as u32, index as u32));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.stores.sort_unstable();
+        self.stores.dedup();
     }
 
     /// The functions, by index, that a call may lead to.
-    pub(crate) fn targets(&self, target: &Target) -> Vec<usize> {
-        match *target {
-            Target::Function(entry) => self.functions.at(entry).into_iter().collect(),
-            Target::Place { rva, table: false } => {
-                let first = self.stores.partition_point(|(place, _)| *place < rva);
-                let stored = self.stores[first..].iter().take_while(|(place, _)| *place == rva).map(|(_, code)| *code);
-                let codes = self.program.pointer_at(rva).into_iter().chain(stored);
-                codes.filter_map(|code| self.functions.at(code)).take(MAX_TARGETS).collect()
-            }
-            Target::Place { rva, table: true } => {
-                let places = (0..MAX_TARGETS as u32).map_while(|n| self.program.pointer_at(rva.checked_add(n * 8)?));
-                places.map_while(|code| self.functions.at(code)).collect()
-            }
-            Target::Import(_) | Target::Unknown => Vec::new(),
-        }
+    pub(crate) fn targets(&self, target: Target) -> impl Iterator<Item = usize> {
+        let (function, place, table) = match target {
+            Target::Function(index) => (Some(index as usize), None, None),
+            Target::Place { rva, table: false } => (None, Some(rva), None),
+            Target::Place { rva, table: true } => (None, None, Some(rva)),
+            Target::Import(_) | Target::Unknown => (None, None, None),
+        };
+        let at_place = place.into_iter().flat_map(|rva| self.at_place(rva));
+        function.into_iter().chain(at_place).chain(table.into_iter().flat_map(|rva| self.in_table(rva)))
+    }
+
+    /// Functions whose addresses a place of the image may hold.
+    fn at_place(&self, rva: u32) -> impl Iterator<Item = usize> {
+        let first = self.stores.partition_point(|(place, _)| *place < rva);
+        let stored = self.stores[first..].iter().take_while(move |(place, _)| *place == rva).map(|(_, code)| *code);
+        let codes = self.program.pointer_at(rva).into_iter().chain(stored);
+        codes.filter_map(|code| self.functions.at(code)).take(MAX_TARGETS)
+    }
+
+    /// Functions whose addresses a table of the image holds.
+    fn in_table(&self, rva: u32) -> impl Iterator<Item = usize> {
+        let places = (0..MAX_TARGETS as u32).map_while(move |n| self.program.pointer_at(rva.checked_add(n * 8)?));
+        places.map_while(|code| self.functions.at(code))
     }
 
     /// Every event, with the index of its function.
     pub(crate) fn all_events(&self) -> impl Iterator<Item = (usize, &Event)> {
-        self.events.iter().enumerate().flat_map(|(index, events)| events.iter().map(move |event| (index, event)))
+        (0..self.functions.all.len()).flat_map(|index| self.events.of(index).iter().map(move |event| (index, event)))
     }
 
     /// Every call of an import, with the index of its function and its parameters.
     pub(crate) fn import_calls(&self) -> impl Iterator<Item = (usize, &Event, ImportId, &[Value])> {
-        self.all_events().filter_map(|(index, event)| match &event.kind {
-            EventKind::Call { target: Target::Import(id), arguments } => Some((index, event, *id, &arguments[..])),
-            _ => None,
+        self.import_calls.iter().filter_map(|&(function, index)| {
+            let event = self.events.of(function as usize).get(index as usize)?;
+            match event.kind {
+                EventKind::Call { target: Target::Import(id), arguments } => {
+                    Some((function as usize, event, id, self.events.arguments(arguments)))
+                }
+                _ => None,
+            }
         })
     }
 
@@ -99,22 +129,11 @@ fn callees_first(functions: &Functions) -> Vec<usize> {
             if next == 0 && std::mem::replace(&mut seen[index], true) {
                 continue;
             }
-            match functions.all[index].callees.get(next) {
+            match functions.callees(index).get(next) {
                 Some(&callee) => stack.extend([(index, next + 1), (callee as usize, 0)]),
                 None => order.push(index),
             }
         }
     }
     order
-}
-
-fn stores(events: &[Vec<Event>]) -> Vec<(u32, u32)> {
-    let stored = events.iter().flatten().filter_map(|event| match event.kind {
-        EventKind::StoreGlobal { rva, value: Value::Image(code) } => Some((rva, code)),
-        _ => None,
-    });
-    let mut stores: Vec<(u32, u32)> = stored.collect();
-    stores.sort_unstable();
-    stores.dedup();
-    stores
 }

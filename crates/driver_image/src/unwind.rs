@@ -18,7 +18,7 @@ const ENTRY: u32 = size_of::<pe::ImageRuntimeFunctionEntry>() as u32;
 /// `RUNTIME_FUNCTION_INDIRECT`: the entry names another entry instead of unwind information.
 const INDIRECT: u32 = 1;
 /// Most functions listed. Drivers have a few thousand.
-const MAX_FUNCTIONS: u32 = 1 << 17;
+const MAX_FUNCTIONS: u32 = 1 << 19;
 /// Longest chain of unwind information followed. Compilers make chains of two or three.
 const MAX_CHAIN: usize = 32;
 

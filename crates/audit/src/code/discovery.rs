@@ -1,14 +1,15 @@
 //! Where functions lie: by the function table, the entry point, exports, symbols, calls and pointers.
 
 use core::ops::Range;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use driver_image::unwind::{self, RuntimeFunction};
 use driver_image::{Directory, ExportTarget, MappedImage};
 use iced_x86::{FlowControl, Instruction, Mnemonic};
 use nt_types::Rva;
+use smallvec::SmallVec;
 
-use super::graph::Graph;
+use super::decode::Code;
 use super::program::Program;
 use super::scopes;
 
@@ -28,12 +29,39 @@ const MAX_LEAF: u32 = 0x400;
 pub(crate) struct Function {
     /// Where it is called.
     pub(crate) entry: u32,
-    /// Its pieces, the one with the entry first.
-    pub(crate) parts: Vec<Range<u32>>,
+    /// Its pieces, ascending; none overlaps another.
+    pub(crate) parts: SmallVec<[Range<u32>; 1]>,
     /// `__except` blocks in it.
     pub(crate) handlers: Vec<u32>,
-    /// Functions it calls or jumps to, by index; ascending.
-    pub(crate) callees: Vec<u32>,
+    /// What it calls or jumps to, in [`Functions::callees`]; `None` while it was not looked into.
+    callees: Option<Range<u32>>,
+}
+
+impl Function {
+    fn new(entry: u32) -> Function {
+        Function { entry, parts: SmallVec::new(), handlers: Vec::new(), callees: None }
+    }
+
+    /// Length of all pieces, in bytes.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.parts.iter().map(|part| part.end - part.start).sum()
+    }
+
+    fn contains(&self, rva: u32) -> bool {
+        self.parts.iter().any(|part| part.contains(&rva))
+    }
+
+    /// Sorts the pieces, and makes one of those that overlap.
+    fn tidy(&mut self) {
+        self.parts.sort_unstable_by_key(|part| part.start);
+        self.parts.dedup_by(|next, part| {
+            let overlaps = next.start < part.end;
+            if overlaps {
+                part.end = part.end.max(next.end);
+            }
+            overlaps
+        });
+    }
 }
 
 /// The functions of an image, and what was learned on the way.
@@ -41,6 +69,10 @@ pub(crate) struct Function {
 pub(crate) struct Functions {
     /// By entry, ascending.
     pub(crate) all: Vec<Function>,
+    /// The entries of `all`: close together, for searching.
+    entries: Vec<u32>,
+    /// What each function calls or jumps to, by index; ascending.
+    callees: Vec<u32>,
     /// Functions whose address is held by data or taken by code.
     pub(crate) taken: BTreeSet<u32>,
     /// Exported functions.
@@ -58,7 +90,12 @@ pub(crate) struct Functions {
 impl Functions {
     /// Index of the function that is called at `rva`.
     pub(crate) fn at(&self, rva: u32) -> Option<usize> {
-        self.all.binary_search_by_key(&rva, |function| function.entry).ok()
+        self.entries.binary_search(&rva).ok()
+    }
+
+    /// What a function calls or jumps to, by index.
+    pub(crate) fn callees(&self, index: usize) -> &[u32] {
+        self.all[index].callees.clone().map_or(&[], |range| &self.callees[range.start as usize..range.end as usize])
     }
 
     /// Finds the functions of an image. `names` are entry points that symbols name.
@@ -74,13 +111,17 @@ impl Functions {
 
 struct Search<'p> {
     program: &'p Program<'p>,
-    found: BTreeMap<u32, Function>,
-    /// Every piece that the function table lists, by start, with its end.
-    listed: BTreeMap<u32, u32>,
+    /// Functions that the function table lists, ascending.
+    listed: Vec<Function>,
+    /// Every piece that the function table lists: start and end, ascending.
+    pieces: Vec<(u32, u32)>,
+    /// Functions that it does not list.
+    others: BTreeMap<u32, Function>,
     /// Where functions may begin, and whether one certainly does.
     pending: Vec<(u32, bool)>,
-    /// Addresses called by each function.
-    calls: BTreeMap<u32, Vec<u32>>,
+    /// Addresses called, function by function.
+    calls: Vec<u32>,
+    code: Code,
     /// Instructions decoded, and memory prepared for them: overlapping functions could cost without end.
     spent: u64,
     result: Functions,
@@ -90,10 +131,12 @@ impl<'p> Search<'p> {
     fn new(program: &'p Program<'p>) -> Search<'p> {
         Search {
             program,
-            found: BTreeMap::new(),
-            listed: BTreeMap::new(),
+            listed: Vec::new(),
+            pieces: Vec::new(),
+            others: BTreeMap::new(),
             pending: Vec::new(),
-            calls: BTreeMap::new(),
+            calls: Vec::new(),
+            code: Code::default(),
             spent: 0,
             result: Functions::default(),
         }
@@ -104,30 +147,34 @@ impl<'p> Search<'p> {
         let table = self.program.image.headers().directory(Directory::Exception);
         let mut reader = MappedImage(&self.program.bytes);
         let parts = unwind::functions(&mut reader, table).unwrap_or_default();
+        let mut of_function = Vec::with_capacity(parts.len());
         for part in parts {
             let sound = part.begin < part.end && self.program.section_at(part.end.0 - 1).is_some();
             if sound && part.end.0 - part.begin.0 > MAX_PART {
                 self.result.cut += 1;
             } else if sound && self.program.is_executable(part.begin.0) {
-                self.listed.insert(part.begin.0, part.end.0);
-                self.add_part(part);
+                self.pieces.push((part.begin.0, part.end.0));
+                let whole = unwind::primary_function(&mut reader, part).unwrap_or(part);
+                of_function.push((whole.begin.0, part));
             }
         }
-        self.pending.extend(self.found.keys().map(|&entry| (entry, true)));
+        self.pieces.sort_unstable();
+        self.pieces.dedup_by_key(|(start, _)| *start);
+        of_function.sort_by_key(|(entry, part)| (*entry, part.begin));
+        of_function.into_iter().for_each(|(entry, part)| self.add_part(entry, part));
+        self.listed.iter_mut().for_each(Function::tidy);
+        self.pending.extend(self.listed.iter().map(|function| (function.entry, true)));
     }
 
-    fn add_part(&mut self, part: RuntimeFunction) {
-        let mut reader = MappedImage(&self.program.bytes);
-        let whole = unwind::primary_function(&mut reader, part).unwrap_or(part);
-        let scopes = scopes::scopes(self.program, part);
-        let new = Function { entry: whole.begin.0, parts: Vec::new(), handlers: Vec::new(), callees: Vec::new() };
-        let function = self.found.entry(whole.begin.0).or_insert(new);
-        let range = part.begin.0..part.end.0;
-        match range.start == function.entry {
-            true => function.parts.insert(0, range),
-            false => function.parts.push(range),
+    fn add_part(&mut self, entry: u32, part: RuntimeFunction) {
+        if self.listed.last().is_none_or(|last| last.entry != entry) {
+            self.listed.push(Function::new(entry));
         }
-        function.handlers.extend(scopes.blocks);
+        let scopes = scopes::scopes(self.program, part);
+        if let Some(function) = self.listed.last_mut() {
+            function.parts.push(part.begin.0..part.end.0);
+            function.handlers.extend(scopes.blocks);
+        }
         self.result.taken.extend(&scopes.routines);
         self.pending.extend(scopes.routines.into_iter().map(|routine| (routine, true)));
     }
@@ -160,30 +207,48 @@ impl<'p> Search<'p> {
 
     /// Could a function begin here? Inside listed functions only they themselves can.
     fn may_start(&self, rva: u32) -> bool {
-        let listed = self.listed.range(..=rva).next_back();
-        self.program.is_executable(rva) && listed.is_none_or(|(start, end)| *start == rva || *end <= rva)
+        let before = self.pieces.partition_point(|(start, _)| *start <= rva).checked_sub(1);
+        let outside = before.is_none_or(|index| self.pieces[index].0 == rva || self.pieces[index].1 <= rva);
+        outside && self.program.is_executable(rva)
     }
 
     fn run(&mut self) {
-        let mut done = BTreeSet::new();
+        // Where a function was looked for already, and whether one was certain then.
+        let mut done: HashMap<u32, bool> = HashMap::with_capacity(self.pending.len());
         while let Some((entry, certain)) = self.pending.pop() {
-            if !self.may_start(entry) || !done.insert((entry, certain)) || done.contains(&(entry, true)) && !certain {
+            if !self.may_start(entry) || done.get(&entry).is_some_and(|&was_certain| was_certain || !certain) {
                 continue;
             }
-            if self.found.len() >= MAX_FUNCTIONS || self.spent > self.budget() {
+            done.insert(entry, certain);
+            if self.listed.len() + self.others.len() >= MAX_FUNCTIONS || self.spent > self.budget() {
                 self.result.too_many = true;
                 return;
             }
-            let listed = self.found.contains_key(&entry);
-            let function = self.found.get(&entry).cloned().unwrap_or_else(|| self.unlisted(entry, certain));
-            let graph = Graph::of(self.program, &function);
-            let bytes: u32 = function.parts.iter().map(|part| part.end - part.start).sum();
-            self.spent += graph.code.len() as u64 + u64::from(bytes / 16);
-            if listed || certain || self.is_leaf(entry, &graph) {
-                self.look_into(&function, &graph);
-                self.found.insert(entry, function);
+            self.look_at(entry, certain);
+        }
+    }
+
+    fn look_at(&mut self, entry: u32, certain: bool) {
+        let listed = self.listed.binary_search_by_key(&entry, |function| function.entry).ok();
+        let known = listed.map(|index| &mut self.listed[index]).or_else(|| self.others.get_mut(&entry));
+        if known.as_ref().is_some_and(|function| function.callees.is_some()) {
+            return;
+        }
+        let mut function = match known {
+            Some(function) => std::mem::replace(function, Function::new(entry)),
+            None => self.unlisted(entry, certain),
+        };
+        let mut code = std::mem::take(&mut self.code);
+        code.decode(self.program, &function);
+        self.spent += code.instructions.len() as u64 + u64::from(function.bytes() / 16);
+        if listed.is_some() || certain || self.is_leaf(entry, &code) {
+            function.callees = Some(self.look_into(&function, &code));
+            match listed {
+                Some(index) => self.listed[index] = function,
+                None => _ = self.others.insert(entry, function),
             }
         }
+        self.code = code;
     }
 
     /// What may be spent on an image. Functions of a compiler do not overlap, and need a fraction of it.
@@ -193,7 +258,7 @@ impl<'p> Search<'p> {
 
     /// Code that only a pointer leads to may be data. A function that the function table does not list calls nothing and
     /// leaves the stack and nonvolatile registers alone ("x64 calling convention"), and it does not begin just anywhere.
-    fn is_leaf(&self, entry: u32, graph: &Graph) -> bool {
+    fn is_leaf(&self, entry: u32, code: &Code) -> bool {
         let before = entry.checked_sub(1).and_then(|rva| self.program.bytes.get(rva as usize)).copied();
         let begins = entry.is_multiple_of(16) || matches!(before, Some(0xcc | 0xc3 | 0x90));
         let allowed = |instruction: &Instruction| {
@@ -203,33 +268,32 @@ impl<'p> Search<'p> {
             ) && !matches!(instruction.mnemonic(), Mnemonic::Push | Mnemonic::Pop | Mnemonic::Leave | Mnemonic::Enter)
                 && !instruction.is_privileged()
         };
-        begins && !graph.cut && graph.code.iter().all(allowed)
+        begins && !code.cut && code.instructions.iter().all(allowed)
     }
 
     /// A function that is not listed ends where the next one or its section does.
     fn unlisted(&self, start: u32, certain: bool) -> Function {
         let longest = if certain { MAX_UNLISTED } else { MAX_LEAF };
-        let listed = self.listed.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
-        let found = self.found.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
+        let next = self.pieces.partition_point(|(piece, _)| *piece <= start);
+        let listed = self.pieces.get(next).map_or(u32::MAX, |(next, _)| *next);
+        let other = self.others.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
         let section = self.program.section_at(start).map(|index| self.program.image.sections()[index].end() as u32);
-        let end = listed.min(found).min(section.unwrap_or(start)).min(start.saturating_add(longest));
-        let whole = start..end.min(self.program.bytes.len() as u32);
-        Function { entry: start, parts: std::iter::once(whole).collect(), handlers: Vec::new(), callees: Vec::new() }
+        let end = listed.min(other).min(section.unwrap_or(start)).min(start.saturating_add(longest));
+        let mut function = Function::new(start);
+        function.parts.push(start..end.min(self.program.bytes.len() as u32));
+        function
     }
 
-    fn look_into(&mut self, function: &Function, graph: &Graph) {
-        if self.calls.contains_key(&function.entry) {
-            return;
-        }
-        self.result.instructions += graph.code.len() as u64;
-        self.result.unresolved_jumps += graph.unresolved_jumps;
-        self.result.cut += u32::from(graph.cut);
-        let mut calls = Vec::new();
-        for instruction in &graph.code {
+    /// Finds what a function calls, and the functions whose address it takes.
+    fn look_into(&mut self, function: &Function, code: &Code) -> Range<u32> {
+        self.result.instructions += code.instructions.len() as u64;
+        self.result.unresolved_jumps += code.unresolved_jumps;
+        self.result.cut += u32::from(code.cut);
+        let mut calls: SmallVec<[u32; 16]> = SmallVec::new();
+        for instruction in &code.instructions {
             if let Some(target) = direct_target(instruction) {
-                let inside = function.parts.iter().any(|part| part.contains(&target));
                 let called = instruction.flow_control() == FlowControl::Call;
-                if (!inside || called) && self.may_start(target) {
+                if (called || !function.contains(target)) && self.may_start(target) {
                     calls.push(target);
                 }
             } else if let Some(target) = taken_address(self.program, instruction)
@@ -242,19 +306,26 @@ impl<'p> Search<'p> {
         calls.sort_unstable();
         calls.dedup();
         self.pending.extend(calls.iter().map(|&call| (call, true)));
-        self.calls.insert(function.entry, calls);
+        let start = self.calls.len() as u32;
+        self.calls.extend(calls);
+        start..self.calls.len() as u32
     }
 
-    fn finish(mut self) -> Functions {
-        let mut all: Vec<Function> =
-            std::mem::take(&mut self.found).into_values().filter(|f| self.calls.contains_key(&f.entry)).collect();
+    fn finish(self) -> Functions {
+        let mut all = self.listed;
+        all.extend(self.others.into_values());
+        all.retain(|function| function.callees.is_some());
+        all.sort_unstable_by_key(|function| function.entry);
         let entries: Vec<u32> = all.iter().map(|function| function.entry).collect();
-        let index = |rva: &u32| entries.binary_search(rva).ok().map(|index| index as u32);
+        let mut callees = Vec::with_capacity(self.calls.len());
         for function in &mut all {
-            let calls = self.calls.get(&function.entry).map_or(&[][..], Vec::as_slice);
-            function.callees = calls.iter().filter_map(index).collect();
+            let calls = function.callees.clone().unwrap_or_default();
+            let calls = &self.calls[calls.start as usize..calls.end as usize];
+            let start = callees.len() as u32;
+            callees.extend(calls.iter().filter_map(|rva| Some(entries.binary_search(rva).ok()? as u32)));
+            function.callees = Some(start..callees.len() as u32);
         }
-        Functions { all, ..self.result }
+        Functions { all, entries, callees, ..self.result }
     }
 }
 

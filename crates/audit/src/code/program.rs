@@ -18,6 +18,8 @@ pub(crate) struct Import {
     pub(crate) name: String,
     /// What is known about the routine.
     pub(crate) routine: Option<&'static Routine>,
+    /// It may be called at or below APC_LEVEL only.
+    pub(crate) apc_or_below: bool,
 }
 
 /// What becomes of a byte of the image once the driver is initialised.
@@ -49,6 +51,24 @@ impl Class {
     }
 }
 
+/// What becomes of a section.
+#[derive(Clone, Copy)]
+enum Paging {
+    Stays,
+    Pageable,
+    Discarded,
+}
+
+fn paging(image: &Image) -> Vec<Paging> {
+    let discarded = discard_set(image.headers(), image.sections(), DiscardMode::Documented).sections;
+    let of = |(index, section): (usize, &driver_image::Section)| match section.is_pageable_by_name() {
+        _ if discarded.contains(&index) => Paging::Discarded,
+        true => Paging::Pageable,
+        false => Paging::Stays,
+    };
+    image.sections().iter().enumerate().map(of).collect()
+}
+
 /// An image, prepared for reading at any offset. Addresses are offsets from the image base throughout.
 pub(crate) struct Program<'a> {
     pub(crate) image: &'a Image,
@@ -58,7 +78,8 @@ pub(crate) struct Program<'a> {
     pub(crate) imports: Vec<Import>,
     slots: BTreeMap<u32, ImportId>,
     pageable: PageRanges,
-    discarded: Vec<usize>,
+    /// By section: it is discarded, or pageable by its name.
+    paging: Vec<Paging>,
     guard_dispatch: Vec<u32>,
     guard_check: Vec<u32>,
 }
@@ -76,7 +97,7 @@ impl<'a> Program<'a> {
             imports: Vec::new(),
             slots: BTreeMap::new(),
             pageable: load_map(headers, sections),
-            discarded: discard_set(headers, sections, DiscardMode::Documented).sections,
+            paging: paging(image),
             guard_dispatch: dispatch.into_iter().flatten().map(|rva| rva.0).collect(),
             guard_check: check.into_iter().flatten().map(|rva| rva.0).collect(),
         };
@@ -90,7 +111,8 @@ impl<'a> Program<'a> {
                 let Ok(id) = u16::try_from(self.imports.len()) else { return };
                 let name = import.symbol.to_string();
                 let routine = ddi::find(&name);
-                self.imports.push(Import { name, routine });
+                let apc_or_below = ddi::is_apc_or_below(&name);
+                self.imports.push(Import { name, routine, apc_or_below });
                 self.slots.insert(import.slot.0, ImportId(id));
             }
         }
@@ -168,12 +190,10 @@ impl<'a> Program<'a> {
     /// What becomes of the byte at `rva`.
     pub(crate) fn class(&self, rva: u32) -> Class {
         let Some(section) = self.section_at(rva) else { return Class::Resident };
-        if self.discarded.contains(&section) {
-            Class::Discarded { section }
-        } else if self.image.sections()[section].is_pageable_by_name() {
-            Class::Pageable { section, leaves: self.pageable.contains(rva / PAGE_SIZE as u32) }
-        } else {
-            Class::Resident
+        match self.paging[section] {
+            Paging::Stays => Class::Resident,
+            Paging::Pageable => Class::Pageable { section, leaves: self.pageable.contains(rva / PAGE_SIZE as u32) },
+            Paging::Discarded => Class::Discarded { section },
         }
     }
 }

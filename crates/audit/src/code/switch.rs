@@ -3,8 +3,6 @@
 //! Microsoft's compiler keeps offsets from the image base and loads them with the table's offset as displacement; clang
 //! keeps offsets from the table itself. Both tables end where an entry leads out of the function.
 
-use core::ops::Range;
-
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::program::Program;
@@ -15,8 +13,8 @@ const MAX_ENTRIES: u32 = 1024;
 const WINDOW: usize = 40;
 
 /// Where the last instruction of `code`, an indirect jump, leads, if it goes through a table; none are found where the
-/// table is not understood. Other indirect jumps are calls in disguise. Targets lie in `parts`.
-pub(super) fn targets(program: &Program<'_>, code: &[Instruction], parts: &[Range<u32>]) -> Option<Vec<u32>> {
+/// table is not understood. Other indirect jumps are calls in disguise. Targets lie `inside` the function.
+pub(super) fn targets(program: &Program<'_>, code: &[Instruction], inside: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
     let (jump, before) = code.split_last()?;
     if jump.op0_kind() != OpKind::Register {
         return None;
@@ -28,9 +26,9 @@ pub(super) fn targets(program: &Program<'_>, code: &[Instruction], parts: &[Rang
         displacement => Some((displacement, 0)),
     }
     .unwrap_or_default();
-    let inside = |target: &u32| parts.iter().any(|part| part.contains(target));
     let entries = (0..MAX_ENTRIES).map_while(|index| program.u32(table.checked_add(index * 4)?));
-    let mut targets: Vec<u32> = entries.map(|entry| origin.wrapping_add(entry)).take_while(inside).collect();
+    let mut targets: Vec<u32> =
+        entries.map(|entry| origin.wrapping_add(entry)).take_while(|&target| inside(target)).collect();
     targets.sort_unstable();
     targets.dedup();
     Some(targets)

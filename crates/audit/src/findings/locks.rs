@@ -6,6 +6,7 @@ use super::{Collector, FindingKind, Use};
 use crate::code::Class;
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
+use crate::reach::Way;
 
 /// Requests that end what others began: CLOSE, SHUTDOWN, CLEANUP, POWER, PNP.
 const ENDING: [u8; 5] = [0x02, 0x10, 0x12, 0x16, 0x1b];
@@ -52,12 +53,12 @@ fn locks(collector: &mut Collector<'_, '_>, function: usize, event: &Event, sect
             collector.add(FindingKind::LockNonpageable { section: name, thunk_to }, event.at, None);
         }
         Class::Discarded { .. } => {
-            for (context, place, irql, _) in reach.at(function, event) {
-                let kind = match place.initialised {
+            for Way { context, initialised, irql, .. } in reach.at(function, event) {
+                let kind = match initialised {
                     true => FindingKind::Discarded { target: collector.target(section, rva), how: Use::Locked },
                     false => FindingKind::LockOfInit { section: name.clone() },
                 };
-                collector.add(kind, event.at, Some((function, context, irql)));
+                collector.add(kind, event.at, Some((context, irql)));
             }
         }
         _ => {}
@@ -81,7 +82,7 @@ fn jump_target(collector: &Collector<'_, '_>, rva: u32) -> Option<u32> {
 fn initialisation(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
     let Some(entry) = reach.roots.iter().find(|root| root.role == Role::DriverEntry) else { return };
-    for event in model.events[entry.function].iter().filter(|event| event.kind == EventKind::Fails) {
+    for event in model.events.of(entry.function).iter().filter(|event| event.kind == EventKind::Fails) {
         for section in sections(collector, event.held.gained) {
             collector.add(FindingKind::UnloadWithLocks { section, entry_fails: true }, event.at, None);
         }

@@ -14,7 +14,7 @@ use nt_types::Rva;
 use crate::ddi::Kind;
 use crate::flow::{Facts, Range};
 use crate::model::Model;
-use crate::reach::{Reach, Step, path};
+use crate::reach::{ContextId, Reach, Step, path};
 
 /// Something that is wrong with a driver, as far as its image shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -215,10 +215,8 @@ impl<'m, 'a> Collector<'m, 'a> {
     }
 
     /// Adds a finding at an instruction, reached in a context of its function at a level.
-    fn add(&mut self, kind: FindingKind, at: u32, way: Option<(usize, usize, Range)>) {
-        let path = way.map_or_else(Vec::new, |(function, context, irql)| {
-            path(self.model, self.reach, function, context, at, irql)
-        });
+    fn add(&mut self, kind: FindingKind, at: u32, way: Option<(ContextId, Range)>) {
+        let path = way.map_or_else(Vec::new, |(context, irql)| path(self.model, self.reach, context, at, irql));
         self.add_with(kind, at, path);
     }
 

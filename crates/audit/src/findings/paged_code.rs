@@ -18,13 +18,13 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let mut missing = Vec::new();
     for (function, asserts) in asserting.iter().enumerate() {
         let entry = model.functions.all[function].entry;
-        let above = reach.contexts[function].iter().position(|context| context.irql.never_faults());
+        let above = reach.of(function).find(|(_, context)| context.irql.never_faults());
         match (model.program.class(entry), asserts) {
             (class, true) => {
-                if let Some(context) = above {
-                    let irql = reach.contexts[function][context].irql;
+                if let Some((id, context)) = above {
+                    let irql = context.irql;
                     let kind = FindingKind::PagedCodeFails { routine: nt_types::Rva(entry), irql: irql.low };
-                    collector.add(kind, entry, Some((function, context, irql)));
+                    collector.add(kind, entry, Some((id, irql)));
                 }
                 if class == Class::Resident {
                     collector.add(FindingKind::PagedCodeInNonpaged, entry, None);
@@ -44,7 +44,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
 /// Does a routine begin with PAGED_CODE? It compares the level with APC_LEVEL and asserts.
 fn asserts(model: &Model<'_>, function: usize) -> bool {
     let entry = model.functions.all[function].entry;
-    let events = &model.events[function];
+    let events = model.events.of(function);
     let compares = |at: u32| at.checked_sub(entry).is_some_and(|offset| offset < PROLOG);
     let fails = |kind: &EventKind| match kind {
         EventKind::AssertionFails => true,

@@ -3,6 +3,7 @@
 use super::{Collector, FindingKind};
 use crate::ddi::Does;
 use crate::flow::Facts;
+use crate::reach::Way;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
@@ -14,17 +15,17 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
         if !pages && !connects {
             continue;
         }
-        for (context, place, irql, held) in reach.at(function, event) {
+        for Way { context, initialised, irql, held } in reach.at(function, event) {
             let kind = match () {
                 () if connects && !held.has(Facts::RESET) => FindingKind::ConnectBeforeReset,
                 // Twice is harmless (R26).
-                () if connects || !place.initialised || held.has(Facts::PAGED) => continue,
+                () if connects || !initialised || held.has(Facts::PAGED) => continue,
                 // A request that has reset the driver itself pages it again where connecting failed.
                 () if !held.has(Facts::DISCONNECTED) && !held.has(Facts::RESET) => FindingKind::PageEntireWithInterrupt,
                 () if !held.has(Facts::MUTEX) => FindingKind::PageEntireRace,
                 () => continue,
             };
-            collector.add(kind, event.at, Some((function, context, irql)));
+            collector.add(kind, event.at, Some((context, irql)));
         }
     }
 }

@@ -4,31 +4,32 @@ use super::{Collector, FindingKind, Use};
 use crate::code::Class;
 use crate::ddi::{Does, Role};
 use crate::flow::{Access, Event, EventKind, Facts, Range, Target, Value};
+use crate::reach::Way;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let model = collector.model;
     named_routines(collector);
     for (function, event) in model.all_events() {
-        match &event.kind {
+        match event.kind {
             EventKind::Call { target, arguments } => {
                 for callee in model.targets(target) {
                     enters(collector, function, event, callee);
                 }
                 if let Target::Import(id) = target {
-                    let routine = model.program.import(*id);
+                    let routine = model.program.import(id);
                     for does in routine.routine.map_or(&[][..], |routine| routine.does) {
                         let (n, access) = match does {
                             Does::Reads(n) => (n, Access::Read),
                             Does::Writes(n) => (n, Access::Write),
                             _ => continue,
                         };
-                        if let Some(Value::Image(rva)) = arguments.get(usize::from(*n) - 1) {
+                        if let Some(Value::Image(rva)) = model.events.arguments(arguments).get(usize::from(*n) - 1) {
                             touches(collector, function, event, *rva, access, Some(&routine.name));
                         }
                     }
                 }
             }
-            EventKind::Touch { rva, access } => touches(collector, function, event, *rva, *access, None),
+            EventKind::Touch { rva, access } => touches(collector, function, event, rva, access, None),
             _ => {}
         }
     }
@@ -41,7 +42,7 @@ fn named_routines(collector: &mut Collector<'_, '_>) {
     for (index, root) in reach.roots.iter().enumerate() {
         let Some(named_at) = root.named_at else { continue };
         let entry = collector.model.functions.all[root.function].entry;
-        let context = reach.contexts[root.function].iter().position(|c| c.root == index && c.from.is_none());
+        let context = reach.of(root.function).find(|(_, c)| c.root as usize == index && c.from.is_none());
         match collector.model.program.class(entry) {
             Class::Discarded { section } if !root.role.is_initialisation() && root.role != Role::Passive => {
                 let target = collector.target(section, entry);
@@ -50,11 +51,11 @@ fn named_routines(collector: &mut Collector<'_, '_>) {
             Class::Pageable { section, leaves: true }
                 if root.role.irql().never_faults() && !has_own_finding(root.role) =>
             {
-                let Some(context) = context else { continue };
+                let Some((id, context)) = context else { continue };
                 let irql = root.role.irql();
-                if !reach.contexts[root.function][context].held.has_section(section) {
+                if !context.held.has_section(section) {
                     let kind = FindingKind::PageableCode { target: collector.target(section, entry), irql: irql.low };
-                    collector.add(kind, entry, Some((root.function, context, irql)));
+                    collector.add(kind, entry, Some((id, irql)));
                 }
             }
             _ => {}
@@ -75,10 +76,10 @@ fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, cal
         return;
     }
     let reach = collector.reach;
-    for (context, place, irql, held) in reach.at(function, event) {
+    for Way { context, initialised, irql, held } in reach.at(function, event) {
         let Some(section) = to.section() else { return };
         let kind = match to {
-            Class::Discarded { .. } if place.initialised && !matches!(from, Class::Discarded { .. }) => {
+            Class::Discarded { .. } if initialised && !matches!(from, Class::Discarded { .. }) => {
                 FindingKind::Discarded { target: collector.target(section, entry), how: Use::Called }
             }
             Class::Pageable { leaves: true, .. } if is_out(irql, held, section) => {
@@ -86,7 +87,7 @@ fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, cal
             }
             _ => continue,
         };
-        return collector.add(kind, event.at, Some((function, context, irql)));
+        return collector.add(kind, event.at, Some((context, irql)));
     }
 }
 
@@ -103,10 +104,10 @@ fn touches(
     let (from, to) = (program.class(event.at), program.class(rva));
     let Some(section) = to.section() else { return };
     let reach = collector.reach;
-    for (context, place, irql, held) in reach.at(function, event) {
+    for Way { context, initialised, irql, held } in reach.at(function, event) {
         let target = collector.target(section, rva);
         let kind = match to {
-            Class::Discarded { .. } if place.initialised && !matches!(from, Class::Discarded { .. }) => {
+            Class::Discarded { .. } if initialised && !matches!(from, Class::Discarded { .. }) => {
                 let how = if access == Access::Write { Use::Written } else { Use::Read };
                 FindingKind::Discarded { target, how }
             }
@@ -116,7 +117,7 @@ fn touches(
             }
             _ => continue,
         };
-        return collector.add(kind, event.at, Some((function, context, irql)));
+        return collector.add(kind, event.at, Some((context, irql)));
     }
 }
 

@@ -3,6 +3,7 @@
 use iced_x86::{FlowControl, Instruction, OpKind, Register};
 
 use super::event::{Access, Event, EventKind, Target};
+use super::events::Events;
 use super::facts::{Facts, Held};
 use super::irql::{IrqlSet, Range};
 use super::state::State;
@@ -22,7 +23,7 @@ pub(super) struct Calls<'s, 'p> {
     pub(super) functions: &'p Functions,
     pub(super) summaries: &'s [Summary],
     /// Events, while they are recorded.
-    pub(super) events: Option<Vec<Event>>,
+    pub(super) events: Option<Events>,
     /// Parameters that the function hands to the system as routines.
     pub(super) registers: Vec<(u8, Role)>,
     /// Sections that the function locks.
@@ -118,8 +119,8 @@ impl<'s, 'p> Calls<'s, 'p> {
         let arguments = arguments(state, jump);
         match target {
             Target::Import(id) => self.import(state, id, &arguments),
-            Target::Function(entry) => self.function(state, entry, &arguments),
-            ref other => self.unknown(state, other.clone(), &arguments),
+            Target::Function(index) => self.function(state, index, &arguments),
+            other => self.unknown(state, other, &arguments),
         }
     }
 
@@ -140,10 +141,10 @@ impl<'s, 'p> Calls<'s, 'p> {
         };
         Some(match value {
             Value::Import(id) => Target::Import(id),
-            Value::Image(rva) => match self.program.thunk(rva) {
-                Some(id) => Target::Import(id),
-                None if self.functions.at(rva).is_some() => Target::Function(rva),
-                None => Target::Unknown,
+            Value::Image(rva) => match (self.program.thunk(rva), self.functions.at(rva)) {
+                (Some(id), _) => Target::Import(id),
+                (None, Some(index)) => Target::Function(index as u32),
+                (None, None) => Target::Unknown,
             },
             Value::Global(rva) => Target::Place { rva, table: false },
             Value::Entry(rva) => Target::Place { rva, table: true },
@@ -160,9 +161,10 @@ impl<'s, 'p> Calls<'s, 'p> {
     }
 
     fn record_call(&mut self, target: Target, arguments: &[Value]) {
-        if self.events.is_some() {
+        if let Some(events) = &mut self.events {
             let used = arguments.iter().rposition(|value| *value != Value::Unknown).map_or(0, |last| last + 1);
-            self.record(EventKind::Call { target, arguments: arguments[..used].into() });
+            let arguments = events.keep_arguments(&arguments[..used]);
+            self.record(EventKind::Call { target, arguments });
         }
     }
 
@@ -172,10 +174,10 @@ impl<'s, 'p> Calls<'s, 'p> {
         state.forget_volatile();
     }
 
-    fn function(&mut self, state: &mut State, entry: u32, arguments: &[Value]) {
-        self.record_call(Target::Function(entry), arguments);
-        let unknown = Summary::default();
-        let summary = self.functions.at(entry).and_then(|index| self.summaries.get(index)).unwrap_or(&unknown);
+    fn function(&mut self, state: &mut State, index: u32, arguments: &[Value]) {
+        self.record_call(Target::Function(index), arguments);
+        let summaries = self.summaries;
+        let summary = &summaries[index as usize];
         let before = state.irql;
         state.irql = summary.irql.seen_by_caller(before, state.saved);
         if summary.irql == IrqlSet::RESTORED {
@@ -191,7 +193,7 @@ impl<'s, 'p> Calls<'s, 'p> {
             Value::Irql(level) => Value::Irql(level.seen_by_caller(before, state.saved)),
             result => result,
         };
-        for (parameter, role) in summary.registers.clone() {
+        for &(parameter, role) in &summary.registers {
             self.register(role, arguments.get(usize::from(parameter)).copied().unwrap_or_default());
         }
         forget_written(state, arguments);

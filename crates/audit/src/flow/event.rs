@@ -7,7 +7,7 @@ use crate::code::ImportId;
 use crate::ddi::Role;
 
 /// Something that a function does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     /// The instruction.
     pub(crate) at: u32,
@@ -21,13 +21,13 @@ pub(crate) struct Event {
 }
 
 /// What happens.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum EventKind {
     /// A call, or a jump that is one.
     Call {
         target: Target,
         /// The parameters of which something is known.
-        arguments: Box<[Value]>,
+        arguments: Arguments,
     },
     /// Data of the image are read or written.
     Touch { rva: u32, access: Access },
@@ -51,6 +51,13 @@ pub(crate) enum EventKind {
     Fails,
 }
 
+/// The parameters of a call, in [`super::Events`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Arguments {
+    pub(super) first: u32,
+    pub(super) count: u8,
+}
+
 /// How data are used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Access {
@@ -59,9 +66,9 @@ pub(crate) enum Access {
 }
 
 /// What is called.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Target {
-    /// A function of the image, by entry.
+    /// A function of the image, by index.
     Function(u32),
     Import(ImportId),
     /// One of the functions at a place or in a table of the image, by offset of the place; what is there is looked up

@@ -1,11 +1,13 @@
 //! A function as a whole: the fixed point over its blocks, and what it comes to.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 
 use super::calls::Calls;
-use super::event::{Event, EventKind};
+use super::event::EventKind;
+use super::events::Events;
 use super::irql::IrqlSet;
 use super::state::State;
 use super::step::{self, Stepper};
@@ -15,14 +17,8 @@ use crate::code::{Block, Function, Functions, Graph, Program};
 
 /// How often a block is looked at before values are given up.
 const MAX_VISITS: u8 = 12;
-
-/// What a function does, and what it looks like to callers.
-#[derive(Default)]
-pub(crate) struct FunctionFlow {
-    pub(crate) events: Vec<Event>,
-    /// Values were given up to come to an end.
-    pub(crate) gave_up: bool,
-}
+/// Blocks for which memory is kept from one function to the next.
+const KEPT_POINTS: usize = 1 << 12;
 
 /// Interprets the functions of one image.
 pub(crate) struct Interpreter<'p> {
@@ -30,144 +26,207 @@ pub(crate) struct Interpreter<'p> {
     functions: &'p Functions,
     /// By function.
     pub(crate) summaries: Vec<Summary>,
+    pub(crate) events: Events,
+    graph: Graph,
+    space: Space,
+    info: InstructionInfoFactory,
 }
 
 impl<'p> Interpreter<'p> {
     pub(crate) fn new(program: &'p Program<'p>, functions: &'p Functions) -> Interpreter<'p> {
-        Interpreter { program, functions, summaries: vec![Summary::default(); functions.all.len()] }
+        Interpreter {
+            program,
+            functions,
+            summaries: vec![Summary::default(); functions.all.len()],
+            events: Events::new(functions.all.len()),
+            graph: Graph::default(),
+            space: Space::default(),
+            info: InstructionInfoFactory::new(),
+        }
     }
 
-    /// Interprets a function with the summaries that there are, and adds its own.
-    pub(crate) fn run(&mut self, index: usize) -> FunctionFlow {
+    /// Interprets a function with the summaries that there are, and adds its own. False if values were given up to come
+    /// to an end.
+    pub(crate) fn run(&mut self, index: usize) -> bool {
         let function = &self.functions.all[index];
-        let graph = Graph::of(self.program, function);
+        self.graph.read(self.program, function);
+        self.space.begin(self.graph.blocks.len());
         let calls = Calls::new(self.program, self.functions, &self.summaries);
-        let stepper = Stepper { calls, info: InstructionInfoFactory::new() };
-        let mut walk =
-            Walk { graph: &graph, function, stepper, states: vec![None; graph.blocks.len()], gave_up: false };
+        let stepper = Stepper { calls, info: &mut self.info };
+        let mut walk = Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false };
         walk.find_fixed_point();
-        let (events, summary) = walk.record();
+        let mark = self.events.mark();
+        let (mut events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
+        if events.since(mark).iter().any(|event| event.kind == EventKind::Fails) {
+            let leads = leads_to_unlock(&self.graph, &self.space.points);
+            let unlocks = |at: u32| self.graph.block_of(at).is_some_and(|block| leads[block]);
+            events.retain_since(mark, |event| event.kind != EventKind::Fails || !unlocks(event.at));
+        }
+        events.end_function(index, mark);
+        self.events = events;
         self.summaries[index] = summary;
-        FunctionFlow { events, gave_up }
+        !gave_up
     }
 }
 
-struct Walk<'s, 'p> {
-    graph: &'s Graph,
+/// What is known at the start of a block, and how far it was followed.
+#[derive(Default)]
+struct Point {
+    state: State,
+    reached: bool,
+    pending: bool,
+    unlocks: bool,
+    visits: u8,
+}
+
+/// Memory that serves for one function after the other.
+#[derive(Default)]
+struct Space {
+    points: Vec<Point>,
+    /// Blocks to look at; in the order of addresses, which is nearly that of execution.
+    pending: BinaryHeap<Reverse<u32>>,
+    /// Within a block.
+    state: State,
+}
+
+impl Space {
+    fn begin(&mut self, blocks: usize) {
+        self.points.truncate(blocks.max(KEPT_POINTS));
+        for point in self.points.iter_mut().take(blocks) {
+            (point.reached, point.pending, point.unlocks, point.visits) = (false, false, false, 0);
+        }
+        while self.points.len() < blocks {
+            self.points.push(Point::default());
+        }
+    }
+
+    fn push(&mut self, index: u32) {
+        if !std::mem::replace(&mut self.points[index as usize].pending, true) {
+            self.pending.push(Reverse(index));
+        }
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        let Reverse(index) = self.pending.pop()?;
+        self.points[index as usize].pending = false;
+        Some(index)
+    }
+}
+
+struct Walk<'w, 'p> {
+    graph: &'w Graph,
     function: &'p Function,
-    stepper: Stepper<'s, 'p>,
-    /// At the start of each block that is reached.
-    states: Vec<Option<State>>,
+    stepper: Stepper<'w, 'p>,
+    space: &'w mut Space,
     gave_up: bool,
 }
 
 /// Where control goes after a block.
+#[derive(PartialEq)]
 enum After {
-    Next(State),
-    Returns(State),
+    Next,
+    Returns,
     Stops,
 }
 
-impl<'s> Walk<'s, '_> {
+impl Walk<'_, '_> {
     fn find_fixed_point(&mut self) {
         let graph = self.graph;
-        let mut visits = vec![0u8; graph.blocks.len()];
-        // In the order of addresses, which is nearly that of execution.
-        let mut pending = BTreeSet::new();
         for (n, &entry) in graph.entries.iter().enumerate() {
-            let state = if n == 0 && graph_entry(graph, entry) == self.function.entry {
-                State::entry()
-            } else {
-                State::anywhere()
-            };
-            self.states[entry as usize] = Some(state);
-            pending.insert(entry);
+            let is_entry = n == 0 && graph.blocks[entry as usize].start == self.function.entry;
+            let point = &mut self.space.points[entry as usize];
+            point.state.clone_from(&if is_entry { State::default() } else { State::anywhere() });
+            point.reached = true;
+            self.space.push(entry);
         }
-        while let Some(index) = pending.pop_first() {
+        let mut state = std::mem::take(&mut self.space.state);
+        while let Some(index) = self.space.pop() {
             let block = &graph.blocks[index as usize];
-            let Some(state) = self.states[index as usize].clone() else { continue };
-            let visited = &mut visits[index as usize];
-            *visited = visited.saturating_add(1);
-            if let After::Next(after) = self.block(block, state) {
-                self.spread(block, &after, &visits, &mut pending);
+            let point = &mut self.space.points[index as usize];
+            point.visits = point.visits.saturating_add(1);
+            state.clone_from(&point.state);
+            if self.block(block, &mut state) == After::Next {
+                self.spread(block, &mut state);
             }
         }
+        self.space.state = state;
     }
 
-    fn spread(&mut self, block: &Block, after: &State, visits: &[u8], pending: &mut BTreeSet<u32>) {
-        let last = self.last(block);
+    fn spread(&mut self, block: &Block, after: &mut State) {
+        let last = self.graph.last(block);
         let conditional = last.flow_control() == FlowControl::ConditionalBranch;
+        let (irql, compared) = (after.irql, after.compared);
         for &successor in self.graph.successors(block) {
-            let mut state = after.clone();
             if conditional {
-                let taken = u64::from(graph_entry(self.graph, successor)) == last.near_branch_target();
-                step::refine(&mut state, last, taken);
+                let start = self.graph.blocks[successor as usize].start;
+                step::refine(after, last, u64::from(start) == last.near_branch_target());
             }
-            if visits[successor as usize] > MAX_VISITS {
-                state.give_up();
-                self.gave_up = true;
-            }
-            let changed = match &mut self.states[successor as usize] {
-                Some(known) => known.join(&state),
-                place => {
-                    *place = Some(state);
+            let point = &mut self.space.points[successor as usize];
+            let changed = match (point.visits > MAX_VISITS, point.reached) {
+                (true, _) => {
+                    self.gave_up = true;
+                    let mut state = after.clone();
+                    state.give_up();
+                    point.state.join(&state)
+                }
+                (false, true) => point.state.join(after),
+                (false, false) => {
+                    point.state.clone_from(after);
                     true
                 }
             };
-            if changed && visits[successor as usize] < u8::MAX {
-                pending.insert(successor);
+            point.reached = true;
+            if changed && point.visits < u8::MAX {
+                self.space.push(successor);
             }
+            (after.irql, after.compared) = (irql, compared);
         }
     }
 
-    fn last(&self, block: &Block) -> &'s Instruction {
+    fn block(&mut self, block: &Block, state: &mut State) -> After {
         let graph = self.graph;
-        &graph.code[block.code.end as usize - 1]
-    }
-
-    fn block(&mut self, block: &Block, mut state: State) -> After {
-        let graph = self.graph;
+        let stays = !graph.successors(block).is_empty();
         for instruction in graph.instructions(block) {
-            let leaves = self.leaves(block, instruction);
-            self.stepper.step(&mut state, instruction, leaves);
+            let leaves = !stays && is_jump(instruction);
+            self.stepper.step(state, instruction, leaves);
             if self.stepper.calls.stopped {
                 return After::Stops;
             }
             if leaves || instruction.flow_control() == FlowControl::Return {
-                return After::Returns(state);
+                return After::Returns;
             }
         }
-        if graph.successors(block).is_empty() { After::Stops } else { After::Next(state) }
-    }
-
-    /// Does a jump leave the function?
-    fn leaves(&self, block: &Block, instruction: &Instruction) -> bool {
-        let jump = matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::IndirectBranch);
-        jump && self.graph.successors(block).is_empty()
+        if stays { After::Next } else { After::Stops }
     }
 
     /// Goes over each block once more, now that the states are known, and records.
-    fn record(&mut self) -> (Vec<Event>, Summary) {
+    fn record(&mut self, events: Events) -> (Events, Summary) {
         let graph = self.graph;
-        self.stepper.calls.events = Some(Vec::new());
+        self.stepper.calls.events = Some(events);
         let mut end: Option<State> = None;
-        let mut unlocking = vec![false; graph.blocks.len()];
+        let mut state = std::mem::take(&mut self.space.state);
         for (index, block) in graph.blocks.iter().enumerate() {
-            let Some(state) = self.states[index].take() else { continue };
+            if !self.space.points[index].reached {
+                continue;
+            }
+            state.clone_from(&self.space.points[index].state);
             self.stepper.calls.unlocked = false;
-            let after = self.block(block, state);
-            unlocking[index] = self.stepper.calls.unlocked;
-            if let After::Returns(state) = after {
-                match &mut end {
-                    Some(end) => _ = end.join(&state),
-                    none => *none = Some(state),
-                }
+            let after = self.block(block, &mut state);
+            self.space.points[index].unlocks = self.stepper.calls.unlocked;
+            match (&mut end, after) {
+                (_, After::Next | After::Stops) => {}
+                (Some(end), After::Returns) => _ = end.join(&state),
+                (none, After::Returns) => *none = Some(state.clone()),
             }
         }
+        self.space.state = state;
+        let events = self.stepper.calls.events.take().unwrap_or_default();
+        (events, self.summary(end))
+    }
+
+    fn summary(&mut self, end: Option<State>) -> Summary {
         let calls = &mut self.stepper.calls;
-        let mut events = calls.events.take().unwrap_or_default();
-        events.retain(|event| event.kind != EventKind::Fails || !unlocks_after(graph, event.at, &unlocking));
         let registers = std::mem::take(&mut calls.registers);
         let summary = match end {
             Some(end) => Summary {
@@ -179,37 +238,34 @@ impl<'s> Walk<'s, '_> {
                 locks: calls.locks,
             },
             None => Summary {
-                never_returns: !graph.cut && graph.unresolved_jumps == 0,
+                never_returns: !self.graph.code.cut && self.graph.code.unresolved_jumps == 0,
                 registers,
                 locks: calls.locks,
                 ..Summary::default()
             },
         };
-        (events, if self.gave_up { Summary { irql: IrqlSet::ENTRY, ..summary } } else { summary })
+        if self.gave_up { Summary { irql: IrqlSet::ENTRY, ..summary } } else { summary }
     }
 }
 
-/// Can code that unlocks follow an instruction?
-fn unlocks_after(graph: &Graph, at: u32, unlocking: &[bool]) -> bool {
-    let holds = |block: &Block| graph.instructions(block).iter().any(|instruction| instruction.ip() as u32 == at);
-    let Some(start) = graph.blocks.iter().position(holds) else { return false };
-    let mut seen = vec![false; graph.blocks.len()];
-    let mut pending = vec![start as u32];
+fn is_jump(instruction: &Instruction) -> bool {
+    matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::IndirectBranch)
+}
+
+/// By block: can code that unlocks follow its start?
+fn leads_to_unlock(graph: &Graph, points: &[Point]) -> Vec<bool> {
+    let of_block = |(index, block)| graph.successors(block).iter().map(move |&next| (next, index as u32));
+    let mut edges: Vec<(u32, u32)> = graph.blocks.iter().enumerate().flat_map(of_block).collect();
+    edges.sort_unstable();
+    let mut leads = vec![false; graph.blocks.len()];
+    let mut pending: Vec<u32> = (0..leads.len() as u32).filter(|&index| points[index as usize].unlocks).collect();
     while let Some(block) = pending.pop() {
-        if std::mem::replace(&mut seen[block as usize], true) {
-            continue;
+        if !std::mem::replace(&mut leads[block as usize], true) {
+            let first = edges.partition_point(|(next, _)| *next < block);
+            pending.extend(edges[first..].iter().take_while(|(next, _)| *next == block).map(|(_, before)| *before));
         }
-        if unlocking[block as usize] {
-            return true;
-        }
-        pending.extend(graph.successors(&graph.blocks[block as usize]));
     }
-    false
-}
-
-/// Where a block begins.
-fn graph_entry(graph: &Graph, block: u32) -> u32 {
-    graph.code[graph.blocks[block as usize].code.start as usize].ip() as u32
+    leads
 }
 
 /// What callers can use of a result.

@@ -5,6 +5,7 @@
 
 mod calls;
 mod event;
+mod events;
 mod facts;
 mod function;
 mod irql;
@@ -15,6 +16,7 @@ mod summary;
 mod value;
 
 pub(crate) use event::{Access, Event, EventKind, Target};
+pub(crate) use events::Events;
 pub(crate) use facts::Facts;
 pub(crate) use function::Interpreter;
 pub(crate) use irql::Range;

@@ -10,7 +10,7 @@ use super::value::Value;
 const MAX_SLOTS: usize = 96;
 
 /// What is known at one point of a function.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct State {
     registers: [Value; 16],
     /// Places on the stack by distance from the stack pointer at entry, ascending.
@@ -23,9 +23,22 @@ pub(crate) struct State {
     pub(crate) compared: Option<(IrqlSet, u8)>,
 }
 
-impl State {
+impl Clone for State {
+    fn clone(&self) -> State {
+        State { slots: self.slots.clone(), ..*self }
+    }
+
+    /// Keeps the memory that the slots have.
+    fn clone_from(&mut self, source: &State) {
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clone_from(&source.slots);
+        *self = State { slots, ..*source };
+    }
+}
+
+impl Default for State {
     /// At the entry of a function.
-    pub(crate) fn entry() -> State {
+    fn default() -> State {
         let mut state = State {
             registers: [Value::Unknown; 16],
             slots: Vec::new(),
@@ -40,10 +53,12 @@ impl State {
         state.set(Register::RSP, Value::Stack(0));
         state
     }
+}
 
+impl State {
     /// In a handler that control reaches from anywhere in the function.
     pub(crate) fn anywhere() -> State {
-        let mut state = State::entry();
+        let mut state = State::default();
         state.registers = [Value::Unknown; 16];
         state.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED);
         state
@@ -118,29 +133,30 @@ impl State {
 
     /// Takes in another way to the same point; true if anything changed.
     pub(crate) fn join(&mut self, other: &State) -> bool {
-        let before = self.clone();
+        let mut changed = false;
         for (one, other) in self.registers.iter_mut().zip(&other.registers) {
-            *one = one.join(*other);
+            changed |= replace(one, one.join(*other));
         }
         self.slots.retain_mut(|(at, value)| {
-            *value = value.join(other.slot(*at));
+            changed |= replace(value, value.join(other.slot(*at)));
             *value != Value::Unknown || *at >= 0
         });
         // A parameter's place that only the other way has changed.
         for (at, value) in other.slots.iter().filter(|(at, _)| *at >= 0) {
-            let joined = self.slot(*at).join(*value);
-            self.set_slot(*at, joined);
+            let before = self.slot(*at);
+            self.set_slot(*at, before.join(*value));
+            changed |= self.slot(*at) != before;
         }
-        self.irql = self.irql.join(other.irql);
-        self.saved = match (self.saved, other.saved) {
+        let saved = match (self.saved, other.saved) {
             (Some(one), Some(other)) => Some(one.join(other)),
             (one, other) => one.or(other),
         };
-        self.held = self.held.join(other.held);
-        if self.compared != other.compared {
-            self.compared = None;
-        }
-        *self != before
+        changed |= replace(&mut self.saved, saved);
+        let compared = self.compared.filter(|compared| Some(*compared) == other.compared);
+        changed |= replace(&mut self.compared, compared);
+        let (irql, held) = (self.irql.join(other.irql), self.held.join(other.held));
+        changed |= replace(&mut self.irql, irql);
+        changed | replace(&mut self.held, held)
     }
 
     /// Gives up on values, so that the search for a fixed point ends.
@@ -154,6 +170,13 @@ impl State {
         self.held.gained = super::facts::Facts::NONE;
         self.compared = None;
     }
+}
+
+/// Puts a new value in the place of an old one; true if it is another.
+fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
+    let changed = *old != new;
+    *old = new;
+    changed
 }
 
 fn index(register: Register) -> Option<usize> {

@@ -12,7 +12,7 @@ use super::value::Value;
 /// Interprets instructions and, if asked to, records what they do.
 pub(super) struct Stepper<'s, 'p> {
     pub(super) calls: Calls<'s, 'p>,
-    pub(super) info: InstructionInfoFactory,
+    pub(super) info: &'s mut InstructionInfoFactory,
 }
 
 impl Stepper<'_, '_> {

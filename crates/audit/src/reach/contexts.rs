@@ -1,7 +1,5 @@
 //! The contexts in which each function is entered.
 
-use std::collections::VecDeque;
-
 use super::roots::Root;
 use crate::flow::{Event, EventKind, Facts, Range};
 use crate::model::Model;
@@ -9,24 +7,42 @@ use crate::model::Model;
 /// Most contexts of one function. What comes later is left out, and counted.
 const MAX_CONTEXTS: usize = 12;
 
+/// A context, in the order in which they were found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ContextId(u32);
+
 /// What holds when a function is entered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
+    pub(crate) function: u32,
     pub(crate) irql: Range,
     pub(crate) held: Facts,
     /// Initialisation may be over.
     pub(crate) initialised: bool,
-    /// From where: function, its context, and the instruction. `None` for the system.
-    pub(crate) from: Option<(usize, usize, u32)>,
+    /// From where: the context of the caller, and the instruction. `None` for the system.
+    pub(crate) from: Option<(ContextId, u32)>,
     /// Index of the root that the way here begins with.
-    pub(crate) root: usize,
+    pub(crate) root: u32,
+    /// The next context of the same function.
+    next: Option<ContextId>,
+}
+
+/// An event as it is in one context of its function.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) context: ContextId,
+    /// Initialisation may be over.
+    pub(crate) initialised: bool,
+    pub(crate) irql: Range,
+    pub(crate) held: Facts,
 }
 
 /// The contexts of every function.
 pub(crate) struct Reach {
     pub(crate) roots: Vec<Root>,
-    /// By function.
-    pub(crate) contexts: Vec<Vec<Context>>,
+    contexts: Vec<Context>,
+    /// By function: its first context.
+    first: Vec<Option<ContextId>>,
     /// Contexts left out.
     pub(crate) left_out: u32,
 }
@@ -34,10 +50,9 @@ pub(crate) struct Reach {
 impl Reach {
     /// Follows calls from the roots; shortest ways first.
     pub(crate) fn new(model: &Model<'_>, roots: Vec<Root>) -> Reach {
-        let contexts = vec![Vec::new(); model.functions.all.len()];
-        let mut reach = Reach { roots, contexts, left_out: 0 };
+        let first = vec![None; model.functions.all.len()];
+        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0 };
         let (held_between, locked) = (reach.held_between_calls(model), model.locked_anywhere());
-        let mut pending = VecDeque::new();
         for index in 0..reach.roots.len() {
             let Root { function, role, .. } = reach.roots[index];
             let held = match role {
@@ -46,11 +61,13 @@ impl Reach {
                 _ => held_between,
             };
             let initialised = !role.is_initialisation();
-            let context = Context { irql: role.irql(), held, initialised, from: None, root: index };
-            reach.enter(function, context, &mut pending);
+            let (function, root) = (function as u32, index as u32);
+            reach.enter(Context { function, irql: role.irql(), held, initialised, from: None, root, next: None });
         }
-        while let Some((function, context)) = pending.pop_front() {
-            reach.follow(model, function, context, &mut pending);
+        let mut next = 0;
+        while next < reach.contexts.len() {
+            reach.follow(model, ContextId(next as u32));
+            next += 1;
         }
         reach
     }
@@ -63,55 +80,73 @@ impl Reach {
             .and(Facts::ALL_SECTIONS)
     }
 
-    fn enter(&mut self, function: usize, context: Context, pending: &mut VecDeque<(usize, usize)>) {
-        let known = &mut self.contexts[function];
+    fn enter(&mut self, context: Context) {
         let same = |other: &Context| {
             (other.irql, other.held, other.initialised) == (context.irql, context.held, context.initialised)
         };
-        if known.iter().any(same) {
-            return;
+        let (mut known, mut last) = (0, None);
+        for (id, other) in self.of(context.function as usize) {
+            if same(other) {
+                return;
+            }
+            (known, last) = (known + 1, Some(id));
         }
-        if known.len() >= MAX_CONTEXTS {
+        if known >= MAX_CONTEXTS {
             self.left_out += 1;
             return;
         }
-        pending.push_back((function, known.len()));
-        known.push(context);
+        let id = Some(ContextId(self.contexts.len() as u32));
+        match last {
+            Some(ContextId(last)) => self.contexts[last as usize].next = id,
+            None => self.first[context.function as usize] = id,
+        }
+        self.contexts.push(context);
     }
 
-    fn follow(&mut self, model: &Model<'_>, function: usize, index: usize, pending: &mut VecDeque<(usize, usize)>) {
-        let context = self.contexts[function][index].clone();
-        for event in &model.events[function] {
-            let EventKind::Call { target, .. } = &event.kind else { continue };
+    fn follow(&mut self, model: &Model<'_>, id: ContextId) {
+        let context = *self.context(id);
+        for event in model.events.of(context.function as usize) {
+            let EventKind::Call { target, .. } = event.kind else { continue };
             let Some(irql) = event.irql.at(context.irql) else { continue };
             for callee in model.targets(target) {
-                let from = Some((function, index, event.at));
-                let next = Context { irql, held: event.held.at(context.held), from, ..context };
-                self.enter(callee, next, pending);
+                let (function, from) = (callee as u32, Some((id, event.at)));
+                self.enter(Context { function, irql, held: event.held.at(context.held), from, next: None, ..context });
             }
         }
     }
 
-    /// The levels of an event in each context of its function in which it is reached.
-    pub(crate) fn at<'r>(
-        &'r self,
-        function: usize,
-        event: &'r Event,
-    ) -> impl Iterator<Item = (usize, &'r Context, Range, Facts)> {
-        self.contexts[function].iter().enumerate().filter_map(|(index, context)| {
-            Some((index, context, event.irql.at(context.irql)?, event.held.at(context.held)))
+    pub(crate) fn context(&self, ContextId(index): ContextId) -> &Context {
+        &self.contexts[index as usize]
+    }
+
+    /// Does the audit know a way to a function?
+    pub(crate) fn is_reached(&self, function: usize) -> bool {
+        self.first[function].is_some()
+    }
+
+    /// The contexts of a function.
+    pub(crate) fn of(&self, function: usize) -> impl Iterator<Item = (ContextId, &Context)> {
+        std::iter::successors(self.first[function], |id| self.context(*id).next).map(|id| (id, self.context(id)))
+    }
+
+    /// An event in each context of its function in which it is reached.
+    pub(crate) fn at(&self, function: usize, event: &Event) -> impl Iterator<Item = Way> {
+        let Event { irql, held, .. } = *event;
+        self.of(function).filter_map(move |(id, context)| {
+            let (irql, held) = (irql.at(context.irql)?, held.at(context.held));
+            Some(Way { context: id, initialised: context.initialised, irql, held })
         })
     }
 
     /// Functions that are reached from a root by calls.
     pub(crate) fn reached_from(&self, model: &Model<'_>, function: usize) -> Vec<usize> {
-        let mut seen = vec![false; self.contexts.len()];
+        let mut seen = vec![false; self.first.len()];
         let mut found = vec![function];
         seen[function] = true;
         let mut next = 0;
         while next < found.len() {
-            for event in &model.events[found[next]] {
-                let EventKind::Call { target, .. } = &event.kind else { continue };
+            for event in model.events.of(found[next]) {
+                let EventKind::Call { target, .. } = event.kind else { continue };
                 for callee in model.targets(target) {
                     if !std::mem::replace(&mut seen[callee], true) {
                         found.push(callee);

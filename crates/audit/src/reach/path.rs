@@ -2,7 +2,7 @@
 
 use nt_types::Rva;
 
-use super::contexts::Reach;
+use super::contexts::{ContextId, Reach};
 use crate::flow::{EventKind, Range};
 use crate::model::Model;
 
@@ -42,24 +42,18 @@ pub enum StepKind {
 const MAX_STEPS: usize = 64;
 
 /// The way to `at` in a context of a function, where the level is `irql`.
-pub(crate) fn path(
-    model: &Model<'_>,
-    reach: &Reach,
-    function: usize,
-    context: usize,
-    at: u32,
-    irql: Range,
-) -> Vec<Step> {
+pub(crate) fn path(model: &Model<'_>, reach: &Reach, context: ContextId, at: u32, irql: Range) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut here = (function, context, at, irql);
+    let mut here = (context, at, irql);
     while steps.len() < MAX_STEPS {
-        let (function, index, at, irql) = here;
-        let context = &reach.contexts[function][index];
+        let (context, at, irql) = here;
+        let context = reach.context(context);
+        let function = context.function as usize;
         if irql.never_faults() && !context.irql.never_faults() {
             steps.extend(raise_before(model, function, at, context.irql, irql));
         }
-        let Some((caller, caller_context, call)) = context.from else {
-            let root = &reach.roots[context.root];
+        let Some((caller, call)) = context.from else {
+            let root = &reach.roots[context.root as usize];
             let entry = Rva(model.functions.all[function].entry);
             let levels = (context.irql.low, context.irql.high);
             steps.push(Step { at: entry, kind: StepKind::Entered { role: root.role.name(), irql: levels } });
@@ -67,7 +61,7 @@ pub(crate) fn path(
             break;
         };
         steps.push(Step { at: Rva(call), kind: StepKind::Called });
-        here = (caller, caller_context, call, context.irql);
+        here = (caller, call, context.irql);
     }
     steps.reverse();
     steps
@@ -78,11 +72,10 @@ fn raise_before(model: &Model<'_>, function: usize, at: u32, from: Range, to: Ra
     let raises = |kind: &EventKind| match kind {
         EventKind::Raise { .. } => true,
         EventKind::Call { target, .. } => model
-            .targets(target)
-            .iter()
-            .any(|&callee| model.summaries[callee].irql.only_absolute().is_some_and(Range::never_faults)),
+            .targets(*target)
+            .any(|callee| model.summaries[callee].irql.only_absolute().is_some_and(Range::never_faults)),
         _ => false,
     };
-    let found = model.events[function].iter().rfind(|event| event.at < at && raises(&event.kind))?;
+    let found = model.events.of(function).iter().rfind(|event| event.at < at && raises(&event.kind))?;
     Some(Step { at: Rva(found.at), kind: StepKind::Raised { from: from.low, to: to.low } })
 }

@@ -46,7 +46,7 @@ pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
 /// Routines that DriverEntry, or what it calls with the driver object, stores in the driver object.
 fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec<Root>) {
     for (function, parameter) in holders(model, entry) {
-        for event in &model.events[function] {
+        for event in model.events.of(function) {
             let (role, code) = match event.kind {
                 EventKind::StoreParameter { parameter: of, offset, code, indexed } if of == parameter => {
                     (in_driver_object(offset, indexed), code)
@@ -68,13 +68,13 @@ fn holders(model: &Model<'_>, entry: Option<usize>) -> BTreeSet<(usize, u8)> {
     let mut holders: BTreeSet<(usize, u8)> = entry.map(|function| (function, 0)).into_iter().collect();
     let mut pending: Vec<(usize, u8)> = holders.iter().copied().collect();
     while let Some((function, parameter)) = pending.pop() {
-        for event in &model.events[function] {
-            let EventKind::Call { target: Target::Function(callee), arguments } = &event.kind else { continue };
-            let Some(callee) = model.functions.at(*callee) else { continue };
-            for (n, argument) in arguments.iter().enumerate() {
+        for event in model.events.of(function) {
+            let EventKind::Call { target: Target::Function(callee), arguments } = event.kind else { continue };
+            for (n, argument) in model.events.arguments(arguments).iter().enumerate() {
                 let passed = *argument == Value::Parameter(parameter, 0);
-                if passed && holders.insert((callee, n as u8)) {
-                    pending.push((callee, n as u8));
+                let holder = (callee as usize, n as u8);
+                if passed && holders.insert(holder) {
+                    pending.push(holder);
                 }
             }
         }
@@ -115,7 +115,7 @@ fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
             let Does::RegistersIn(parameter, offset, role) = *does else { continue };
             let Some(Value::Image(structure)) = arguments.get(usize::from(parameter) - 1).copied() else { continue };
             let place = structure.wrapping_add_signed(offset);
-            for function in model.targets(&Target::Place { rva: place, table: false }) {
+            for function in model.targets(Target::Place { rva: place, table: false }) {
                 if found.insert((function, role)) {
                     roots.push(Root { function, role, named_at: Some(event.at) });
                 }
