@@ -66,6 +66,8 @@ pub struct Incomplete {
     pub left_out_contexts: u32,
     /// There were more functions than are looked at.
     pub too_many_functions: bool,
+    /// The function table cannot be read.
+    pub unreadable_function_table: bool,
 }
 
 impl Incomplete {
@@ -104,6 +106,7 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         given_up_functions: model.gave_up,
         left_out_contexts: reach.left_out,
         too_many_functions: model.functions.too_many,
+        unreadable_function_table: model.functions.unreadable_table,
     };
     Ok(Audit { findings: Collector::all(&model, &reach), extent, incomplete })
 }

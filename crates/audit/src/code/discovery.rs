@@ -1,7 +1,7 @@
 //! Where functions lie: by the function table, the entry point, exports, symbols, calls and pointers.
 
 use core::ops::Range;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use driver_image::unwind::{self, RuntimeFunction};
 use driver_image::{Directory, ExportTarget, MappedImage};
@@ -14,7 +14,7 @@ use super::program::Program;
 use super::scopes;
 
 /// Most functions of one image.
-const MAX_FUNCTIONS: usize = 200_000;
+const MAX_FUNCTIONS: usize = 500_000;
 /// What may be spent on the smallest image, in instructions.
 const MIN_BUDGET: u64 = 1 << 20;
 /// Longest part of a function that is looked at, in bytes.
@@ -23,6 +23,15 @@ const MAX_PART: u32 = 1 << 20;
 const MAX_UNLISTED: u32 = 0x1_0000;
 /// Longest function that only a pointer leads to, and that the function table does not list, in bytes.
 const MAX_LEAF: u32 = 0x400;
+
+/// A listed piece begins at this byte, or this byte is inside of one.
+const STARTS: u8 = 1;
+const INSIDE: u8 = 2;
+/// A function was looked for here, and whether one was certain then.
+const LOOKED_AT: u8 = 4;
+const LOOKED_AT_CERTAIN: u8 = 8;
+/// Bytes of the image that share an entry of [`Functions::index`], as a power of two.
+const BUCKET: u32 = 8;
 
 /// A function.
 #[derive(Clone, Debug)]
@@ -71,6 +80,8 @@ pub(crate) struct Functions {
     pub(crate) all: Vec<Function>,
     /// The entries of `all`: close together, for searching.
     entries: Vec<u32>,
+    /// For each stretch of the image, the first of `entries` there.
+    index: Vec<u32>,
     /// What each function calls or jumps to, by index; ascending.
     callees: Vec<u32>,
     /// Functions whose address is held by data or taken by code.
@@ -85,12 +96,16 @@ pub(crate) struct Functions {
     pub(crate) cut: u32,
     /// There were more functions than are looked at.
     pub(crate) too_many: bool,
+    /// The function table cannot be read.
+    pub(crate) unreadable_table: bool,
 }
 
 impl Functions {
     /// Index of the function that is called at `rva`.
     pub(crate) fn at(&self, rva: u32) -> Option<usize> {
-        self.entries.binary_search(&rva).ok()
+        let bucket = (rva >> BUCKET) as usize;
+        let (first, end) = (*self.index.get(bucket)? as usize, *self.index.get(bucket + 1)? as usize);
+        Some(first + self.entries[first..end].binary_search(&rva).ok()?)
     }
 
     /// What a function calls or jumps to, by index.
@@ -113,8 +128,10 @@ struct Search<'p> {
     program: &'p Program<'p>,
     /// Functions that the function table lists, ascending.
     listed: Vec<Function>,
-    /// Every piece that the function table lists: start and end, ascending.
-    pieces: Vec<(u32, u32)>,
+    /// Where each piece that the function table lists begins, ascending.
+    starts: Vec<u32>,
+    /// By byte of the image: what is known of functions there.
+    marks: Vec<u8>,
     /// Functions that it does not list.
     others: BTreeMap<u32, Function>,
     /// Where functions may begin, and whether one certainly does.
@@ -132,7 +149,8 @@ impl<'p> Search<'p> {
         Search {
             program,
             listed: Vec::new(),
-            pieces: Vec::new(),
+            starts: Vec::new(),
+            marks: vec![0; program.bytes.len()],
             others: BTreeMap::new(),
             pending: Vec::new(),
             calls: Vec::new(),
@@ -146,24 +164,41 @@ impl<'p> Search<'p> {
     fn add_listed(&mut self) {
         let table = self.program.image.headers().directory(Directory::Exception);
         let mut reader = MappedImage(&self.program.bytes);
-        let parts = unwind::functions(&mut reader, table).unwrap_or_default();
+        let parts = unwind::functions(&mut reader, table).unwrap_or_else(|_| {
+            self.result.unreadable_table = true;
+            Vec::new()
+        });
         let mut of_function = Vec::with_capacity(parts.len());
         for part in parts {
             let sound = part.begin < part.end && self.program.section_at(part.end.0 - 1).is_some();
             if sound && part.end.0 - part.begin.0 > MAX_PART {
                 self.result.cut += 1;
             } else if sound && self.program.is_executable(part.begin.0) {
-                self.pieces.push((part.begin.0, part.end.0));
                 let whole = unwind::primary_function(&mut reader, part).unwrap_or(part);
                 of_function.push((whole.begin.0, part));
             }
         }
-        self.pieces.sort_unstable();
-        self.pieces.dedup_by_key(|(start, _)| *start);
+        self.mark_listed(of_function.iter().map(|(_, part)| *part));
         of_function.sort_by_key(|(entry, part)| (*entry, part.begin));
         of_function.into_iter().for_each(|(entry, part)| self.add_part(entry, part));
         self.listed.iter_mut().for_each(Function::tidy);
-        self.pending.extend(self.listed.iter().map(|function| (function.entry, true)));
+        // The first one comes last, and is looked at first.
+        self.pending.extend(self.listed.iter().rev().map(|function| (function.entry, true)));
+    }
+
+    /// Marks where listed pieces begin, and the bytes inside them; each byte once, however pieces overlap.
+    fn mark_listed(&mut self, parts: impl Iterator<Item = RuntimeFunction>) {
+        let mut pieces: Vec<(u32, u32)> = parts.map(|part| (part.begin.0, part.end.0)).collect();
+        pieces.sort_unstable();
+        let mut marked = 0;
+        for (start, end) in pieces {
+            let inside = marked.max(start + 1) as usize..end as usize;
+            self.marks.get_mut(inside).unwrap_or_default().iter_mut().for_each(|mark| *mark |= INSIDE);
+            self.marks.get_mut(start as usize).into_iter().for_each(|mark| *mark |= STARTS);
+            self.starts.push(start);
+            marked = marked.max(end);
+        }
+        self.starts.dedup();
     }
 
     fn add_part(&mut self, entry: u32, part: RuntimeFunction) {
@@ -207,19 +242,17 @@ impl<'p> Search<'p> {
 
     /// Could a function begin here? Inside listed functions only they themselves can.
     fn may_start(&self, rva: u32) -> bool {
-        let before = self.pieces.partition_point(|(start, _)| *start <= rva).checked_sub(1);
-        let outside = before.is_none_or(|index| self.pieces[index].0 == rva || self.pieces[index].1 <= rva);
-        outside && self.program.is_executable(rva)
+        let mark = self.marks.get(rva as usize).copied().unwrap_or(INSIDE);
+        (mark & STARTS != 0 || mark & INSIDE == 0) && self.program.is_executable(rva)
     }
 
     fn run(&mut self) {
-        // Where a function was looked for already, and whether one was certain then.
-        let mut done: HashMap<u32, bool> = HashMap::with_capacity(self.pending.len());
         while let Some((entry, certain)) = self.pending.pop() {
-            if !self.may_start(entry) || done.get(&entry).is_some_and(|&was_certain| was_certain || !certain) {
+            let done = if certain { LOOKED_AT_CERTAIN } else { LOOKED_AT_CERTAIN | LOOKED_AT };
+            if !self.may_start(entry) || self.marks[entry as usize] & done != 0 {
                 continue;
             }
-            done.insert(entry, certain);
+            self.marks[entry as usize] |= if certain { LOOKED_AT_CERTAIN } else { LOOKED_AT };
             if self.listed.len() + self.others.len() >= MAX_FUNCTIONS || self.spent > self.budget() {
                 self.result.too_many = true;
                 return;
@@ -274,8 +307,8 @@ impl<'p> Search<'p> {
     /// A function that is not listed ends where the next one or its section does.
     fn unlisted(&self, start: u32, certain: bool) -> Function {
         let longest = if certain { MAX_UNLISTED } else { MAX_LEAF };
-        let next = self.pieces.partition_point(|(piece, _)| *piece <= start);
-        let listed = self.pieces.get(next).map_or(u32::MAX, |(next, _)| *next);
+        let listed =
+            self.starts.get(self.starts.partition_point(|piece| *piece <= start)).map_or(u32::MAX, |next| *next);
         let other = self.others.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
         let section = self.program.section_at(start).map(|index| self.program.image.sections()[index].end() as u32);
         let end = listed.min(other).min(section.unwrap_or(start)).min(start.saturating_add(longest));
@@ -317,15 +350,23 @@ impl<'p> Search<'p> {
         all.retain(|function| function.callees.is_some());
         all.sort_unstable_by_key(|function| function.entry);
         let entries: Vec<u32> = all.iter().map(|function| function.entry).collect();
+        let buckets = (self.program.bytes.len() >> BUCKET) as u32 + 2;
+        let mut next = 0;
+        let index = (0..buckets).map(|bucket| {
+            next += entries[next..].iter().take_while(|entry| **entry < bucket << BUCKET).count();
+            next as u32
+        });
+        let mut found = Functions { index: index.collect(), entries, ..self.result };
         let mut callees = Vec::with_capacity(self.calls.len());
         for function in &mut all {
             let calls = function.callees.clone().unwrap_or_default();
             let calls = &self.calls[calls.start as usize..calls.end as usize];
             let start = callees.len() as u32;
-            callees.extend(calls.iter().filter_map(|rva| Some(entries.binary_search(rva).ok()? as u32)));
+            callees.extend(calls.iter().filter_map(|rva| Some(found.at(*rva)? as u32)));
             function.callees = Some(start..callees.len() as u32);
         }
-        Functions { all, entries, callees, ..self.result }
+        (found.all, found.callees) = (all, callees);
+        found
     }
 }
 

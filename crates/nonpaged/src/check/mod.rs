@@ -91,8 +91,14 @@ fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
 
 /// What was not looked at, if there is anything.
 fn incomplete(audit: &Audit) -> Option<Diagnostic> {
-    let Incomplete { undecoded_functions, unresolved_jumps, given_up_functions, left_out_contexts, too_many_functions } =
-        audit.incomplete;
+    let Incomplete {
+        undecoded_functions,
+        unresolved_jumps,
+        given_up_functions,
+        left_out_contexts,
+        too_many_functions,
+        unreadable_function_table,
+    } = audit.incomplete;
     let counted = [
         (undecoded_functions, "functions hold bytes that are no instructions, or are too long"),
         (unresolved_jumps, "jumps go through tables that are not understood"),
@@ -102,6 +108,7 @@ fn incomplete(audit: &Audit) -> Option<Diagnostic> {
             u32::from(too_many_functions),
             "limit was reached: there are more functions, or more of them overlap, than are looked at",
         ),
+        (u32::from(unreadable_function_table), "function table cannot be read: functions that it lists are missing"),
     ];
     let reasons: Vec<String> =
         counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
