@@ -4,14 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use driver_image::pageability::DiscardMode;
-use driver_image::{ExportTarget, Image, ImportedSymbol, pageability};
+use driver_image::{Image, ImportedSymbol, pageability};
 use memory::{ImageError, MapError, Memory, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 use section_paging::{ImageId, ImageKind, NewImage, NewSection, PageRun};
 
 use crate::event::EventKind;
+use crate::export_driver::Role;
 use crate::machine::Machine;
 use crate::modules::{LoadedDriver, UnresolvedImport};
+use crate::ntos_image::KernelImages;
 
 /// Maps an image that is complete, with what `section_paging` must know of it.
 pub(crate) fn load_image(
@@ -57,6 +59,14 @@ pub enum LoadError {
     /// The kernel's own objects do not fit.
     #[error("no memory for the driver object")]
     NoPool,
+    /// It imports what another loaded driver does not export (STATUS_DRIVER_ENTRYPOINT_NOT_FOUND).
+    #[error("it imports `{symbol}` from `{module}`, which is loaded and does not export it")]
+    NoEntryPoint {
+        /// The other driver.
+        module: String,
+        /// The routine or variable.
+        symbol: String,
+    },
 }
 
 /// The sections that are discarded when initialisation ends.
@@ -76,7 +86,7 @@ impl Machine {
         let size = u64::from(image.headers().size_of_image);
         let base = self.memory.reserve(Region::Image, size.div_ceil(PAGE_SIZE))?;
         let mut bytes = image.map_at(base)?;
-        self.bind_imports(&image, &mut bytes);
+        let imports_from = self.bind_imports(&image, &mut bytes)?;
         set_security_cookie(&image, &mut bytes);
         self.memory.set_step(self.steps);
         let id = load_image(&mut self.memory, name, ImageKind::Driver, &image, base, &bytes)?;
@@ -84,45 +94,53 @@ impl Machine {
         let name = name.to_owned();
         self.record_at(base, EventKind::Loaded { image: name.clone(), base, pages: size.div_ceil(PAGE_SIZE) });
         self.modules.set_doomed(base, doomed(&image, base, self.options.discard));
-        let image = Arc::new(image);
-        self.modules.add(LoadedDriver { name, base, size, image, id, entry, driver_object: Va::NULL });
+        let (image, role) = (Arc::new(image), Role::Library { initialized: false });
+        let driver = LoadedDriver { name, base, size, image, id, entry, driver_object: Va::NULL, imports_from, role };
+        self.modules.add(driver);
         Ok(base)
     }
 
-    /// Writes the address of every import into the image; what nobody exports gets an address that names it.
-    fn bind_imports(&mut self, image: &Image, bytes: &mut [u8]) {
+    /// True where the kernel or a loaded driver is the image with this file name.
+    pub fn has_image(&self, file: &str) -> bool {
+        KernelImages::has_image(file) || self.modules.driver_named(file).is_some()
+    }
+
+    /// Writes the address of every import into the image; what nobody exports gets an address that names it. Returns the
+    /// loaded drivers that the image imports from: an import that one of these does not export is an error.
+    fn bind_imports(&mut self, image: &Image, bytes: &mut [u8]) -> Result<Vec<Va>, LoadError> {
+        let mut exporters = Vec::new();
         for module in image.imports() {
+            let exporter = self.modules.driver_named(&module.name).cloned();
+            let exports = exporter.as_ref().map(LoadedDriver::exports);
             for import in &module.imports {
-                let address = self.resolve(&module.name, &import.symbol);
+                let address = match &exports {
+                    Some(exports) => exports.address(&import.symbol).ok_or_else(|| LoadError::NoEntryPoint {
+                        module: module.name.clone(),
+                        symbol: import.symbol.to_string(),
+                    })?,
+                    None => self.kernel_export(&module.name, &import.symbol),
+                };
                 let slot = import.slot.0 as usize;
                 if let Some(slot) = bytes.get_mut(slot..slot + 8) {
                     slot.copy_from_slice(&address.0.to_le_bytes());
                 }
             }
+            exporters.extend(exporter.map(|driver| driver.base));
         }
+        exporters.sort_unstable();
+        exporters.dedup();
+        Ok(exporters)
     }
 
-    fn resolve(&mut self, module: &str, symbol: &ImportedSymbol) -> Va {
-        let found = match symbol {
-            ImportedSymbol::Name { name, .. } => {
-                self.kernel_images.export(module, name).or_else(|| self.driver_export(module, name))
-            }
+    fn kernel_export(&mut self, module: &str, symbol: &ImportedSymbol) -> Va {
+        let known = match symbol {
+            ImportedSymbol::Name { name, .. } => self.kernel_images.export(module, name),
             ImportedSymbol::Ordinal(_) => None,
         };
-        found.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let import = UnresolvedImport { module: module.to_owned(), name: symbol.to_string() };
             self.modules.add_unresolved(import)
         })
-    }
-
-    /// An export of another loaded driver.
-    fn driver_export(&self, module: &str, name: &str) -> Option<Va> {
-        let driver = self.modules.drivers().find(|driver| driver.name.eq_ignore_ascii_case(module))?;
-        let exports = driver.image.exports().ok()?;
-        match exports.by_name(name)? {
-            ExportTarget::Rva(rva) => Some(driver.base + *rva),
-            ExportTarget::Forwarder(_) => None,
-        }
     }
 }
 

@@ -6,9 +6,10 @@ use nt_types::layout::{driver_extension, driver_object, unicode_string};
 use nt_types::{NtStatus, PAGE_SIZE, Va};
 use section_paging::{Event, ImageId, PageRun, UnloadStep};
 
-use crate::call::{Next, Outcome, Then};
+use crate::call::{Next, Outcome, Then, Trap};
 use crate::driver::LoadError;
 use crate::event::EventKind;
+use crate::export_driver::{Role, initialize_library, library_initialized, library_unloaded, release_library};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::request::{Answer, RequestId};
@@ -18,8 +19,10 @@ use crate::wait::{Wait, WaitOn};
 /// Continuations of driver life.
 #[derive(Clone, Debug)]
 pub enum DriverThen {
-    /// Call DriverEntry.
+    /// Call DriverEntry, after what the libraries need that this driver imports from.
     Initialize { id: RequestId, base: Va },
+    /// DllInitialize of a library that the driver at `base` imports from returned.
+    LibraryInitialized { id: RequestId, base: Va, routine: Va, registry_path: Va },
     /// DriverEntry returned.
     Initialized { id: RequestId, base: Va },
     /// Call the next queued Reinitialize routine of this driver, if there is one.
@@ -27,17 +30,47 @@ pub enum DriverThen {
     /// Call Unload.
     Unload { id: RequestId, base: Va },
     /// Unmap the image, once nobody is inside.
-    Unmap { id: RequestId, base: Va, status: NtStatus },
+    Unmap(Leaving),
+    /// DllUnload of the library that leaves now returned.
+    LibraryUnloaded(Leaving),
+}
+
+/// A driver that leaves, and the libraries that leave with it.
+#[derive(Clone, Debug)]
+pub struct Leaving {
+    id: RequestId,
+    status: NtStatus,
+    /// The image that leaves now.
+    pub(crate) image: Va,
+    /// Pages leaked so far.
+    leaked_pages: u64,
+    /// Libraries that have lost an importer.
+    pub(crate) released: Vec<Va>,
+}
+
+impl Leaving {
+    pub(crate) fn new(id: RequestId, image: Va, status: NtStatus) -> Leaving {
+        Leaving { id, status, image, leaked_pages: 0, released: Vec::new() }
+    }
+
+    /// The same with another image to leave now.
+    pub(crate) fn next(&self, image: Va) -> Leaving {
+        Leaving { image, ..self.clone() }
+    }
 }
 
 impl DriverThen {
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             DriverThen::Initialize { id, base } => initialize(m, id, base),
+            DriverThen::LibraryInitialized { id, base, routine, registry_path } => {
+                library_initialized(m, (id, base), (routine, registry_path), NtStatus(value as u32))
+            }
             DriverThen::Initialized { id, base } => initialized(m, id, base, NtStatus(value as u32)),
             DriverThen::Reinitialize { id, base } => reinitialize(m, id, base),
             DriverThen::Unload { id, base } => unload(m, id, base),
-            DriverThen::Unmap { id, base, status } => unmap(m, id, base, status),
+            DriverThen::Unmap(leaving) => unmap(m, leaving),
+            DriverThen::LibraryUnloaded(leaving) => library_unloaded(m, leaving, NtStatus(value as u32)),
         }
     }
 }
@@ -59,6 +92,7 @@ impl Machine {
     /// Calls DriverEntry, then queued Reinitialize routines, then discards INIT; a failing driver is unmapped (R57).
     pub fn initialize_driver(&mut self, base: Va) -> Result<RequestId, LoadError> {
         self.new_driver_object(base).ok_or(LoadError::NoPool)?;
+        self.modules.driver_mut(base).into_iter().for_each(|driver| driver.role = Role::Driver);
         let routine = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.entry);
         let begin = |id| Then::Driver(DriverThen::Initialize { id, base });
         self.submit("DriverEntry", "driver load", routine, begin).map_err(|_| LoadError::NoPool)
@@ -97,6 +131,25 @@ impl Machine {
         self.write_bytes(driver_extension::SERVICE_KEY_NAME.at(extension), &service_name).ok()?;
         self.modules.driver_mut(base)?.driver_object = object;
         Some(())
+    }
+
+    /// The path of a driver's key in the registry, which exists from now on: a counted string.
+    pub(crate) fn registry_path(&mut self, file: &str) -> Va {
+        let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{}", stem(file));
+        self.make_service_key(&path, file);
+        let string = self.kernel_string(&path).unwrap_or_default();
+        let Some(counted) = self.kernel_object(unicode_string::SIZEOF, *b"Path") else { return Va::NULL };
+        // It is nonpaged and new, so that it can be written.
+        let _ = self.memory.poke(counted, &string);
+        counted
+    }
+
+    /// Frees what [`Machine::registry_path`] made.
+    pub(crate) fn free_registry_path(&mut self, path: Va) -> Result<(), Trap> {
+        let buffer = self.read_va(unicode_string::BUFFER.at(path))?;
+        self.pool_free(buffer);
+        self.pool_free(path);
+        Ok(())
     }
 
     /// A counted Unicode string in nonpaged memory: the bytes of its UNICODE_STRING.
@@ -167,12 +220,11 @@ impl Machine {
 }
 
 fn initialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
+    if let Some(outcome) = initialize_library(m, id, base) {
+        return outcome;
+    }
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
-    let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{}", stem(&driver.name));
-    m.make_service_key(&path, &driver.name);
-    let string = m.kernel_string(&path).unwrap_or_default();
-    let registry_path = m.kernel_object(unicode_string::SIZEOF, *b"Path").unwrap_or(Va::NULL);
-    m.write_bytes(registry_path, &string)?;
+    let registry_path = m.registry_path(&driver.name);
     m.record_at(driver.entry, EventKind::Entered { what: Routine::DriverEntry, routine: driver.entry });
     let arguments = [driver.driver_object.0, registry_path.0];
     Ok(Next::call(driver.entry, &arguments, Then::Driver(DriverThen::Initialized { id, base })))
@@ -192,7 +244,7 @@ fn initialized(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Ou
         m.answer(id, Answer { status, information: base.0, output: Vec::new() });
         return reinitialize(m, id, base);
     }
-    unmap(m, id, base, status)
+    unmap(m, Leaving::new(id, base, status))
 }
 
 /// The queue runs after DriverEntry returned success; a routine may queue itself again (R59).
@@ -209,30 +261,46 @@ fn reinitialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
 fn unload(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
     let object = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
     let routine = m.read_va(driver_object::DRIVER_UNLOAD.at(object))?;
-    let status = NtStatus::SUCCESS;
+    let leaving = Leaving::new(id, base, NtStatus::SUCCESS);
     if routine.is_null() {
         // Without an Unload routine a driver stays loaded until shutdown; the harness ends its run here.
-        return unmap(m, id, base, status);
+        return unmap(m, leaving);
     }
     m.record_at(routine, EventKind::Entered { what: Routine::Unload, routine });
-    Ok(Next::call(routine, &[object.0], Then::Driver(DriverThen::Unmap { id, base, status })))
+    Ok(Next::call(routine, &[object.0], Then::Driver(DriverThen::Unmap(leaving))))
 }
 
-/// Unload waits for calls already inside the memory manager (D29); held locks leak and are reported (D28).
-fn unmap(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Outcome {
+/// Unload waits for calls already inside the memory manager (D29); held locks leak and are reported (D28). An image that
+/// others import from stays until the last of them goes.
+fn unmap(m: &mut Machine, mut leaving: Leaving) -> Outcome {
+    let base = leaving.image;
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
+    if m.modules.importers(base) > 0 {
+        m.modules.driver_mut(base).into_iter().for_each(|driver| driver.role = Role::Left);
+        return left(m, leaving);
+    }
     let Some(answer) = m.memory.unload(driver.id) else { return Ok(Next::VOID) };
     for finding in answer.findings {
         m.found_at_unload(base, finding);
     }
     let UnloadStep::Unloaded { leaked } = answer.step else {
         let wait = Wait::on(WaitOn::Paging(Event::Calls(driver.id)));
-        return Ok(Next::Wait(wait, Then::Driver(DriverThen::Unmap { id, base, status })));
+        return Ok(Next::Wait(wait, Then::Driver(DriverThen::Unmap(leaving))));
     };
     m.check_left_behind(base, driver.size);
     let leaked_pages = leaked.page_count();
     m.record_at(base, EventKind::Unloaded { image: driver.name, base, leaked_pages });
     m.modules.remove(base);
-    m.answer(id, Answer { status, information: leaked_pages, output: Vec::new() });
-    Ok(Next::VOID)
+    leaving.leaked_pages += leaked_pages;
+    leaving.released.extend(driver.imports_from);
+    left(m, leaving)
+}
+
+/// What a driver that left does not need any more leaves after it.
+fn left(m: &mut Machine, mut leaving: Leaving) -> Outcome {
+    release_library(m, &mut leaving).unwrap_or_else(|| {
+        let (status, information) = (leaving.status, leaving.leaked_pages);
+        m.answer(leaving.id, Answer { status, information, output: Vec::new() });
+        Ok(Next::VOID)
+    })
 }

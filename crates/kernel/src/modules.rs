@@ -8,6 +8,8 @@ use driver_image::Image;
 use nt_types::{Rva, Va};
 use section_paging::ImageId;
 
+use crate::export_driver::Role;
+
 /// A loaded driver.
 #[derive(Clone, Debug)]
 pub struct LoadedDriver {
@@ -25,6 +27,10 @@ pub struct LoadedDriver {
     pub entry: Va,
     /// Its DRIVER_OBJECT, once created.
     pub driver_object: Va,
+    /// The loaded drivers whose exports it imports.
+    pub imports_from: Vec<Va>,
+    /// Why it is in memory.
+    pub role: Role,
 }
 
 /// A driver that has been unloaded (D30).

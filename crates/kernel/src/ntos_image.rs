@@ -140,19 +140,27 @@ impl KernelImages {
 
     /// Address of an export. Drivers import some names from either image, so the other one is searched too.
     pub fn export(&self, module: &str, name: &str) -> Option<Va> {
-        let module = module.to_ascii_lowercase();
-        let order: &[Module] = match module.as_str() {
-            "hal.dll" | "hal" => &[Module::Hal, Module::Ntoskrnl],
-            "ntoskrnl.exe" | "ntoskrnl" | "ntkrnlpa.exe" | "ntkrnlmp.exe" => &[Module::Ntoskrnl, Module::Hal],
-            "wmilib.sys" => &[Module::Wmilib],
-            _ => return None,
-        };
-        order.iter().find_map(|module| self.by_name.get(&format!("{}!{name}", module.name())).copied())
+        searched(module).iter().find_map(|module| self.by_name.get(&format!("{}!{name}", module.name())).copied())
+    }
+
+    /// True where one of the images answers for this file name.
+    pub(crate) fn has_image(module: &str) -> bool {
+        !searched(module).is_empty()
     }
 
     /// Address of a kernel variable that the machine itself keeps up to date.
     pub(crate) fn variable(&self, name: &str) -> Option<Va> {
         self.export(Module::Ntoskrnl.name(), name)
+    }
+}
+
+/// The images that have the exports of the one with this file name.
+fn searched(module: &str) -> &'static [Module] {
+    match module.to_ascii_lowercase().as_str() {
+        "hal.dll" | "hal" => &[Module::Hal, Module::Ntoskrnl],
+        "ntoskrnl.exe" | "ntoskrnl" | "ntkrnlpa.exe" | "ntkrnlmp.exe" => &[Module::Ntoskrnl, Module::Hal],
+        "wmilib.sys" => &[Module::Wmilib],
+        _ => &[],
     }
 }
 

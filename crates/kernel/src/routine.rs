@@ -12,6 +12,8 @@ pub enum Routine {
     Reinitialize,
     AddDevice,
     Unload,
+    DllInitialize,
+    DllUnload,
     Dpc,
     Apc,
     /// An interrupt service routine, called for this vector.
@@ -34,6 +36,8 @@ impl fmt::Display for Routine {
             Routine::Reinitialize => "Reinitialize routine",
             Routine::AddDevice => "AddDevice routine",
             Routine::Unload => "Unload routine",
+            Routine::DllInitialize => "DllInitialize",
+            Routine::DllUnload => "DllUnload",
             Routine::Dpc => "DPC routine",
             Routine::Apc => "APC routine",
             Routine::Isr { .. } => "interrupt service routine",

@@ -1,10 +1,12 @@
 //! A driver as it lies on the disk.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use driver_image::{Image, ImageError};
+use kernel::Machine;
 
 /// A driver and what belongs to it.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub enum DriverError {
 const MAX_IMAGE_FILE: u64 = 2 * driver_image::MAX_IMAGE_SIZE as u64;
 /// Largest PDB file, in bytes.
 const MAX_PDB_FILE: u64 = 1 << 30;
+/// Names of libraries looked for, at most.
+const MAX_LIBRARIES: usize = 64;
 
 impl Driver {
     /// Reads a driver and the PDB beside it. A PDB that cannot be read is as good as none.
@@ -49,6 +53,43 @@ impl Driver {
     pub fn read_neighbour(&self, name: &str) -> Result<Driver, DriverError> {
         Driver::read(&self.path.with_file_name(name))
     }
+
+    /// The drivers beside this one that it imports from, directly or through others, and that the machine does not have
+    /// yet: each before those that import from it.
+    pub fn libraries(&self, machine: &Machine) -> Vec<Driver> {
+        let mut found = Libraries { machine, seen: BTreeSet::from([self.name.to_lowercase()]), drivers: Vec::new() };
+        found.add_for(self);
+        found.drivers
+    }
+}
+
+/// Libraries found so far.
+struct Libraries<'m> {
+    machine: &'m Machine,
+    /// Names that were looked for, in lower case.
+    seen: BTreeSet<String>,
+    drivers: Vec<Driver>,
+}
+
+impl Libraries<'_> {
+    fn add_for(&mut self, importer: &Driver) {
+        for module in importer.image.imports() {
+            let known = self.machine.has_image(&module.name) || self.seen.len() >= MAX_LIBRARIES;
+            if known || !is_file_name(&module.name) || !self.seen.insert(module.name.to_lowercase()) {
+                continue;
+            }
+            // What is not there, or no driver, is an import that nobody answers.
+            if let Ok(library) = importer.read_neighbour(&module.name) {
+                self.add_for(&library);
+                self.drivers.push(library);
+            }
+        }
+    }
+}
+
+/// True for a name in the folder itself: an image says whatever it likes.
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name) && !name.contains(['\\', ':'])
 }
 
 /// The whole file, unless it is larger than it can reasonably be.
@@ -62,5 +103,18 @@ pub fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         Ok(bytes)
     } else {
         Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_file_name;
+
+    #[test]
+    fn no_import_leads_out_of_the_folder() {
+        assert!(is_file_name("library.sys"));
+        for name in ["../library.sys", "/etc/passwd", "..\\x.sys", "..", ".", "", "c:x.sys", "a/"] {
+            assert!(!is_file_name(name), "{name}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod choices;
 mod common;
 mod corners;
 mod exceptions;
+mod export_driver;
 mod exports;
 mod faults;
 mod good;

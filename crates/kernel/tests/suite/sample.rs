@@ -75,17 +75,22 @@ impl Lab {
 
     /// Maps `drivers/<path>.sys` and calls DriverEntry.
     pub(crate) fn load(&mut self, path: &str) -> Result<Va, Box<Stop>> {
+        let base = self.map(path);
+        let request = self.machine.initialize_driver(base).expect("the driver object is made");
+        self.finish(request)?;
+        self.pass_ms(1)?;
+        Ok(base)
+    }
+
+    /// Maps `drivers/<path>.sys` for the sake of its exports, or to be initialised later.
+    pub(crate) fn map(&mut self, path: &str) -> Va {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{path}.sys"));
         let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let image = Image::parse(bytes).expect("the image is well formed");
         let name = file.file_name().expect("it has a name").to_string_lossy().into_owned();
         let pdb = std::fs::read(file.with_extension("pdb")).expect("the PDB lies beside the image");
         self.symbols.insert(name.clone(), Symbols::from_pdb(&image, &pdb).expect("the PDB is the image's"));
-        let base = self.machine.load_driver(&name, image).expect("the image can be loaded");
-        let request = self.machine.initialize_driver(base).expect("the driver object is made");
-        self.finish(request)?;
-        self.pass_ms(1)?;
-        Ok(base)
+        self.machine.load_driver(&name, image).expect("the image can be loaded")
     }
 
     /// Opens the first device of the driver.

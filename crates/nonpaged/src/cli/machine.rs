@@ -111,6 +111,7 @@ pub(crate) fn failed(options: &Setup, error: SessionError) -> Box<Diagnostic> {
         }
         SessionError::Load(LoadError::NoPool) => no_frames(options),
         SessionError::Load(LoadError::Image(error)) => not_loadable(options, &error),
+        SessionError::Load(error @ LoadError::NoEntryPoint { .. }) => not_loadable(options, &error),
         SessionError::Boot(BootError::Place(error)) | SessionError::Load(LoadError::Place(error)) => {
             place(options, &error)
         }

@@ -35,6 +35,9 @@ impl Run {
     }
 
     fn load(&mut self, driver: Driver) -> Result<(), PlayError> {
+        for library in driver.libraries(&self.machine) {
+            self.machine.load_driver(&library.name, library.image).map_err(SessionError::Load)?;
+        }
         let base = self.machine.load_driver(&driver.name, driver.image).map_err(SessionError::Load)?;
         self.player.loaded(&mut self.machine, base)
     }

@@ -101,19 +101,27 @@ impl Session {
         self.map(name, image)
     }
 
-    /// Maps a driver with the names of its PDB, or without them where they are not usable, which is reported.
+    /// Maps a driver, and before it the drivers beside it that it imports from, with the names of their PDBs.
     pub fn load_file(&mut self, driver: &Driver) -> Result<Va, SessionError> {
-        let (name, image) = (driver.name.as_str(), || driver.image.clone());
-        let Some((path, pdb)) = &driver.pdb else { return self.load(name, image()) };
-        match self.load_with_pdb(name, image(), pdb) {
-            Err(SessionError::Names(error)) => {
-                let (path, problem) = (path.display().to_string(), error.to_string());
-                let remark = Remark::SymbolsUnusable { path, problem };
-                self.chronicle.reports.push(Diagnostic::from(Cause::Remark(remark)));
-                self.load(name, image())
-            }
-            loaded => loaded,
+        for library in driver.libraries(&self.machine) {
+            self.add_names(&library)?;
+            self.machine.load_driver(&library.name, library.image)?;
         }
+        self.add_names(driver)?;
+        self.map(&driver.name, driver.image.clone())
+    }
+
+    /// The names of a driver's PDB; those of the image alone where the PDB is not usable, which is reported.
+    fn add_names(&mut self, driver: &Driver) -> Result<(), SessionError> {
+        let (name, image, images) = (&driver.name, &driver.image, &mut self.chronicle.story.images);
+        let Some((path, pdb)) = &driver.pdb else { return Ok(images.add(name, image, None)?) };
+        if let Err(error) = images.add(name, image, Some(pdb)) {
+            images.add(name, image, None)?;
+            let (path, problem) = (path.display().to_string(), error.to_string());
+            let remark = Remark::SymbolsUnusable { path, problem };
+            self.chronicle.reports.push(Diagnostic::from(Cause::Remark(remark)));
+        }
+        Ok(())
     }
 
     fn map(&mut self, name: &str, image: Image) -> Result<Va, SessionError> {

@@ -121,6 +121,8 @@ pub(super) fn callback(what: Routine) -> cause::Callback {
         Routine::Reinitialize => cause::Callback::Reinitialize,
         Routine::AddDevice => cause::Callback::AddDevice,
         Routine::Unload => cause::Callback::Unload,
+        Routine::DllInitialize => cause::Callback::DllInitialize,
+        Routine::DllUnload => cause::Callback::DllUnload,
         Routine::Dpc => cause::Callback::Dpc,
         Routine::Apc => cause::Callback::Apc,
         Routine::Isr { .. } => cause::Callback::Isr,

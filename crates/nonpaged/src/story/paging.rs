@@ -216,8 +216,9 @@ fn thunk_target(scene: &Scene<'_>, section: SectionId, locked: Va) -> Option<Str
 /// K05.
 fn left_locked(scene: &Scene<'_>, locked: &LockedSection) -> Diagnostic {
     let (section, _) = scene.section_names(locked.section);
+    let unloads = |what| matches!(what, Routine::Unload | Routine::DllUnload);
     let entry_failed =
-        !scene.events.iter().any(|event| matches!(event.kind, EventKind::Entered { what: Routine::Unload, .. }));
+        !scene.events.iter().any(|event| matches!(event.kind, EventKind::Entered { what, .. } if unloads(what)));
     let misuse = UnloadMisuse::Locks {
         section,
         count: locked.count,

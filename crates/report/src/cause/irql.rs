@@ -95,6 +95,8 @@ pub enum Callback {
     Thread,
     Reinitialize,
     Unload,
+    DllInitialize,
+    DllUnload,
 }
 
 impl Callback {
@@ -115,6 +117,8 @@ impl Callback {
             Callback::Thread => "thread routine",
             Callback::Reinitialize => "`Reinitialize` routine",
             Callback::Unload => "`Unload` routine",
+            Callback::DllInitialize => "`DllInitialize`",
+            Callback::DllUnload => "`DllUnload`",
         }
     }
 }
