@@ -1,8 +1,7 @@
 //! Rules about where code and objects may live.
 
 use memory::Region;
-use nt_types::layout::{device_object, driver_object};
-use nt_types::{BugCheck, BugCheckCode, Va, constants as c};
+use nt_types::{BugCheck, BugCheckCode, Va};
 use section_paging::{Finding, ImageId, SectionId};
 
 use crate::call::{Frame, Next, Outcome, Then, Trap};
@@ -68,21 +67,6 @@ impl Machine {
             return Err(self
                 .stop_at(here, StopKind::BugCheck(check, Cause::CompletionPageable { routine, section }))
                 .into());
-        }
-        Ok(())
-    }
-
-    /// A paging file lies on a device from now on: its driver and those above are in the paging path. Their routines for
-    /// reads, writes and power must not be pageable, locked or not (R8, R19): K23.
-    pub(crate) fn check_paging_path(&mut self, device: Va) -> Result<(), Trap> {
-        for device in self.stack_from(device)? {
-            let driver = self.read_va(device_object::DRIVER_OBJECT.at(device))?;
-            for major in [c::IRP_MJ_READ, c::IRP_MJ_WRITE, c::IRP_MJ_POWER] {
-                let routine = self.read_va(driver_object::MAJOR_FUNCTION.element(major, 8).at(driver))?;
-                if self.pageable_section(routine).is_some() {
-                    self.find(FindingKind::K23PagingPathPageable { routine, major: major as u8 }, routine);
-                }
-            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_types::Irql;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -69,6 +70,7 @@ struct RawStep {
 
     thread: Option<String>,
     cpu: Option<u32>,
+    irql: Option<RequestIrql>,
     request: Option<String>,
     #[serde(default)]
     with_next: bool,
@@ -101,6 +103,30 @@ struct Power {
 #[serde(deny_unknown_fields)]
 struct PagingPath {
     handle: Option<String>,
+    #[serde(default = "yes")]
+    in_path: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum RequestIrql {
+    PassiveLevel,
+    ApcLevel,
+    DispatchLevel,
+}
+
+impl RequestIrql {
+    fn irql(self) -> Irql {
+        match self {
+            RequestIrql::PassiveLevel => Irql::PASSIVE,
+            RequestIrql::ApcLevel => Irql::APC,
+            RequestIrql::DispatchLevel => Irql::DISPATCH,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -252,7 +278,11 @@ impl From<Test> for TestCase {
 fn convert(mut raw: RawStep, line: usize) -> Result<Step, String> {
     let (thread, cpu, request, with_next) = (raw.thread.take(), raw.cpu.take(), raw.request.take(), raw.with_next);
     let expect = raw.expect.take().map(Expect::try_from).transpose()?.unwrap_or_default();
+    let irql = raw.irql.take().map_or(Irql::PASSIVE, RequestIrql::irql);
     let action = action(raw)?;
+    if irql > Irql::PASSIVE && !matches!(action, Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. }) {
+        return Err("only `read`, `write` and `ioctl` come above PASSIVE_LEVEL".to_owned());
+    }
     if request.is_some() && !action.is_request() {
         return Err("only `open`, `close`, `read`, `write` and `ioctl` make a request that can have a name".to_owned());
     }
@@ -260,7 +290,7 @@ fn convert(mut raw: RawStep, line: usize) -> Result<Step, String> {
         return Err("only a request with a name can run together with the next step".to_owned());
     }
     let thread = thread.unwrap_or_else(|| DEFAULT_THREAD.to_owned());
-    Ok(Step { line, action, thread, cpu, request, with_next, expect })
+    Ok(Step { line, action, thread, cpu, irql, request, with_next, expect })
 }
 
 /// The one verb of a step.
@@ -272,7 +302,7 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("load", raw.load.map(|load| Ok(Action::Load { driver: load.driver }))),
         ("unload", raw.unload.map(|unload| Ok(Action::Unload { driver: unload.driver }))),
         ("power", raw.power.map(|power| Ok(Action::Power { state: power.state as u8 }))),
-        ("paging_path", raw.paging_path.map(|it| Ok(Action::PagingPath { handle: handle(it.handle) }))),
+        ("paging_path", raw.paging_path.map(paging_path)),
         ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),
         ("close", raw.close.map(|close| Ok(Action::Close { handle: handle(close.handle) }))),
         ("read", raw.read.map(read)),
@@ -304,6 +334,10 @@ fn action(raw: RawStep) -> Result<Action, String> {
 
 fn handle(name: Option<String>) -> String {
     name.unwrap_or_else(|| DEFAULT_HANDLE.to_owned())
+}
+
+fn paging_path(it: PagingPath) -> Result<Action, String> {
+    Ok(Action::PagingPath { handle: handle(it.handle), in_path: it.in_path })
 }
 
 fn read(read: Read) -> Result<Action, String> {

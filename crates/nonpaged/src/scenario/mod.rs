@@ -31,7 +31,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use nt_types::NtStatus;
+use nt_types::{Irql, NtStatus};
 use serde::Deserialize;
 
 pub use error::ScenarioError;
@@ -97,6 +97,8 @@ pub struct Step {
     pub thread: String,
     /// The processor it runs on, where that matters.
     pub cpu: Option<u32>,
+    /// The IRQL that a transfer comes at, as from a driver above.
+    pub irql: Irql,
     /// A name for the request. A named request is not waited for; `wait` and `cancel` refer to it.
     pub request: Option<String>,
     /// The next step begins before anything happens: for requests with names, on several processors.
@@ -130,11 +132,13 @@ pub enum Action {
         /// 0 for D0 to 3 for D3.
         state: u8,
     },
-    /// Tell a device that a paging file lies on it from now on (IRP_MN_DEVICE_USAGE_NOTIFICATION). Its driver and those
-    /// above are in the paging path if it accepts (R8, R19).
+    /// Tell a device that a paging file lies on it from now on (IRP_MN_DEVICE_USAGE_NOTIFICATION). All drivers of its stack
+    /// are in the paging path if they accept (R8, R19).
     PagingPath {
         /// The handle.
         handle: String,
+        /// If false, the paging file is gone from now on.
+        in_path: bool,
     },
     /// Open a device.
     Open {

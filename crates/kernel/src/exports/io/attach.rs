@@ -47,14 +47,7 @@ fn IoGetLowerDeviceObject(m: &mut Machine, device: Va) -> Outcome {
 }
 
 fn IoGetDeviceAttachmentBaseRef(m: &mut Machine, device: Va) -> Outcome {
-    let mut base = device;
-    for _ in 0..MAX_DEVICES {
-        match m.device_below(base)? {
-            Some(below) => base = below,
-            None => break,
-        }
-    }
-    Ok(Next::pointer(base))
+    Ok(Next::pointer(m.bottom_of_stack(device)?))
 }
 
 /// No device here has a mounted file system, so the stack of the file's device is the one.
@@ -79,6 +72,18 @@ fn IoEnumerateDeviceObjectList(m: &mut Machine, driver: Va, list: Va, bytes: u32
 }
 
 impl Machine {
+    /// The device that the others of its stack are attached to.
+    pub(super) fn bottom_of_stack(&mut self, device: Va) -> Result<Va, Trap> {
+        let mut bottom = device;
+        for _ in 0..MAX_DEVICES {
+            match self.device_below(bottom)? {
+                Some(below) => bottom = below,
+                None => break,
+            }
+        }
+        Ok(bottom)
+    }
+
     /// The device that this one is attached to.
     fn device_below(&mut self, device: Va) -> Result<Option<Va>, Trap> {
         let Some(below) = self.io.attached_to.get(&device).copied() else { return Ok(None) };

@@ -95,6 +95,7 @@ fn finish(m: &mut Machine, how: Completing) -> Outcome {
     let request = how.request;
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
     let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(request))?;
+    m.settle_usage(request, status)?;
     let owner = m.io.requests.get(&request).map(|live| live.owner);
     if owner == Some(Owner::Built) && m.irql() < Irql::DISPATCH {
         m.hand_back(request)?;

@@ -114,6 +114,7 @@ impl Machine {
         self.write_u8(device_object::STACK_SIZE.at(source), stack_size.wrapping_add(1))?;
         self.write_u32(device_object::ALIGNMENT_REQUIREMENT.at(source), alignment)?;
         self.io.attached_to.insert(source, top);
+        self.attached_above(source, top)?;
         Ok(top)
     }
 

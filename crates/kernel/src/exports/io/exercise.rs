@@ -7,6 +7,7 @@ use nt_types::{Irql, NtStatus, Va, constants as c};
 
 use super::draft::{Draft, Opening, draft};
 use super::irp::Owner;
+use super::paging_path::DEVICE_USAGE_TYPE_PAGING;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::exports::io;
@@ -72,10 +73,19 @@ pub enum Action {
         /// The state.
         state: u32,
     },
-    /// IRP_MN_DEVICE_USAGE_NOTIFICATION to the top of the device's stack: a paging file lies on the device from now on.
+    /// Another action, as a driver above that runs at this IRQL would do it.
+    At {
+        /// Up to DISPATCH_LEVEL.
+        irql: Irql,
+        /// What it does.
+        action: Box<Action>,
+    },
+    /// IRP_MN_DEVICE_USAGE_NOTIFICATION to the top of the device's stack.
     PagingPath {
         /// File object.
         file: Va,
+        /// A paging file lies on the device from now on; if false, it does no longer.
+        in_path: bool,
     },
     /// IRP_MN_* of IRP_MJ_PNP to the top of the device's stack.
     Pnp {
@@ -99,14 +109,14 @@ pub struct Sent {
     blocks: Vec<Va>,
     file: Va,
     kind: Kind,
+    /// It was sent above `PASSIVE_LEVEL`.
+    raised: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Open,
     Transfer,
-    Power,
-    PagingPath,
     Cleanup,
     Close,
 }
@@ -148,10 +158,10 @@ impl Step {
     pub(super) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Step::Begin { id, action } => begin(m, id, action),
-            Step::Sent(sent) if sent.kind == Kind::Power && m.irql() > Irql::PASSIVE => {
+            Step::Sent(sent) if sent.raised => {
                 let service = m.kernel_images.interrupt_entry;
                 m.set_irql(Irql::PASSIVE, service);
-                Step::Sent(sent).run(m, value)
+                Step::Sent(Sent { raised: false, ..sent }).run(m, value)
             }
             Step::Sent(sent) if m.is_outstanding(sent.request) => {
                 let wait = Wait::on(WaitOn::Irp(sent.request));
@@ -163,6 +173,17 @@ impl Step {
                 m.answer(id, Answer { status: NtStatus::SUCCESS, information: value & 0xff, output: Vec::new() });
                 Ok(Next::VOID)
             }
+        }
+    }
+}
+
+impl Action {
+    /// True for reads, writes and device controls.
+    fn is_transfer(&self) -> bool {
+        match self {
+            Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. } => true,
+            Action::At { action, .. } => action.is_transfer(),
+            _ => false,
         }
     }
 }
@@ -186,7 +207,7 @@ impl Machine {
         action: Action,
     ) -> Result<RequestId, Trap> {
         self.record(EventKind::Action { text: name.to_owned() });
-        let transfers = matches!(action, Action::Read { .. } | Action::Write { .. } | Action::Ioctl { .. });
+        let transfers = action.is_transfer();
         let request = self.submit(name, thread, Va::NULL, |id| then(Step::Begin { id, action }))?;
         if transfers {
             self.note_transfer(request);
@@ -243,13 +264,19 @@ fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
             None => refuse(m, id, NtStatus::NOT_FOUND),
         },
         Action::Power { device, minor, kind, state } => power(m, id, device, minor, kind, state),
-        Action::PagingPath { file } => paging_path(m, id, file),
+        Action::At { irql, action } => {
+            let service = m.kernel_images.interrupt_entry;
+            m.set_irql(irql.min(Irql::DISPATCH), service);
+            begin(m, id, *action)
+        }
+        Action::PagingPath { file, in_path } => paging_path(m, id, file, in_path),
         Action::Pnp { device, minor, resources } => pnp(m, id, device, minor, resources),
     }
 }
 
 /// Sends a draft as a program's request: through IofCallDriver, so that stack traces show it.
 fn send(m: &mut Machine, draft: &Draft, sent: Sent) -> Outcome {
+    let sent = Sent { raised: m.irql() > Irql::PASSIVE, ..sent };
     let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
     Ok(Next::call(service, &[draft.device.0, draft.request.0], then(Step::Sent(sent))))
 }
@@ -263,14 +290,13 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
     let share = (c::FILE_SHARE_READ | c::FILE_SHARE_WRITE) as u16;
     let opening = Opening { access: PROGRAM_ACCESS, share, disposition: c::FILE_OPEN, options: 0 };
     draft.create(m, opening)?;
-    let sent = Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind: Kind::Open };
-    send(m, &draft, sent)
+    send(m, &draft, Sent { file, kind: Kind::Open, ..plain(id, draft.request) })
 }
 
 fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Outcome {
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
     let draft = draft(m, Owner::Harness(id), device, file, major, 0)?;
-    send(m, &draft, Sent { id, request: draft.request, output: None, blocks: Vec::new(), file, kind })
+    send(m, &draft, Sent { file, kind, ..plain(id, draft.request) })
 }
 
 /// IRP_MJ_CLOSE comes when all requests on the file are complete (docs: kernel/irp-mj-close).
@@ -303,7 +329,7 @@ fn transfer(
     m.write_u32(io_stack_location::PARAMETERS_READ_LENGTH.at(draft.stack), length)?;
     m.write_u64(io_stack_location::PARAMETERS_READ_BYTE_OFFSET.at(draft.stack), offset)?;
     let output = (major == c::IRP_MJ_READ).then_some((buffer, length));
-    send(m, &draft, Sent { id, request: draft.request, output, blocks: vec![buffer], file, kind: Kind::Transfer })
+    send(m, &draft, Sent { output, blocks: vec![buffer], file, ..plain(id, draft.request) })
 }
 
 /// A nonpaged buffer of at least `length` bytes that begins with `data`.
@@ -347,7 +373,7 @@ fn ioctl(m: &mut Machine, id: RequestId, file: Va, code: u32, input: &[u8], outp
         }
     };
     let output = Some((output, output_length));
-    send(m, &draft, Sent { id, request, output, blocks, file, kind: Kind::Transfer })
+    send(m, &draft, Sent { output, blocks, file, ..plain(id, request) })
 }
 
 /// A driver without DO_POWER_PAGABLE must expect power requests at `DISPATCH_LEVEL`, so it gets them there (R20).
@@ -361,20 +387,18 @@ fn power(m: &mut Machine, id: RequestId, device: Va, minor: u8, kind: u32, state
         let service = m.kernel_images.interrupt_entry;
         m.set_irql(Irql::DISPATCH, service);
     }
-    send(m, &draft, Sent { kind: Kind::Power, ..plain(id, draft.request) })
+    send(m, &draft, plain(id, draft.request))
 }
 
-fn paging_path(m: &mut Machine, id: RequestId, file: Va) -> Outcome {
+fn paging_path(m: &mut Machine, id: RequestId, file: Va, in_path: bool) -> Outcome {
     use io_stack_location as sl;
-    /// `DeviceUsageTypePaging` of DEVICE_USAGE_NOTIFICATION_TYPE.
-    const PAGING: u32 = 1;
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
     let minor = c::IRP_MN_DEVICE_USAGE_NOTIFICATION as u8;
     let draft = draft(m, Owner::Harness(id), device, Va::NULL, c::IRP_MJ_PNP, minor)?;
     m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
-    m.write_u8(sl::PARAMETERS_USAGE_NOTIFICATION_IN_PATH.at(draft.stack), 1)?;
-    m.write_u32(sl::PARAMETERS_USAGE_NOTIFICATION_TYPE.at(draft.stack), PAGING)?;
-    send(m, &draft, Sent { file, kind: Kind::PagingPath, ..plain(id, draft.request) })
+    m.write_u8(sl::PARAMETERS_USAGE_NOTIFICATION_IN_PATH.at(draft.stack), in_path.into())?;
+    m.write_u32(sl::PARAMETERS_USAGE_NOTIFICATION_TYPE.at(draft.stack), DEVICE_USAGE_TYPE_PAGING)?;
+    send(m, &draft, plain(id, draft.request))
 }
 
 fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> Outcome {
@@ -389,7 +413,8 @@ fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> 
 }
 
 fn plain(id: RequestId, request: Va) -> Sent {
-    Sent { id, request, output: None, blocks: Vec::new(), file: Va::NULL, kind: Kind::Transfer }
+    let (file, kind) = (Va::NULL, Kind::Transfer);
+    Sent { id, request, output: None, blocks: Vec::new(), file, kind, raised: false }
 }
 
 fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
@@ -405,11 +430,7 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
         Kind::Close => {
             m.pool_free(sent.file);
         }
-        Kind::PagingPath if status.is_success() => {
-            let device = m.read_va(file_object::DEVICE_OBJECT.at(sent.file))?;
-            m.check_paging_path(device)?;
-        }
-        Kind::Open | Kind::Transfer | Kind::Power | Kind::PagingPath => {}
+        Kind::Open | Kind::Transfer => {}
     }
     let opened = sent.kind == Kind::Open && status.is_success();
     let information = if opened { sent.file.0 } else { information };

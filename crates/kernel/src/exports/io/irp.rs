@@ -1,7 +1,7 @@
 //! I/O request packets: making them, sending them down, cancelling them (ddi: IofCallDriver, IoCancelIrp).
 
 use nt_types::layout::{device_object, driver_object, io_stack_location, irp};
-use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va, constants as c};
 
 use crate::call::{Call, Next, Outcome, Then, Trap};
 use crate::event::EventKind;
@@ -146,6 +146,9 @@ impl Machine {
         self.write_u64(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(request), stack.0)?;
         self.write_u64(io_stack_location::DEVICE_OBJECT.at(stack), device.0)?;
         self.record_at(caller, EventKind::IrpSent { irp: request, major, minor, device });
+        if (u32::from(major), u32::from(minor)) == (c::IRP_MJ_PNP, c::IRP_MN_DEVICE_USAGE_NOTIFICATION) {
+            self.note_usage(request, stack, device)?;
+        }
         let live = Live { owner: Owner::Driver, sent: true };
         let live = self.io.requests.entry(request).or_insert(live);
         live.sent = true;

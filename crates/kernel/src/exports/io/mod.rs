@@ -22,6 +22,7 @@ mod interface;
 mod irp;
 mod names;
 mod notification;
+mod paging_path;
 pub mod pnp;
 mod property;
 mod relations;
@@ -95,6 +96,7 @@ pub struct State {
     pub(crate) file_mapping: Option<Va>,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
+    paging_path: paging_path::PagingPath,
     /// Devices that called IoSetStartIoAttributes.
     start_io: BTreeMap<Va, start_io::Attributes>,
     watchers: Vec<notification::Watcher>,
@@ -159,6 +161,7 @@ impl State {
         self.attached_to.remove(&device);
         self.start_io.remove(&device);
         self.wmi_providers.remove(&device);
+        self.paging_path.forget_device(device);
     }
 
     /// Address of the routine that answers a request nobody handles.

@@ -3,16 +3,16 @@
 use devices::Bus;
 use kernel::{Action, EventKind, Options, Registry};
 use memory::{MemoryConfig, TrimPolicy};
-use nt_types::{Irql, Va};
+use nt_types::layout::{device_object, file_object};
+use nt_types::{NtStatus, Va, constants as c};
 
 use super::{both, code, interleaved, open};
 use crate::invariants::Invariants;
 use crate::sample::{Lab, Setup};
 
 const SECTIONS: [&str; 3] = ["PAGEMIRR", "PAGESTRP", "PAGEVOLS"];
-const VOLUME_BYTES: usize = 32_768;
 
-fn counts(lab: &Lab, base: Va) -> [u32; 3] {
+pub(super) fn counts(lab: &Lab, base: Va) -> [u32; 3] {
     SECTIONS.map(|section| lab.count(base, section))
 }
 
@@ -84,41 +84,52 @@ fn g4_d21_transitions_of_different_sections_run_in_parallel() {
     assert!(overlapped >= 15, "both were in progress in {overlapped} of 20 runs");
 }
 
-/// R19, R5: while requests come and go on one processor another one repartitions, again and again. What runs at
-/// DISPATCH_LEVEL is locked at every moment, and no K23 is found. K08 may be: R16 knows only requests of the driver, not that
-/// those left use another section than the one that is unlocked.
+/// R8, R19, R20: a volume accepts a paging file. No routine that serves it is pageable (K23), DO_POWER_PAGABLE is clear as
+/// long as one is there, and the volume can be neither removed, stopped nor disabled (docs:
+/// kernel/irp-mn-device-usage-notification).
 #[test]
-fn g4_r19_repartition_under_load_never_faults() {
-    for (slice_steps, path) in
-        [(1, "ftvol/ftvol"), (5, "ftvol/ftvol-a80"), (23, "ftvol/ftvol"), (10_000, "ftvol/ftvol-a80")]
-    {
-        let mut lab = interleaved(TrimPolicy::AtOnce, 2, slice_steps);
-        let base = lab.load(path).expect("the driver starts");
+fn g4_r19_r20_a_paging_file_on_a_volume() {
+    for path in both("ftvol/ftvol") {
+        let mut lab = Lab::new(Setup::TRIMMED);
+        let base = lab.load(&path).expect("the driver starts");
         let file = open(&mut lab, base, 0);
-        let mut invariants = Invariants::default();
-        for round in 0..9u32 {
-            let data = vec![round as u8; if round % 3 == 0 { VOLUME_BYTES } else { 700 }];
-            let kind = (round + 1) % 3;
-            let repartition =
-                Action::Ioctl { file, code: code(0), input: kind.to_le_bytes().to_vec(), output_length: 0 };
-            let requests = [
-                lab.start_on(0, Action::Write { file, data, offset: 0 }),
-                lab.start_on(1, repartition),
-                lab.start_on(0, Action::Read { file, length: 512, offset: 100 }),
-            ];
-            while requests.iter().any(|request| lab.machine.answer_of(*request).is_none()) {
-                lab.slice().expect("no bug check");
-                invariants.check(&lab.machine);
+        let device = Va(u64::from_le_bytes(peek(&lab, file_object::DEVICE_OBJECT.at(file))));
+        let told = |lab: &mut Lab, in_path| {
+            let answer = lab.act(Action::PagingPath { file, in_path }).expect("no bug check").expect("it ends");
+            lab.pass_ms(1).expect("no bug check");
+            answer.status
+        };
+        let pagable = |lab: &Lab| u32::from_le_bytes(peek(lab, device_object::FLAGS.at(device))) & c::DO_POWER_PAGABLE;
+        let pnp = |lab: &mut Lab, minor: u32| {
+            let action = Action::Pnp { device, minor: minor as u8, resources: Va::NULL };
+            lab.act(action).expect("no bug check").expect("it ends")
+        };
+        for _ in 0..2 {
+            assert_eq!(told(&mut lab, true), NtStatus::SUCCESS, "{path}");
+            assert_eq!(pagable(&lab), 0, "{path}");
+            for minor in [c::IRP_MN_QUERY_REMOVE_DEVICE, c::IRP_MN_QUERY_STOP_DEVICE] {
+                assert_eq!(pnp(&mut lab, minor).status, NtStatus::DEVICE_BUSY, "{path}");
             }
-            let expected = [0, 1, 2].map(|index| u32::from(index == kind) + u32::from(index == 0));
-            assert_eq!(counts(&lab, base), expected, "{path}, {slice_steps}");
+            let state = pnp(&mut lab, c::IRP_MN_QUERY_PNP_DEVICE_STATE).information;
+            assert_eq!(state, u64::from(c::PNP_DEVICE_NOT_DISABLEABLE), "{path}");
         }
-        let at_dispatch = lab.events(|event| {
-            matches!(event.kind, EventKind::Entered { what: kernel::Routine::Dpc, .. }).then_some(event.irql)
+        // Two files came: the first that goes changes nothing, the second one everything.
+        assert_eq!((told(&mut lab, false), pagable(&lab)), (NtStatus::SUCCESS, 0), "{path}");
+        assert_eq!((told(&mut lab, false), pagable(&lab)), (NtStatus::SUCCESS, c::DO_POWER_PAGABLE), "{path}");
+        assert_eq!(pnp(&mut lab, c::IRP_MN_QUERY_REMOVE_DEVICE).status, NtStatus::SUCCESS, "{path}");
+        let asked = lab.events(|event| match event.kind {
+            EventKind::IrpSent { minor, .. } if u32::from(minor) == c::IRP_MN_QUERY_PNP_DEVICE_STATE => Some(()),
+            _ => None,
         });
-        assert!(!at_dispatch.is_empty() && at_dispatch.iter().all(|irql| *irql == Irql::DISPATCH));
+        assert_eq!(asked.len(), 2 * (2 + 4), "{path}: at each of the six changes, through two devices");
+        lab.close(file).expect("no bug check");
         lab.unload(base).expect("no bug check");
-        let found: Vec<_> = lab.codes().into_iter().filter(|code| *code != "K08").collect();
-        assert!(found.is_empty(), "{path}, {slice_steps}: {found:?}");
+        assert!(lab.codes().is_empty(), "{path}: {:?}", lab.codes());
     }
+}
+
+fn peek<const N: usize>(lab: &Lab, address: Va) -> [u8; N] {
+    let mut bytes = [0; N];
+    lab.machine.memory.peek(address, &mut bytes).expect("something is there");
+    bytes
 }

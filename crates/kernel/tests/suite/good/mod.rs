@@ -5,6 +5,7 @@ mod g01_serial;
 mod g02_parallel;
 mod g03_mixer;
 mod g04_ftvol;
+pub(crate) mod g04_load;
 mod g05_beep;
 mod g06_cdmaker;
 mod g07_power;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use kernel::{Action as Request, Machine, RequestId};
-use nt_types::Va;
+use nt_types::{Irql, Va};
 
 use super::{AFTERMATH_NS, PATIENCE_NS, PlayError, Player};
 use crate::scenario::{Action, Expect, Step};
@@ -160,6 +160,7 @@ fn pair(first: Option<Action>, second: Action) -> Vec<Step> {
         action,
         thread: thread.to_owned(),
         cpu: None,
+        irql: Irql::PASSIVE,
         with_next: request.is_some(),
         request,
         expect: Expect::default(),

@@ -3,7 +3,7 @@
 use devices::{Transmitted, Uart16550};
 use kernel::{Action as Request, Machine};
 use memory::{InjectedFault, Injection, TrimReason};
-use nt_types::{NtStatus, Va, constants as c};
+use nt_types::{Irql, NtStatus, Va, constants as c};
 use report::cause::{Expectation, Expected};
 
 use super::talk::Talk;
@@ -57,9 +57,9 @@ impl Player {
             Action::Unload { driver: None } => self.unload(m)?,
             Action::Unload { driver: Some(driver) } => self.unload_other(m, step, driver)?,
             Action::Power { state } => self.power(m, step, *state)?,
-            Action::PagingPath { handle } => {
-                let file = self.handle(step, handle)?;
-                self.send(m, step, Request::PagingPath { file }, None)?;
+            Action::PagingPath { handle, in_path } => {
+                let (file, in_path) = (self.handle(step, handle)?, *in_path);
+                self.send(m, step, Request::PagingPath { file, in_path }, None)?;
             }
             Action::Open { device, handle } => self.open(m, step, device.as_deref(), handle)?,
             Action::Close { handle } => {
@@ -150,6 +150,10 @@ impl Player {
         handle: Option<String>,
     ) -> Result<(), PlayError> {
         let processor = step.cpu.map(|cpu| cpu as usize);
+        let request = match step.irql {
+            Irql::PASSIVE => request,
+            irql => Request::At { irql, action: Box::new(request) },
+        };
         let id = m.act_as(&step.action.title(), &step.thread, processor, request).map_err(|trap| stopped(m, trap))?;
         let named = Named { id, handle };
         let Some(name) = &step.request else {
