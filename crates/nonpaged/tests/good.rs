@@ -35,6 +35,8 @@ const SAMPLES: &[Sample] = &[
     Sample("layout/layout", &["K16", "K27"], Some(&["K15"]), Some("good/layout-used")),
     Sample("layout/small", &["K27"], Some(&["K15"]), None),
     Sample("stress/stress", &["K18"], Some(&[]), Some("good/stress-threads")),
+    Sample("stack/bus", &["K27"], Some(&["K15"]), Some("stack/stack")),
+    Sample("stack/bus", &["K27"], Some(&["K15"]), Some("stack/pulled-out")),
     // The exercise finds the control code that locks another driver's section (D18).
     Sample("library/client", &["K06", "K18", "K27"], Some(&["K15"]), Some("library/two-clients")),
 ];

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use nonpaged::scenario::{Action, Expect, Scenario, ScenarioError, SerialEnd};
+use nonpaged::scenario::{Action, Expect, PnpRequest, Scenario, ScenarioError, SerialEnd};
 use nt_types::NtStatus;
 
 fn error(text: &str) -> ScenarioError {
@@ -39,7 +39,9 @@ fn each_verb_is_read() {
         Action::Unload { driver: None },
         Action::Load { driver: "owner.sys".into() },
         Action::Unload { driver: Some("owner.sys".into()) },
-        Action::Power { state: 3 },
+        Action::Power { device: None, state: 3 },
+        Action::Attach { driver: Some("filter.sys".into()), device: Some(r"BUS\Device".into()) },
+        Action::Pnp { device: Some(r"BUS\Device".into()), request: PnpRequest::SurpriseRemoval },
     ];
     assert_eq!(actions, expected.iter().collect::<Vec<_>>());
 }

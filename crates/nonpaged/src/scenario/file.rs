@@ -9,7 +9,8 @@ use toml::Spanned;
 use super::error::line_of;
 use super::values::{Status, bytes};
 use super::{
-    Action, DEFAULT_HANDLE, DEFAULT_THREAD, Expect, MAX_BYTES, Scenario, ScenarioError, SerialEnd, Step, TestCase,
+    Action, DEFAULT_HANDLE, DEFAULT_THREAD, DeviceName, Expect, MAX_BYTES, PnpRequest, Scenario, ScenarioError,
+    SerialEnd, Step, TestCase,
 };
 
 #[derive(Deserialize)]
@@ -51,6 +52,8 @@ struct RawStep {
     remove: Option<Nothing>,
     load: Option<Load>,
     unload: Option<Unload>,
+    attach: Option<Attach>,
+    pnp: Option<Pnp>,
     power: Option<Power>,
     paging_path: Option<PagingPath>,
     open: Option<Open>,
@@ -95,7 +98,22 @@ struct Unload {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Attach {
+    driver: Option<String>,
+    device: DeviceName,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pnp {
+    device: DeviceName,
+    request: PnpRequest,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Power {
+    device: DeviceName,
     state: PowerState,
 }
 
@@ -301,7 +319,9 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("remove", raw.remove.map(|_| Ok(Action::Remove))),
         ("load", raw.load.map(|load| Ok(Action::Load { driver: load.driver }))),
         ("unload", raw.unload.map(|unload| Ok(Action::Unload { driver: unload.driver }))),
-        ("power", raw.power.map(|power| Ok(Action::Power { state: power.state as u8 }))),
+        ("attach", raw.attach.map(|it| Ok(Action::Attach { driver: it.driver, device: it.device }))),
+        ("pnp", raw.pnp.map(|it| Ok(Action::Pnp { device: it.device, request: it.request }))),
+        ("power", raw.power.map(|it| Ok(Action::Power { device: it.device, state: it.state as u8 }))),
         ("paging_path", raw.paging_path.map(paging_path)),
         ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),
         ("close", raw.close.map(|close| Ok(Action::Close { handle: handle(close.handle) }))),

@@ -22,6 +22,7 @@
 //! receive = { text = "late" } # arrives on the serial line
 //! ```
 
+mod device;
 mod error;
 mod expect;
 mod file;
@@ -34,6 +35,7 @@ use std::collections::BTreeMap;
 use nt_types::{Irql, NtStatus};
 use serde::Deserialize;
 
+pub use device::{DeviceName, PnpRequest};
 pub use error::ScenarioError;
 pub use play::{PlayError, play};
 pub use player::{Demand, Player};
@@ -126,9 +128,25 @@ pub enum Action {
         /// The file name; `None` for the driver under test.
         driver: Option<String>,
     },
-    /// Set the power state of the device (IRP_MN_SET_POWER): at `DISPATCH_LEVEL`, unless the device object has
+    /// Offer a device to a driver: its AddDevice is called.
+    Attach {
+        /// The file name of the driver; `None` for the driver under test.
+        driver: Option<String>,
+        /// The device.
+        device: DeviceName,
+    },
+    /// A Plug and Play request to the stack of a device.
+    Pnp {
+        /// The device.
+        device: DeviceName,
+        /// What is asked.
+        request: PnpRequest,
+    },
+    /// Set the power state of a device (IRP_MN_SET_POWER): at `DISPATCH_LEVEL`, unless the device object has
     /// DO_POWER_PAGABLE (R20).
     Power {
+        /// The device.
+        device: DeviceName,
         /// 0 for D0 to 3 for D3.
         state: u8,
     },
@@ -270,6 +288,8 @@ impl Action {
             Action::Remove => "remove",
             Action::Load { .. } => "load",
             Action::Unload { .. } => "unload",
+            Action::Attach { .. } => "attach",
+            Action::Pnp { request, .. } => request.name(),
             Action::Power { .. } => "power",
             Action::PagingPath { .. } => "paging_path",
             Action::Open { .. } => "open",

@@ -119,6 +119,10 @@ enum Kind {
     Transfer,
     Cleanup,
     Close,
+    /// A device is started or removed; its physical device object is in `file`.
+    DeviceIs {
+        started: bool,
+    },
 }
 
 /// Continuations of harness requests.
@@ -409,7 +413,12 @@ fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> 
         m.write_u64(sl::PARAMETERS_START_DEVICE_ALLOCATED_RESOURCES.at(draft.stack), resources.0)?;
         m.write_u64(sl::PARAMETERS_START_DEVICE_ALLOCATED_RESOURCES_TRANSLATED.at(draft.stack), resources.0)?;
     }
-    send(m, &draft, plain(id, draft.request))
+    let kind = match u32::from(minor) {
+        c::IRP_MN_START_DEVICE => Kind::DeviceIs { started: true },
+        c::IRP_MN_REMOVE_DEVICE => Kind::DeviceIs { started: false },
+        _ => Kind::Transfer,
+    };
+    send(m, &draft, Sent { file: device, kind, ..plain(id, draft.request) })
 }
 
 fn plain(id: RequestId, request: Va) -> Sent {
@@ -427,15 +436,14 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
     free(m, sent)?;
     match sent.kind {
         Kind::Cleanup => return close_when_idle(m, sent.id, sent.file),
-        Kind::Close => {
-            m.pool_free(sent.file);
-        }
-        Kind::Open | Kind::Transfer => {}
+        Kind::Close => m.free_file_object(sent.file),
+        Kind::DeviceIs { started } if status.is_success() => m.note_started(sent.file, started),
+        Kind::Open | Kind::Transfer | Kind::DeviceIs { .. } => {}
     }
     let opened = sent.kind == Kind::Open && status.is_success();
     let information = if opened { sent.file.0 } else { information };
     if sent.kind == Kind::Open && !opened {
-        m.pool_free(sent.file);
+        m.free_file_object(sent.file);
     }
     m.answer(sent.id, Answer { status, information, output });
     Ok(Next::VOID)

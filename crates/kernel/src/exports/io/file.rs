@@ -66,14 +66,14 @@ impl FileRequest {
         m.discard_draft(self.request)?;
         match self.step {
             Step::Create(_) if !status.is_success() => {
-                m.pool_free(self.file);
+                m.free_file_object(self.file);
                 Ok(Next::status(status))
             }
             Step::Create(goal) => opened(m, self.file, goal),
             Step::PointerCleanup(goal) => give_pointer(m, self.file, goal),
             Step::Cleanup => m.dereference_object(self.file),
             Step::Close => {
-                m.pool_free(self.file);
+                m.free_file_object(self.file);
                 Ok(Next::status(NtStatus::SUCCESS))
             }
         }
@@ -273,6 +273,13 @@ impl Machine {
         self.write_u16(file_object::SIZE.at(file), file_object::SIZEOF as u16)?;
         self.write_u64(file_object::DEVICE_OBJECT.at(file), device.0)?;
         self.write_bytes(file_object::FILE_NAME.at(file), &name)?;
+        self.io.files.insert(file, device);
         Ok(file)
+    }
+
+    /// The file object is not needed any more.
+    pub(super) fn free_file_object(&mut self, file: Va) {
+        self.io.files.remove(&file);
+        self.pool_free(file);
     }
 }

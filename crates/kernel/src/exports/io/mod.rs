@@ -11,6 +11,7 @@ mod detection;
 mod device;
 mod draft;
 mod driver;
+mod enumeration;
 mod error_log;
 pub mod exercise;
 mod extension;
@@ -94,6 +95,8 @@ pub struct State {
     extensions: extension::Extensions,
     /// The GENERIC_MAPPING of files, once somebody asked for it.
     pub(crate) file_mapping: Option<Va>,
+    /// File objects, and the device that each was opened on.
+    files: BTreeMap<Va, Va>,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
     paging_path: paging_path::PagingPath,

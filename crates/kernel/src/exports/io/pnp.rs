@@ -8,6 +8,7 @@ use nt_types::layout::{
 use nt_types::{NtStatus, Va, constants as c};
 
 use super::device::NewDevice;
+use super::enumeration::Child;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::export;
@@ -28,6 +29,8 @@ pub(crate) struct Pnp {
     driver: Option<Va>,
     /// Physical device objects, and what they stand for.
     pub(crate) devices: Vec<(Va, DeviceId)>,
+    /// What drivers of buses have reported.
+    pub(super) children: Vec<Child>,
 }
 
 /// Continuations of Plug and Play.
@@ -95,9 +98,14 @@ impl Machine {
     /// Creates a physical device object for a device on the bus and offers it to the driver; the answer's information is
     /// the physical device object.
     pub fn add_device(&mut self, base: Va, device: DeviceId) -> Result<RequestId, Trap> {
+        let physical = self.new_physical_device(device)?;
+        self.offer_device(base, physical)
+    }
+
+    /// Calls the driver's AddDevice with a physical device object.
+    pub fn offer_device(&mut self, base: Va, physical: Va) -> Result<RequestId, Trap> {
         let routine = self.add_device_routine(base)?.unwrap_or(Va::NULL);
         let driver = self.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
-        let physical = self.new_physical_device(device)?;
         self.record(EventKind::Action { text: "add device".to_owned() });
         self.submit("AddDevice", "add device", routine, |id| {
             Then::Io(io::Then::Pnp(Step::Add { id, routine, driver, device: physical }))

@@ -20,25 +20,34 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IopQueryDevice(device: Va, minor: u8, kind: u32), PASSIVE),
 ];
 
-/// A question on its way.
-#[derive(Clone, Copy, Debug)]
+/// A question about a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Question {
+    pub(super) device: Va,
+    /// IRP_MN_*.
+    pub(super) minor: u32,
+    /// DEVICE_RELATION_TYPE or BUS_QUERY_ID_TYPE, where the question has one.
+    pub(super) kind: u32,
+}
+
+/// A question on its way, and those that come after it.
+#[derive(Clone, Debug)]
 pub struct Asked {
+    question: Question,
     request: Va,
-    minor: u8,
+    rest: Vec<Question>,
 }
 
 impl Asked {
-    pub(super) fn run(self, m: &mut Machine) -> Outcome {
+    pub(super) fn run(mut self, m: &mut Machine) -> Outcome {
         if m.is_outstanding(self.request) {
             return Ok(Next::Wait(Wait::on(WaitOn::Irp(self.request)), Then::Io(io::Then::Asked(self))));
         }
         let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(self.request))?);
         let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(self.request))?;
-        if status.is_success() {
-            answer(m, self.minor, information)?;
-        }
-        m.forget_irp(self.request);
-        Ok(Next::VOID)
+        self.rest.extend(m.take_answer(self.question, status, information)?);
+        m.discard_draft(self.request)?;
+        ask_next(m, self.rest)
     }
 }
 
@@ -69,24 +78,31 @@ fn ask(m: &mut Machine, device: Va, minor: u32, kind: u32) -> Outcome {
 
 /// What the system thread does.
 fn IopQueryDevice(m: &mut Machine, device: Va, minor: u8, kind: u32) -> Outcome {
-    let draft = draft(m, Owner::Driver, device, Va::NULL, c::IRP_MJ_PNP, minor)?;
-    m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
-    m.write_u32(sl::PARAMETERS_QUERY_DEVICE_RELATIONS_TYPE.at(draft.stack), kind)?;
-    let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
-    let then = Then::Io(io::Then::Asked(Asked { request: draft.request, minor }));
-    Ok(Next::call(service, &[draft.device.0, draft.request.0], then))
+    ask_next(m, vec![Question { device, minor: minor.into(), kind }])
 }
 
-/// The devices that a bus driver reports stay without a function driver: no other driver is installed.
-fn answer(m: &mut Machine, minor: u8, information: u64) -> Result<(), crate::call::Trap> {
-    const BAD: u32 = c::PNP_DEVICE_FAILED | c::PNP_DEVICE_REMOVED | c::PNP_DEVICE_DISABLED;
-    if u32::from(minor) == c::IRP_MN_QUERY_PNP_DEVICE_STATE {
-        if information as u32 & BAD != 0 {
-            return Err(m.refuse("IoInvalidateDeviceState", format!("a device in state {information:#x}")));
-        }
-        return Ok(());
+/// Sends the first of these questions to the top of its device's stack.
+fn ask_next(m: &mut Machine, mut questions: Vec<Question>) -> Outcome {
+    if questions.is_empty() {
+        return Ok(Next::VOID);
     }
-    let relations = Va(information);
-    m.pool_free(relations);
-    Ok(())
+    let question = questions.remove(0);
+    let draft = draft(m, Owner::Driver, question.device, Va::NULL, c::IRP_MJ_PNP, question.minor as u8)?;
+    m.write_u32(irp::IO_STATUS_STATUS.at(draft.request), NtStatus::NOT_SUPPORTED.0)?;
+    match question.minor {
+        c::IRP_MN_QUERY_ID => m.write_u32(sl::PARAMETERS_QUERY_ID_ID_TYPE.at(draft.stack), question.kind)?,
+        c::IRP_MN_QUERY_DEVICE_RELATIONS => {
+            m.write_u32(sl::PARAMETERS_QUERY_DEVICE_RELATIONS_TYPE.at(draft.stack), question.kind)?;
+        }
+        c::IRP_MN_QUERY_CAPABILITIES => {
+            let capabilities = m.blank_capabilities()?;
+            let field = sl::PARAMETERS_DEVICE_CAPABILITIES_CAPABILITIES;
+            m.write_u64(field.at(draft.stack), capabilities.0)?;
+            m.write_u64(irp::TAIL_OVERLAY_AUXILIARY_BUFFER.at(draft.request), capabilities.0)?;
+        }
+        _ => {}
+    }
+    let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
+    let asked = Asked { question, request: draft.request, rest: questions };
+    Ok(Next::call(service, &[draft.device.0, draft.request.0], Then::Io(io::Then::Asked(asked))))
 }

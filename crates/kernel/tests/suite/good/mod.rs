@@ -14,6 +14,7 @@ mod g09_tables;
 mod g10_apc;
 mod g11_layout;
 mod g12_stress;
+mod stack;
 
 use devices::{Bus, DeviceId, SerialLine, Uart16550};
 use kernel::{Action, Options};

@@ -17,6 +17,7 @@ impl Player {
             }
         }
         tasks.push(Task::Exercise(super::exercise::Task::CloseAll));
+        tasks.push(Task::RemoveStacks);
         tasks.push(Task::Exercise(super::exercise::Task::Remove));
         tasks.push(Task::Exercise(super::exercise::Task::UnloadAll));
         tasks.push(Task::Pass(AFTERMATH_NS));

@@ -5,6 +5,7 @@
 
 mod end;
 mod exercise;
+mod stack;
 mod steps;
 mod talk;
 
@@ -78,6 +79,7 @@ enum Task {
     Cancel(RequestId),
     Exercise(exercise::Task),
     End,
+    RemoveStacks,
     Unload,
 }
 
@@ -107,6 +109,8 @@ pub struct Player {
     loading: String,
     /// The physical device object that was offered to the driver.
     device: Option<Va>,
+    /// Devices that bus drivers report and that were started, the oldest first.
+    stacks: Vec<Va>,
     handles: BTreeMap<String, Va>,
     requests: BTreeMap<String, Named>,
     unloaded: bool,
@@ -164,6 +168,7 @@ impl Player {
             others: BTreeMap::new(),
             loading: String::new(),
             device: None,
+            stacks: Vec::new(),
             handles: BTreeMap::new(),
             requests: BTreeMap::new(),
             unloaded: false,
@@ -214,6 +219,7 @@ impl Player {
             }
             Task::Exercise(task) => self.exercise_task(m, task)?,
             Task::End => self.end(m),
+            Task::RemoveStacks => self.remove_stacks(m),
             Task::Unload => self.unload(m)?,
         }
         Ok(None)

@@ -56,7 +56,9 @@ impl Player {
             Action::Load { driver } => return self.load(step, driver),
             Action::Unload { driver: None } => self.unload(m)?,
             Action::Unload { driver: Some(driver) } => self.unload_other(m, step, driver)?,
-            Action::Power { state } => self.power(m, step, *state)?,
+            Action::Attach { driver, device } => self.attach(m, step, driver.as_deref(), device)?,
+            Action::Pnp { device, request } => self.request_pnp(m, step, device, *request)?,
+            Action::Power { device, state } => self.power(m, step, device, *state)?,
             Action::PagingPath { handle, in_path } => {
                 let (file, in_path) = (self.handle(step, handle)?, *in_path);
                 self.send(m, step, Request::PagingPath { file, in_path }, None)?;
@@ -120,17 +122,6 @@ impl Player {
         let base = base.ok_or_else(|| impossible(step, &format!("`{name}` is not loaded")))?;
         let id = m.unload_driver(base).map_err(SessionError::Load)?;
         self.before([Task::Wait(id, None), Task::Outcome(Named { id, handle: None })]);
-        Ok(())
-    }
-
-    fn power(&mut self, m: &mut Machine, step: &Step, state: u8) -> Result<(), PlayError> {
-        /// `DevicePowerState` of POWER_STATE_TYPE, and the number of D0 in DEVICE_POWER_STATE.
-        const DEVICE_POWER_STATE: u32 = 1;
-        const POWER_DEVICE_D0: u32 = 1;
-        let device = self.device.ok_or_else(|| impossible(step, "no device was started"))?;
-        let (minor, state) = (c::IRP_MN_SET_POWER as u8, POWER_DEVICE_D0 + u32::from(state));
-        let id = self.act(m, "power", Request::Power { device, minor, kind: DEVICE_POWER_STATE, state })?;
-        self.before([Task::Wait(id, Some(PATIENCE_NS)), Task::Outcome(Named { id, handle: None })]);
         Ok(())
     }
 
@@ -220,6 +211,6 @@ fn fail_page_in(m: &mut Machine, status: NtStatus, count: u32) {
     }
 }
 
-fn impossible(step: &Step, problem: &str) -> PlayError {
+pub(super) fn impossible(step: &Step, problem: &str) -> PlayError {
     PlayError::Impossible { line: step.line, problem: problem.to_owned() }
 }
