@@ -27,7 +27,7 @@ impl Machine {
     pub(crate) fn object_initialised(&mut self, address: Va, object: ObjectKind) -> Outcome {
         self.record(EventKind::Initialised { object, address });
         if self.is_pageable_memory(address) {
-            if self.options.verifier {
+            if self.options.verifier.force_irql {
                 return Err(self.pageable_with_verifier(0xE1, address, Cause::ObjectPageable { object, address }));
             }
             self.find(FindingKind::K11ObjectPageable { object: address, what: object }, address);
@@ -47,7 +47,7 @@ impl Machine {
     /// A work item is being queued. It must not lie in pageable memory: K22, or with the verifier 0xC4/0x131.
     pub(crate) fn check_work_item(&mut self, item: Va) -> Result<(), Trap> {
         if self.is_pageable_memory(item) {
-            if self.options.verifier {
+            if self.options.verifier.verified {
                 return Err(self.pageable_with_verifier(0x131, item, Cause::WorkItemPageable { item }));
             }
             self.find(FindingKind::K22WorkItemPageable { item }, item);
@@ -55,12 +55,12 @@ impl Machine {
         Ok(())
     }
 
-    /// A completion routine is about to be called. It must not be pageable: K21, and with the verifier 0xC9/0x227 (docs:
+    /// A completion routine is about to be called. It must not be pageable: K21, and with I/O verification 0xC9/0x227 (docs:
     /// debugger/bug-check-0xc9).
     pub(crate) fn check_completion_routine(&mut self, routine: Va, irp: Va) -> Result<(), Trap> {
         let Some((section, _)) = self.pageable_section(routine) else { return Ok(()) };
         self.find(FindingKind::K21CompletionPageable { routine, section: section.clone() }, routine);
-        if self.options.verifier {
+        if self.options.verifier.io {
             let code = BugCheckCode::DRIVER_VERIFIER_IOMANAGER_VIOLATION;
             let check = BugCheck { code, parameters: [0x227, routine.0, irp.0, 0] };
             let here = self.here();

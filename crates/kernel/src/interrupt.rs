@@ -49,7 +49,7 @@ impl Interruption {
             let kind =
                 FindingKind::IrqlNotRestored { what: self.what, routine: self.routine, before: self.irql, after };
             m.find(kind, self.routine);
-            if let (Routine::Isr { .. }, true) = (self.what, m.options.verifier) {
+            if let (Routine::Isr { .. }, true) = (self.what, m.options.verifier.verified) {
                 return Err(m.isr_changed_irql(self.routine, self.irql, after));
             }
         }

@@ -128,7 +128,7 @@ impl Machine {
     /// The trim before a raise, a spin lock or a synchronised execution takes effect (D48), where the policy has it.
     pub(crate) fn trim(&mut self, reason: TrimReason) {
         let policy = self.memory.config().trim;
-        if self.options.verifier || policy.trims_on_raise() {
+        if self.options.verifier.force_irql || policy.trims_on_raise() {
             self.memory.set_step(self.steps);
             let report = self.memory.trim(reason);
             self.trimmed(report, reason);
@@ -186,7 +186,7 @@ impl Machine {
             return Ok(());
         }
         let ruled = mm::IRQL_MM_APC_LTE.contains(&routine);
-        if ruled && self.options.verifier {
+        if ruled && self.options.verifier.ddi_compliance {
             return Err(self.irql_rule_violated(0x0002_0019, routine, *export.irql.end(), call.return_address));
         }
         let kind = match ruled {

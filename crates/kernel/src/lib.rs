@@ -54,7 +54,7 @@ pub use keeper::Keeper;
 pub use machine::{Machine, Processor};
 pub use modules::{LoadedDriver, Modules, UnloadedDriver, UnresolvedImport};
 pub use ntos_image::KernelImages;
-pub use options::{LowResources, Options};
+pub use options::{LowResources, Options, Verifier};
 pub use registry::Registry;
 pub use request::{Answer, IssuedRequest, RequestId};
 pub use routine::{ObjectKind, Routine};

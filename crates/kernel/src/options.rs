@@ -21,6 +21,26 @@ impl Default for LowResources {
     }
 }
 
+/// Which options of Driver Verifier are on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Verifier {
+    /// Drivers are verified: the automatic checks and the counters are on (R184; docs: devtest/automatic-checks).
+    pub verified: bool,
+    /// Force IRQL checking: trims before each raise, and wants synchronisation objects resident (R180, R181).
+    pub force_irql: bool,
+    /// I/O verification: wants completion routines resident.
+    pub io: bool,
+    /// DDI compliance checking (R143).
+    pub ddi_compliance: bool,
+}
+
+impl Verifier {
+    /// No driver is verified.
+    pub const OFF: Verifier = Verifier { verified: false, force_irql: false, io: false, ddi_compliance: false };
+    /// Everything that is modelled.
+    pub const ON: Verifier = Verifier { verified: true, force_irql: true, io: true, ddi_compliance: true };
+}
+
 /// Options of a machine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -36,8 +56,8 @@ pub struct Options {
     pub seed: u64,
     /// Where choices are asked for.
     pub choices: ChoicePoints,
-    /// Driver Verifier's rules are on (D39, D48).
-    pub verifier: bool,
+    /// Driver Verifier (D39, D48).
+    pub verifier: Verifier,
     /// Driver Verifier lets allocations fail at random (R188).
     pub low_resources: Option<LowResources>,
     /// Overwrite discarded bytes that share a kept page (D11).
@@ -61,7 +81,7 @@ impl Default for Options {
             quantum_steps: 1_000_000,
             seed: 0,
             choices: ChoicePoints::NONE,
-            verifier: false,
+            verifier: Verifier::OFF,
             low_resources: None,
             poison: true,
             discard: driver_image::pageability::DiscardMode::Documented,

@@ -7,6 +7,7 @@ use nt_types::Va;
 use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
 use crate::choice::ChoicePoints;
 use crate::event::EventKind;
+use crate::exports::failure::Failure;
 use crate::exports::{EXPORTS, Export};
 use crate::machine::Machine;
 use crate::ntos_image::Stub;
@@ -179,9 +180,12 @@ impl Machine {
                 self.note_passed(EXPORTS[index], &call);
                 let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
                 self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
-                    Some(value) => {
+                    Some(failure) => {
                         self.failed_deliberately(EXPORTS[index].name);
-                        Ok(Next::Return(value))
+                        match failure {
+                            Failure::Returns(value) => Ok(Next::Return(value)),
+                            Failure::Raises(status) => Err(Trap::Raise(status)),
+                        }
                     }
                     None => (EXPORTS[index].handler)(self, &call),
                 })

@@ -64,13 +64,13 @@ impl Machine {
     /// A driver is about to raise to `new`: every trigger counts, and trims unless it stays below `DISPATCH_LEVEL` (D48).
     pub(crate) fn triggered(&mut self, trigger: Trigger, new: Irql) {
         let trims = new >= Irql::DISPATCH;
-        if self.options.verifier {
+        if self.options.verifier.verified {
             match trigger {
                 Trigger::Raise => self.counters.raises += 1,
                 Trigger::SpinLock => self.counters.spin_locks += 1,
                 Trigger::Synchronize => self.counters.synchronized += 1,
             }
-            self.counters.trims += u64::from(trims);
+            self.counters.trims += u64::from(trims && self.options.verifier.force_irql);
         }
         if trims {
             self.trim(TrimReason::Raise);
@@ -79,7 +79,7 @@ impl Machine {
 
     /// The run makes this call of a driver fail.
     pub(crate) fn failed_deliberately(&mut self, routine: &str) {
-        if self.options.verifier {
+        if self.options.verifier.verified {
             self.counters.failed_deliberately += 1;
             self.counters.allocations += u64::from(routine.starts_with("ExAllocatePool"));
         }
@@ -87,7 +87,7 @@ impl Machine {
 
     /// A driver asked for pool.
     pub(crate) fn pool_asked_for(&mut self, tagged: bool, found: bool) {
-        if self.options.verifier {
+        if self.options.verifier.verified {
             self.counters.allocations += 1;
             self.counters.allocated += u64::from(found);
             self.counters.untagged += u64::from(!tagged);

@@ -32,7 +32,7 @@ impl Machine {
     /// 0xC4 where a verified driver breaks a rule by this call; nothing has changed.
     pub(crate) fn check_verified_call(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
         let caller = call.return_address;
-        if !self.options.verifier || self.modules.driver_at(caller).is_none() {
+        if !self.options.verifier.verified || self.modules.driver_at(caller).is_none() {
             return Ok(());
         }
         let Some(Broken { parameters, rule }) = self.broken_rule(export.name, call)? else { return Ok(()) };
@@ -50,7 +50,7 @@ impl Machine {
     }
 
     fn broken_rule(&mut self, routine: &str, call: &Call) -> Result<Option<Broken>, Trap> {
-        let irql = self.irql();
+        let (irql, forced) = (self.irql(), self.options.verifier.force_irql);
         let level = u64::from(irql.level());
         let first = call.raw(self, 0)?;
         let broken = |subcode: u64, p3: u64, p4: u64, rule| Some(Broken { parameters: [subcode, level, p3, p4], rule });
@@ -101,8 +101,8 @@ impl Machine {
             }
             "MmUnlockPages" if irql > Irql::DISPATCH => broken(0x78, first, 0, PAGES),
             "MmUnmapLockedPages" if irql > Irql::DISPATCH => broken(0x79, first, call.raw(self, 1)?, PAGES),
-            "KeEnterCriticalRegion" if irql > Irql::APC => broken(0x11A, 0, 0, REGION),
-            "KeLeaveCriticalRegion" if irql > Irql::APC => broken(0x11B, 0, 0, REGION),
+            "KeEnterCriticalRegion" if forced && irql > Irql::APC => broken(0x11A, 0, 0, REGION),
+            "KeLeaveCriticalRegion" if forced && irql > Irql::APC => broken(0x11B, 0, 0, REGION),
             _ if routine.starts_with("Zw") && irql > Irql::PASSIVE => {
                 Some(Broken { parameters: [0xE6, call.return_address.0, level, 0], rule: ZW })
             }

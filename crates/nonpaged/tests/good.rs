@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use devices::SerialLine;
-use kernel::{EventKind, Options};
+use kernel::{EventKind, Options, Verifier};
 use memory::{MemoryConfig, TrimPolicy};
 use nonpaged::scenario::{self, Scenario};
 use nonpaged::session::Session;
@@ -110,7 +110,8 @@ fn runs_clean(
     expected: &[&str],
     what: &str,
 ) {
-    let options = Options { processors, verifier, ..Options::default() };
+    let options =
+        Options { processors, verifier: if verifier { Verifier::ON } else { Verifier::OFF }, ..Options::default() };
     let memory = MemoryConfig { trim, ..MemoryConfig::default() };
     let cable = SerialLine::loopback_plug();
     let mut session = Session::new(options, memory, cable).expect("the machine boots");

@@ -44,7 +44,7 @@ const GAPS: &[(&str, &str)] = &[
 ];
 
 /// Drivers of which only bug checks are shown, and nothing by the audit.
-const UNSEEN: &[&str] = &["x21-unload-with-timer", "x21-unload-with-work-item"];
+const UNSEEN: &[&str] = &["low-resources", "x21-unload-with-timer", "x21-unload-with-work-item"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -19,6 +19,9 @@ pub const FORCE_IRQL_CHECKING: VerifierOption =
 /// Fails allocations at random.
 pub const LOW_RESOURCES_SIMULATION: VerifierOption =
     VerifierOption { name: "Randomized low resources simulation", flag: Some(0x4), rule_class: 3, standard: false };
+/// Checks what drivers do with requests.
+pub const IO_VERIFICATION: VerifierOption =
+    VerifierOption { name: "I/O verification", flag: Some(0x10), rule_class: 5, standard: true };
 /// Checks the rules of single routines.
 pub const DDI_COMPLIANCE_CHECKING: VerifierOption =
     VerifierOption { name: "DDI compliance checking", flag: Some(0x2_0000), rule_class: 18, standard: true };
@@ -39,6 +42,7 @@ mod tests {
         let rows = [
             (FORCE_IRQL_CHECKING, Some(0x2), 2),
             (LOW_RESOURCES_SIMULATION, Some(0x4), 3),
+            (IO_VERIFICATION, Some(0x10), 5),
             (DDI_COMPLIANCE_CHECKING, Some(0x20000), 18),
             (CODE_INTEGRITY_CHECKS, Some(0x0200_0000), 26),
             (ADDITIONAL_IRQL_CHECKING, None, 35),

@@ -1,93 +1,128 @@
-//! Which routines may find no memory, and what they return then, as their documentation has it.
+//! Which routines may find no memory, and what they do then, as their documentation has it.
 
-use nt_types::{NtStatus, Va};
+use nt_types::{NtStatus, Va, constants as c};
 
 use crate::call::Call;
 use crate::choice::{ChoicePoints, Deed};
 use crate::machine::Machine;
 
+/// What a routine that finds no memory does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// It returns this.
+    Returns(u64),
+    /// It raises this as an exception.
+    Raises(NtStatus),
+}
+
 /// How a routine says that it found no memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Says {
-    Null,
-    /// NULL, unless a flag in the first argument rules failure out or asks for an exception.
-    NullUnlessFlag(u64),
-    /// NULL, unless this argument is not zero.
-    NullUnlessArgument(usize),
-    InsufficientResources,
+    /// NULL, or FALSE.
+    Nothing,
+    Status(NtStatus),
+    Raises(NtStatus),
+    /// By its POOL_TYPE: NULL or an exception; what must succeed does.
+    PoolType,
+    /// By its POOL_TYPE: an exception or NULL.
+    Quota,
+    /// By its `POOL_FLAGS`: NULL or an exception.
+    PoolFlags,
+    /// By the AccessMode and BugCheckOnFailure of MmMapLockedPagesSpecifyCache.
+    Mapping,
+    /// STATUS_NO_MEMORY, if the third argument asks for memory for the destination string.
+    NewString,
 }
 
-/// `NonPagedPoolMustSucceed` and `POOL_RAISE_IF_ALLOCATION_FAILURE` (ddi: POOL_TYPE, ExAllocatePoolWithTag).
-const POOL_TYPE_NEVER_NULL: u64 = 0x12;
+/// `NonPagedPoolMustSucceed` (ddi: POOL_TYPE).
+const MUST_SUCCEED: u64 = 0x2;
+const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u64 = 0x8;
+const POOL_RAISE_IF_ALLOCATION_FAILURE: u64 = 0x10;
 /// `POOL_FLAG_RAISE_ON_FAILURE` (ddi: POOL_FLAGS).
 const POOL_FLAG_RAISE: u64 = 0x20;
-/// `BugCheckOnFailure` of MmMapLockedPagesSpecifyCache.
-const BUG_CHECK_ON_FAILURE: usize = 4;
 
-const ROUTINES: &[(&str, Says)] = &[
-    ("ExAllocatePool", Says::NullUnlessFlag(POOL_TYPE_NEVER_NULL)),
-    ("ExAllocatePool2", Says::NullUnlessFlag(POOL_FLAG_RAISE)),
-    ("ExAllocatePoolWithTag", Says::NullUnlessFlag(POOL_TYPE_NEVER_NULL)),
-    ("ExAllocatePoolWithTagPriority", Says::NullUnlessFlag(POOL_TYPE_NEVER_NULL)),
-    ("IoAllocateIrp", Says::Null),
-    ("IoAllocateMdl", Says::Null),
-    ("IoAllocateWorkItem", Says::Null),
-    ("IoConnectInterrupt", Says::InsufficientResources),
-    ("IoCreateDevice", Says::InsufficientResources),
-    ("IoCreateSymbolicLink", Says::InsufficientResources),
-    ("MmAllocateContiguousMemory", Says::Null),
-    ("MmAllocateContiguousMemorySpecifyCache", Says::Null),
-    ("MmMapIoSpace", Says::Null),
-    ("MmMapLockedPagesSpecifyCache", Says::NullUnlessArgument(BUG_CHECK_ON_FAILURE)),
-    ("PsCreateSystemThread", Says::InsufficientResources),
+const INSUFFICIENT: NtStatus = NtStatus::INSUFFICIENT_RESOURCES;
+
+/// What the low resources simulation lets fail (R188; docs: devtest/low-resources-simulation). The section locks are not
+/// among these routines. Waits that end with STATUS_ALERTED are those of programs, of which there are none here.
+const LOW_RESOURCES: &[(&str, Says)] = &[
+    ("ExAllocatePool", Says::PoolType),
+    ("ExAllocatePool2", Says::PoolFlags),
+    ("ExAllocatePoolWithQuotaTag", Says::Quota),
+    ("ExAllocatePoolWithTag", Says::PoolType),
+    ("ExAllocatePoolWithTagPriority", Says::PoolType),
+    ("IoAllocateErrorLogEntry", Says::Nothing),
+    ("IoAllocateIrp", Says::Nothing),
+    ("IoAllocateMdl", Says::Nothing),
+    ("IoAllocateWorkItem", Says::Nothing),
+    ("IoBuildAsynchronousFsdRequest", Says::Nothing),
+    ("IoBuildDeviceIoControlRequest", Says::Nothing),
+    ("IoBuildSynchronousFsdRequest", Says::Nothing),
+    ("MmAllocateContiguousMemory", Says::Nothing),
+    ("MmAllocateContiguousMemorySpecifyCache", Says::Nothing),
+    ("MmAllocatePagesForMdl", Says::Nothing),
+    ("MmAllocatePagesForMdlEx", Says::Nothing),
+    ("MmMapIoSpace", Says::Nothing),
+    ("MmMapLockedPagesSpecifyCache", Says::Mapping),
+    ("MmProbeAndLockPages", Says::Raises(INSUFFICIENT)),
+    ("PoRequestPowerIrp", Says::Status(INSUFFICIENT)),
+    ("RtlAnsiStringToUnicodeString", Says::NewString),
+    ("RtlCreateUnicodeString", Says::Nothing),
+    ("RtlDowncaseUnicodeString", Says::NewString),
+    ("RtlStringFromGUID", Says::Status(NtStatus::NO_MEMORY)),
+    ("RtlUnicodeStringToAnsiString", Says::NewString),
+    ("RtlUpcaseUnicodeString", Says::NewString),
 ];
 
-/// Those of [`ROUTINES`] that the low resources simulation lets fail, as its page lists them. The section locks are not
-/// among them.
-const LOW_RESOURCES: &[&str] = &[
-    "ExAllocatePool",
-    "ExAllocatePool2",
-    "ExAllocatePoolWithTag",
-    "ExAllocatePoolWithTagPriority",
-    "IoAllocateIrp",
-    "IoAllocateMdl",
-    "IoAllocateWorkItem",
-    "MmAllocateContiguousMemory",
-    "MmAllocateContiguousMemorySpecifyCache",
-    "MmMapIoSpace",
-    "MmMapLockedPagesSpecifyCache",
+/// What else can find no memory, and does when a search of schedules wants it.
+const OTHERS: &[(&str, Says)] = &[
+    ("IoConnectInterrupt", Says::Status(INSUFFICIENT)),
+    ("IoCreateDevice", Says::Status(INSUFFICIENT)),
+    ("IoCreateSymbolicLink", Says::Status(INSUFFICIENT)),
+    ("PsCreateSystemThread", Says::Status(INSUFFICIENT)),
 ];
+
+fn find(rows: &[(&str, Says)], routine: &str) -> Option<Says> {
+    rows.iter().find(|(name, _)| *name == routine).map(|(_, says)| *says)
+}
 
 impl Machine {
-    /// Asks whether this call finds memory: what it returns if not. `None` while that is undecided.
-    pub(crate) fn choose_failure(&mut self, routine: &str, call: &Call) -> Option<Option<u64>> {
+    /// Asks whether this call finds memory: what it does if not. `None` while that is undecided.
+    pub(crate) fn choose_failure(&mut self, routine: &str, call: &Call) -> Option<Option<Failure>> {
         if !self.options.choices.has(ChoicePoints::FAIL) {
-            let fails = self.is_low_on_resources(routine);
-            return Some(if fails { self.failure_of(routine, call) } else { None });
+            return Some(self.low_on_resources(routine, call));
         }
-        let Some(failure) = self.failure_of(routine, call) else { return Some(None) };
+        let says = find(LOW_RESOURCES, routine).or_else(|| find(OTHERS, routine));
+        let Some(failure) = says.and_then(|says| self.failure_of(says, call)) else { return Some(None) };
         self.choose(|_| vec![Deed::Fail]).map(|deed| deed.map(|_| failure))
     }
 
     /// Lets chance decide whether this call finds memory, where the verifier simulates low resources (R188).
-    fn is_low_on_resources(&mut self, routine: &str) -> bool {
-        match self.options.low_resources {
-            Some(low) if self.now_ns() >= low.delay_ns && LOW_RESOURCES.contains(&routine) => {
-                self.rtl.random.next() % 10_000 < u64::from(low.chances)
-            }
-            _ => false,
-        }
+    fn low_on_resources(&mut self, routine: &str, call: &Call) -> Option<Failure> {
+        let low = self.options.low_resources.filter(|low| self.now_ns() >= low.delay_ns)?;
+        let failure = self.failure_of(find(LOW_RESOURCES, routine)?, call)?;
+        (self.rtl.random.next() % 10_000 < u64::from(low.chances)).then_some(failure)
     }
 
-    /// What this call returns where there is no memory for it; `None` where it cannot fail like that.
-    fn failure_of(&mut self, routine: &str, call: &Call) -> Option<u64> {
-        let (_, says) = ROUTINES.iter().find(|(name, _)| *name == routine)?;
-        match *says {
-            Says::Null => Some(Va::NULL.0),
-            Says::NullUnlessFlag(flags) => (call.raw(self, 0).ok()? & flags == 0).then_some(Va::NULL.0),
-            Says::NullUnlessArgument(index) => (call.raw(self, index).ok()? as u8 == 0).then_some(Va::NULL.0),
-            Says::InsufficientResources => Some(NtStatus::INSUFFICIENT_RESOURCES.0.into()),
-        }
+    /// What this call does where there is no memory for it; `None` where it cannot fail like that.
+    fn failure_of(&mut self, says: Says, call: &Call) -> Option<Failure> {
+        let null = Failure::Returns(Va::NULL.0);
+        let raises = Failure::Raises(INSUFFICIENT);
+        let mut argument = |index: usize| call.raw(self, index).ok();
+        Some(match says {
+            Says::Nothing => null,
+            Says::Status(status) => Failure::Returns(status.0.into()),
+            Says::Raises(status) => Failure::Raises(status),
+            Says::PoolType if argument(0)? & MUST_SUCCEED != 0 => return None,
+            Says::PoolType if argument(0)? & POOL_RAISE_IF_ALLOCATION_FAILURE == 0 => null,
+            Says::PoolFlags if argument(0)? & POOL_FLAG_RAISE == 0 => null,
+            Says::Quota if argument(0)? & POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => null,
+            Says::PoolType | Says::PoolFlags | Says::Quota => raises,
+            Says::Mapping if argument(1)? as u8 == c::USER_MODE as u8 => raises,
+            Says::Mapping if argument(4)? as u32 == 0 => null,
+            Says::NewString if argument(2)? as u8 != 0 => Failure::Returns(NtStatus::NO_MEMORY.0.into()),
+            Says::Mapping | Says::NewString => return None,
+        })
     }
 }
 
@@ -99,8 +134,56 @@ mod tests {
     #[test]
     fn each_routine_is_exported() {
         let known = |name: &str| EXPORTS.iter().any(|export| export.name == name);
-        let unknown: Vec<&str> = ROUTINES.iter().map(|(name, _)| *name).filter(|name| !known(name)).collect();
+        let names = LOW_RESOURCES.iter().chain(OTHERS).map(|(name, _)| *name);
+        let unknown: Vec<&str> = names.filter(|name| !known(name)).collect();
         assert_eq!(unknown, [""; 0]);
-        assert!(LOW_RESOURCES.iter().all(|name| ROUTINES.iter().any(|(routine, _)| routine == name)));
+    }
+
+    /// R188: whatever the page names and this kernel exports is among them, the strings that take no memory and the section
+    /// locks are not.
+    #[test]
+    fn r188_the_list_of_the_page() {
+        const PAGE: &[&str] = &[
+            "ExAllocatePool",
+            "ExAllocatePoolWithQuota",
+            "ExAllocatePoolWithQuotaTag",
+            "ExAllocatePoolWithTag",
+            "ExAllocatePoolWithTagPriority",
+            "IoAllocateErrorLogEntry",
+            "IoAllocateIrp",
+            "IoAllocateIrpEx",
+            "IoAllocateMdl",
+            "IoAllocateWorkItem",
+            "IoBuildAsynchronousFsdRequest",
+            "IoBuildDeviceIoControlRequest",
+            "IoBuildSynchronousFsdRequest",
+            "IoMakeAssociatedIrp",
+            "IoSetCompletionRoutineEx",
+            "MmAllocateContiguousMemory",
+            "MmAllocateContiguousMemorySpecifyCache",
+            "MmAllocateNodePagesForMdlEx",
+            "MmAllocatePagesForMdl",
+            "MmAllocatePagesForMdlEx",
+            "MmMapIoSpace",
+            "MmMapLockedPagesSpecifyCache",
+            "MmProbeAndLockPages",
+            "PoRequestPowerIrp",
+            "RtlAnsiStringToUnicodeString",
+            "RtlConvertSidToUnicodeString",
+            "RtlCreateUnicodeString",
+            "RtlDowncaseUnicodeString",
+            "RtlDuplicateUnicodeString",
+            "RtlOemStringToUnicodeString",
+            "RtlStringFromGUID",
+            "RtlUnicodeStringToAnsiString",
+            "RtlUnicodeStringToOemString",
+            "RtlUpcaseUnicodeString",
+        ];
+        let exported = |name: &&&str| EXPORTS.iter().any(|export| export.name == **name);
+        let missing: Vec<_> = PAGE.iter().filter(exported).filter(|name| find(LOW_RESOURCES, name).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(LOW_RESOURCES.iter().all(|(name, _)| !name.contains("Lock")
+            || *name == "MmProbeAndLockPages"
+            || name.starts_with("MmMapLocked")));
     }
 }

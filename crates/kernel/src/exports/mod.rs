@@ -12,7 +12,7 @@ use crate::machine::Machine;
 pub mod cm;
 mod data;
 pub mod ex;
-mod failure;
+pub(crate) mod failure;
 mod hal;
 pub mod io;
 pub mod ke;

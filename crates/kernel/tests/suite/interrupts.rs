@@ -1,6 +1,6 @@
 //! Interrupts: when they are delivered, to whom, and synchronised execution.
 
-use kernel::{EventKind, Options, Routine};
+use kernel::{EventKind, Options, Routine, Verifier};
 use memory::MemoryConfig;
 use nt_types::{Irql, Va};
 
@@ -84,7 +84,7 @@ fn cr8_masks_an_interrupt() {
 /// R180: a synchronised execution runs at the interrupt's level, is a trigger of its own, and is no raise of its caller's.
 #[test]
 fn r180_synchronised_execution_trims_and_counts() {
-    let mut probe = Probe::new(Options { verifier: true, ..Options::default() }, MemoryConfig::default());
+    let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, MemoryConfig::default());
     let routine = probe.nothing();
     let interrupt = connect(&mut probe, routine);
     probe.ask("KeSynchronizeExecution", &[interrupt.0, routine.0, 0]).expect("it runs");

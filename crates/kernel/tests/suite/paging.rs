@@ -1,6 +1,6 @@
 //! The six routines, called by guest code (BEHAVIOUR.md sections 4 to 7 and 9).
 
-use kernel::{EventKind, Options};
+use kernel::{EventKind, Options, Verifier};
 use memory::{MemoryConfig, TrimReason};
 use nt_types::PAGE_SIZE;
 
@@ -101,7 +101,7 @@ fn d37_no_module() {
 fn d39_irql_rule_with_the_verifier() {
     let names = ["MmLockPagableDataSection", "MmLockPagableSectionByHandle", "MmUnlockPagableImageSection"];
     for name in names.into_iter().chain(["MmPageEntireDriver", "MmResetDriverPaging"]) {
-        let mut probe = Probe::new(Options { verifier: true, ..Options::default() }, MemoryConfig::default());
+        let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, MemoryConfig::default());
         let (routine, page) = (probe.export(name), probe.paged());
         let check = bug_check(&probe.call(DISPATCH, routine, [page.0, 0]).expect_err("the rule is broken"));
         let [rule, _, p3, p4] = check.parameters;
@@ -154,7 +154,7 @@ fn d28_unload_with_a_lock_leaks() {
 /// R180, R184, D48: each trigger trims and counts, also at `DISPATCH_LEVEL` already.
 #[test]
 fn r184_every_trigger_is_counted() {
-    let mut probe = Probe::new(Options { verifier: true, ..Options::default() }, MemoryConfig::default());
+    let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, MemoryConfig::default());
     let lock = probe.data();
     let rows = |probe: &Probe| probe.machine.verifier_counters().rows().map(|(_, count)| count);
     let acquire = probe.export("KeAcquireSpinLockAtDpcLevel");
@@ -170,7 +170,7 @@ fn r184_every_trigger_is_counted() {
 /// R184, R185: pool that drivers ask for, under the documented labels.
 #[test]
 fn r185_pool_is_counted() {
-    let mut probe = Probe::new(Options { verifier: true, ..Options::default() }, MemoryConfig::default());
+    let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, MemoryConfig::default());
     let tag = u64::from(u32::from_le_bytes(*b"Test"));
     probe.ask("ExAllocatePoolWithTag", &[0, 16, tag]).expect("there is memory");
     probe.ask("ExAllocatePool", &[0, 16]).expect("there is memory");

@@ -1,6 +1,6 @@
 //! The routines as a driver meets them: names, calling convention, IRQL rules (BEHAVIOUR.md sections 3 and 7).
 
-use kernel::{Cause, EventKind, LowResources, Options, StopKind};
+use kernel::{Cause, EventKind, LowResources, Options, StopKind, Verifier};
 use memory::{MemoryConfig, TrimPolicy, TrimReason};
 use nt_types::{NtStatus, PAGE_SIZE, Va};
 use section_paging::SectionId;
@@ -38,7 +38,7 @@ const IRQL_MM_APC_LTE: [&str; 12] = [
 ];
 
 fn verified() -> Probe {
-    Probe::new(Options { verifier: true, ..Options::default() }, MemoryConfig::default())
+    Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, MemoryConfig::default())
 }
 
 /// R70, R71: ntoskrnl.exe exports the five, and no routine for code: that is a macro for the data routine.
@@ -308,7 +308,7 @@ fn seen(name: &str, setup: Setup) -> Seen {
 /// R189, D50: the verifier changes no handle, no count and no result of a driver that breaks no rule.
 #[test]
 fn d50_the_verifier_changes_nothing_else() {
-    let unverified = Setup { verifier: false, ..Setup::VERIFIED };
+    let unverified = Setup { verifier: Verifier::OFF, ..Setup::VERIFIED };
     assert_eq!(unverified.trim, TrimPolicy::OnRaise);
     let mut locks = 0;
     for name in
@@ -335,7 +335,7 @@ fn r188_locks_never_fail_for_want_of_resources() {
         block != 0
     };
     let probe = |low: LowResources| {
-        let options = Options { verifier: true, low_resources: Some(low), ..Options::default() };
+        let options = Options { verifier: Verifier::ON, low_resources: Some(low), ..Options::default() };
         Probe::new(options, MemoryConfig::default())
     };
 

@@ -9,6 +9,7 @@ use driver_image::symbols::Symbols;
 use interpreter::Interpreter;
 use kernel::{
     Action, Answer, ChoicePoints, EventKind, Finding, Machine, Options, RequestId, RunEnd, Stop, StopKind, Until,
+    Verifier,
 };
 use memory::{InitialResidency, Memory, MemoryConfig, TrimPolicy};
 use nt_types::{BugCheck, NtStatus, Rva, Va};
@@ -24,7 +25,7 @@ const PATIENCE_NS: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) trim: TrimPolicy,
-    pub(crate) verifier: bool,
+    pub(crate) verifier: Verifier,
     pub(crate) processors: usize,
     pub(crate) choices: ChoicePoints,
     /// Steps before the machine looks at the next processor.
@@ -35,7 +36,7 @@ impl Setup {
     /// `[S]` of the samples' table: every page leaves as soon as it may.
     pub(crate) const TRIMMED: Setup = Setup {
         trim: TrimPolicy::AtOnce,
-        verifier: false,
+        verifier: Verifier::OFF,
         processors: 1,
         choices: ChoicePoints::NONE,
         slice_steps: 10_000,
@@ -43,7 +44,7 @@ impl Setup {
     /// `[N]`: the driver is in memory, and no page leaves.
     pub(crate) const NEVER: Setup = Setup { trim: TrimPolicy::Never, ..Setup::TRIMMED };
     /// `[V]`: the verifier with its own trim.
-    pub(crate) const VERIFIED: Setup = Setup { trim: TrimPolicy::OnRaise, verifier: true, ..Setup::TRIMMED };
+    pub(crate) const VERIFIED: Setup = Setup { trim: TrimPolicy::OnRaise, verifier: Verifier::ON, ..Setup::TRIMMED };
 }
 
 /// A machine with sample drivers.

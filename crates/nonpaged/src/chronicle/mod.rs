@@ -99,7 +99,7 @@ impl Chronicle {
     /// The sums at this moment.
     pub fn summary(&self, machine: &Machine) -> Summary {
         let name = self.driver.as_ref().map_or("", |(name, _)| name);
-        let verified = machine.options.verifier;
+        let verified = machine.options.verifier.verified;
         let verifier = machine.verifier_counters().rows().into_iter().filter(|_| verified).collect();
         Summary { watched: self.watched.clone(), verifier, ..self.tally.summary(name, machine) }
     }

@@ -1,7 +1,7 @@
 //! The machine that the arguments ask for, and why there may be none.
 
 use devices::SerialLine as Cable;
-use kernel::{BootError, ChoicePoints, LoadError, Options};
+use kernel::{BootError, ChoicePoints, LoadError, Options, Verifier};
 use memory::{InitialResidency, MemoryConfig, PagingFileConfig, SetupError, TrimPolicy};
 use nonpaged::Driver;
 use nonpaged::session::{Session, SessionError};
@@ -46,7 +46,7 @@ pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>
         processors: options.cpus as usize,
         step_limit: options.steps.unwrap_or(STEPS),
         seed: options.seed,
-        verifier: options.verifier.is_some(),
+        verifier: options.verifier.map_or(Verifier::OFF, VerifierFlags::options),
         low_resources: match options.faults {
             Some(faults) => Some(faults.0),
             None => options.verifier.and_then(VerifierFlags::low_resources),

@@ -2,25 +2,20 @@
 
 use std::str::FromStr;
 
-use kernel::LowResources;
-use nt_types::verifier::{DDI_COMPLIANCE_CHECKING, FORCE_IRQL_CHECKING, LOW_RESOURCES_SIMULATION, VerifierOption};
+use kernel::{LowResources, Verifier};
+use nt_types::verifier::{
+    DDI_COMPLIANCE_CHECKING, FORCE_IRQL_CHECKING, IO_VERIFICATION, LOW_RESOURCES_SIMULATION, VerifierOption,
+};
 
 /// What `--verifier` alone stands for.
-pub(crate) const DEFAULT_FLAGS: &str = "0x20002";
+pub(crate) const DEFAULT_FLAGS: &str = "0x20012";
 
-/// `--verifier=FLAGS`. Force IRQL checking and DDI compliance checking are modelled together only.
+/// `--verifier=FLAGS`. Without a flag there are still the automatic checks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct VerifierFlags(u32);
 
-const fn bit(option: VerifierOption) -> u32 {
-    match option.flag {
-        Some(flag) => flag,
-        None => 0,
-    }
-}
-
-const TOGETHER: u32 = bit(FORCE_IRQL_CHECKING) | bit(DDI_COMPLIANCE_CHECKING);
-const MODELLED: u32 = TOGETHER | bit(LOW_RESOURCES_SIMULATION);
+const MODELLED: [VerifierOption; 4] =
+    [FORCE_IRQL_CHECKING, LOW_RESOURCES_SIMULATION, IO_VERIFICATION, DDI_COMPLIANCE_CHECKING];
 
 impl VerifierFlags {
     /// The flags as they are written.
@@ -30,7 +25,27 @@ impl VerifierFlags {
 
     /// What low resources simulation is on with, if `--faults` says nothing else.
     pub(crate) fn low_resources(self) -> Option<LowResources> {
-        (self.0 & bit(LOW_RESOURCES_SIMULATION) != 0).then(LowResources::default)
+        self.has(LOW_RESOURCES_SIMULATION).then(LowResources::default)
+    }
+
+    pub(crate) fn options(self) -> Verifier {
+        Verifier {
+            verified: true,
+            force_irql: self.has(FORCE_IRQL_CHECKING),
+            io: self.has(IO_VERIFICATION),
+            ddi_compliance: self.has(DDI_COMPLIANCE_CHECKING),
+        }
+    }
+
+    fn has(self, option: VerifierOption) -> bool {
+        option.flag.is_some_and(|flag| self.0 & flag != 0)
+    }
+
+    /// The lowest flag that is not modelled.
+    fn unknown(self) -> Option<u32> {
+        let modelled = MODELLED.iter().filter_map(|option| option.flag).fold(0, |all, flag| all | flag);
+        let unknown = self.0 & !modelled;
+        (unknown != 0).then(|| 1 << unknown.trailing_zeros())
     }
 }
 
@@ -42,15 +57,17 @@ impl FromStr for VerifierFlags {
             Some(digits) => u32::from_str_radix(digits, 16),
             None => text.parse(),
         };
-        match flags {
-            Ok(flags) if flags & !MODELLED == 0 && flags & TOGETHER == TOGETHER => Ok(VerifierFlags(flags)),
-            _ => {
-                Err("0x20002 is modelled (0x2 Force IRQL checking with 0x20000 DDI compliance checking), and 0x4 (low \
-                      resources simulation) with it"
-                    .to_owned())
-            }
+        let flags = VerifierFlags(flags.map_err(|_| "expected flags as in `verifier /flags`, such as 0x2".to_owned())?);
+        match flags.unknown() {
+            None => Ok(flags),
+            Some(flag) => Err(format!("flag {flag:#x} is not modelled; {} are", known())),
         }
     }
+}
+
+fn known() -> String {
+    let named = MODELLED.iter().filter_map(|option| Some(format!("{:#x} ({})", option.flag?, option.name)));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// `--faults=CHANCES,MINUTES`.
@@ -82,21 +99,32 @@ impl FromStr for Faults {
 mod tests {
     use super::*;
 
-    /// R187: flags are those of `verifier /flags`; what is not modelled is refused.
+    /// R187: flags are those of `verifier /flags`, in any combination; what is not modelled is refused by its number.
     #[test]
     fn r187_flags_of_the_command_line() {
-        let flags = |text: &str| VerifierFlags::from_str(text).map(VerifierFlags::text).ok();
-        assert_eq!(flags(DEFAULT_FLAGS).as_deref(), Some("0x20002"));
-        assert_eq!(flags("131078").as_deref(), Some("0x20006"));
-        for refused in ["0x2", "0x20000", "0x2000000", "0x20003", "", "x", "-1"] {
-            assert_eq!(flags(refused), None, "{refused}");
+        let flags = |text: &str| VerifierFlags::from_str(text);
+        let options = |text: &str| flags(text).map(VerifierFlags::options);
+        assert_eq!(options(DEFAULT_FLAGS), Ok(Verifier::ON));
+        let alone = Verifier { verified: true, ..Verifier::OFF };
+        assert_eq!(options("0"), Ok(alone));
+        assert_eq!(options("0x2"), Ok(Verifier { force_irql: true, ..alone }));
+        assert_eq!(options("0x10"), Ok(Verifier { io: true, ..alone }));
+        assert_eq!(options("0x20000"), Ok(Verifier { ddi_compliance: true, ..alone }));
+        assert_eq!(flags("131078").map(VerifierFlags::text), Ok("0x20006".to_owned()));
+        for (refused, flag) in [("0x1", "0x1"), ("0x2000000", "0x2000000"), ("0x2000a", "0x8"), ("0x20028", "0x8")] {
+            let problem = flags(refused).expect_err("it is not modelled");
+            assert!(
+                problem.starts_with(&format!("flag {flag} is not modelled; 0x2 (Force IRQL checking)")),
+                "{problem}"
+            );
         }
+        assert!(["", "x", "-1", "0x100000000"].iter().all(|text| flags(text).is_err()));
     }
 
     /// R188: 0x4 lets 6 % of the allocations fail after 8 minutes, unless `--faults` says otherwise.
     #[test]
     fn r188_defaults_of_low_resources_simulation() {
-        let low = VerifierFlags(0x20006).low_resources().expect("it is on");
+        let low = VerifierFlags(0x4).low_resources().expect("it is on");
         assert_eq!(Faults(low).text(), "600,8");
         assert_eq!(VerifierFlags(0x20002).low_resources(), None);
         assert_eq!(

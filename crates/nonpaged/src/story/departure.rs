@@ -101,7 +101,7 @@ pub(super) fn departure(scene: &Scene<'_>, address: Va) -> Departure {
     let config = scene.machine.memory.config();
     let reason = match last_trim(scene, address).map(|(_, _, reason)| reason) {
         None | Some(TrimReason::Load) => DepartureReason::NeverIn,
-        Some(TrimReason::Raise) if scene.machine.options.verifier => DepartureReason::Verifier,
+        Some(TrimReason::Raise) if scene.machine.options.verifier.force_irql => DepartureReason::Verifier,
         Some(TrimReason::Raise | TrimReason::Eligible) if config.trim == TrimPolicy::EachStep => {
             DepartureReason::TrimEachStep
         }

@@ -24,6 +24,7 @@ pub(super) const EXPORTS: &[Export] = &[
 /// `POOL_TYPE` bit 0: paged. Bit 3: raise on failure of a quota allocation unless set.
 const PAGED_POOL_BIT: u32 = 1;
 const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
+const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
 /// `POOL_FLAG_*` of ExAllocatePool2.
 const POOL_FLAG_UNINITIALIZED: u64 = 0x2;
 const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
@@ -35,8 +36,12 @@ fn ExAllocatePool(m: &mut Machine, call: &Call, kind: u32, bytes: u64) -> Outcom
 }
 
 pub(super) fn ExAllocatePoolWithTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
-    let kind = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
-    Ok(Next::pointer(allocate(m, call, kind, bytes, tag).unwrap_or(Va::NULL)))
+    let pool = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
+    match allocate(m, call, pool, bytes, tag) {
+        Some(address) => Ok(Next::pointer(address)),
+        None if kind & POOL_RAISE_IF_ALLOCATION_FAILURE != 0 => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
+        None => Ok(Next::pointer(Va::NULL)),
+    }
 }
 
 fn ExAllocatePoolWithTagPriority(

@@ -136,7 +136,7 @@ fn x01_to_x31_each_broken_driver_gets_the_diagnosis_of_its_file() {
             wrong.extend(
                 found
                     .into_iter()
-                    .map(|what| format!("{driver}, {:?}, verifier {}: {what}", setup.trim, setup.verifier)),
+                    .map(|what| format!("{driver}, {:?}, verifier {}: {what}", setup.trim, setup.verifier.verified)),
             );
         }
     }

@@ -14,6 +14,7 @@ mod queue;
 mod registration;
 mod registry;
 mod request;
+mod scarcity;
 mod strings;
 mod system;
 mod unicode;

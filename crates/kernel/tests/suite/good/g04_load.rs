@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use devices::Bus;
-use kernel::{Action, EventKind, Options};
+use kernel::{Action, EventKind, Options, Verifier};
 use memory::{MemoryConfig, TrimPolicy};
 use nt_types::{Irql, Va, constants as c};
 
@@ -109,7 +109,13 @@ struct Load {
 impl Load {
     fn new(path: &str, processors: usize, slice_steps: u64, (trim, verifier): (TrimPolicy, bool)) -> Load {
         let page_read_ns = 20 * slice_steps;
-        let options = Options { processors, verifier, slice_steps, page_read_ns, ..Options::default() };
+        let options = Options {
+            processors,
+            verifier: if verifier { Verifier::ON } else { Verifier::OFF },
+            slice_steps,
+            page_read_ns,
+            ..Options::default()
+        };
         let mut lab = Lab::with(options, MemoryConfig { trim, ..MemoryConfig::default() }, Bus::new());
         let base = lab.load(path).expect("the driver starts");
         let files = [0, 1].map(|index| open(&mut lab, base, index));
