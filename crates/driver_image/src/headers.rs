@@ -31,6 +31,8 @@ pub struct Headers {
     pub checksum: u32,
     /// Time of linking in seconds since 1970, or a hash in reproducible builds.
     pub timestamp: u32,
+    /// Offset in the file of the string table, behind the symbols; 0 if there is none.
+    pub(crate) string_table: u64,
     directories: [DataDirectory; DIRECTORY_COUNT],
 }
 
@@ -92,6 +94,7 @@ impl Headers {
             dll_characteristics: optional.dll_characteristics.get(LE).0,
             checksum: optional.check_sum.get(LE),
             timestamp: file.time_date_stamp.get(LE),
+            string_table: string_table(file),
             directories,
         }
     }
@@ -120,6 +123,13 @@ impl Headers {
         }
         Ok(())
     }
+}
+
+/// Where the string table lies: behind the symbols, which drivers of Microsoft's linker do not have.
+fn string_table(file: &pe::ImageFileHeader) -> u64 {
+    let symbols = u64::from(file.pointer_to_symbol_table.get(LE));
+    let bytes = u64::from(file.number_of_symbols.get(LE)) * pe::IMAGE_SIZEOF_SYMBOL as u64;
+    if symbols == 0 { 0 } else { symbols + bytes }
 }
 
 /// The structure at `offset` of the file.
@@ -204,6 +214,7 @@ impl Headers {
             dll_characteristics: 0,
             checksum: 0,
             timestamp: 0,
+            string_table: 0,
             directories: [DataDirectory::default(); DIRECTORY_COUNT],
         }
     }

@@ -6,6 +6,7 @@ use nt_types::{Rva, Va};
 use object::pe;
 
 use crate::headers::{self, ParsedHeaders};
+use crate::read::MAX_NAME;
 use crate::unwind::{self, RuntimeFunction};
 use crate::{
     DataDirectory, Directory, Exports, Headers, ImageError, ImportedModule, LoadConfig, MAX_SECTIONS, PdbReference,
@@ -54,6 +55,17 @@ impl Image {
     /// The sections in header order, which is also address order. Their index is their identity.
     pub fn sections(&self) -> &[Section] {
         &self.contents.sections
+    }
+
+    /// The name that a section has in the string table of the file, where its header has `/` and a number instead. GNU
+    /// linkers write names of more than eight bytes so; the loader looks at the header alone.
+    pub fn long_name(&self, section: &Section) -> Option<String> {
+        let digits = section.raw_name.strip_prefix(b"/")?;
+        let digits = std::str::from_utf8(digits).ok()?.trim_end_matches('\0');
+        let table = usize::try_from(self.headers().string_table).ok().filter(|table| *table != 0)?;
+        let bytes = self.file.get(table.checked_add(digits.parse().ok()?)?..)?;
+        let name = bytes.iter().take(MAX_NAME).position(|byte| *byte == 0).map(|end| &bytes[..end])?;
+        Some(name.escape_ascii().to_string())
     }
 
     /// Index of the section that holds an offset (D16).

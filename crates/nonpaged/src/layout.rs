@@ -1,4 +1,4 @@
-//! Findings about an image that need no run: K15, K16, K17, K24 and K27 of BEHAVIOUR.md section 10.
+//! Findings about an image that need no run: K15, K16, K17, K24 and K27 of BEHAVIOUR.md section 10, and A05.
 
 use driver_image::pageability::{PageRanges, load_map, section_pages};
 use driver_image::{Image, ImportedSymbol, Section, SectionFlags};
@@ -12,7 +12,8 @@ pub fn findings(name: &str, image: &Image) -> Vec<Diagnostic> {
     let pageable = load_map(image.headers(), image.sections());
     let alignment = image.headers().section_alignment;
     let each = image.sections().iter().flat_map(|section| {
-        let layouts = [pageable_nowhere(&pageable, alignment, section), suspicious_name(section), mixed(section)];
+        let odd_name = suspicious_name(section).or_else(|| long_name(image, section));
+        let layouts = [pageable_nowhere(&pageable, alignment, section), odd_name, mixed(section)];
         layouts.into_iter().flatten().map(|layout| in_section(name, section, layout))
     });
     let together = [true, false].into_iter().filter_map(|code| small(image.sections(), code));
@@ -45,10 +46,21 @@ fn suspicious_name(section: &Section) -> Option<Layout> {
     (looks_pageable || looks_discarded).then(|| Layout::SuspiciousName { section: section.name() })
 }
 
-/// K17.
+/// K16: the name that the author gave stands where the loader does not look.
+fn long_name(image: &Image, section: &Section) -> Option<Layout> {
+    let name = image.long_name(section)?;
+    let looks = |prefix: &[u8]| name.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let discarded = section.flags.has(SectionFlags::DISCARDABLE);
+    (looks(b"PAGE") || looks(b"INIT") && !discarded).then(|| Layout::LongName { section: name, header: section.name() })
+}
+
+/// K17, and A05 for sections that stay.
 fn mixed(section: &Section) -> Option<Layout> {
-    let mixed = section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE);
-    mixed.then(|| Layout::MixedSection { section: section.name() })
+    let name = || section.name();
+    section.flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE).then(|| match section.is_pageable_by_name() {
+        true => Layout::MixedSection { section: name() },
+        false => Layout::WritableCode { section: name() },
+    })
 }
 
 /// K24: what a Storport miniport imports and should not (R144).
@@ -111,6 +123,29 @@ mod tests {
         let sections = [("page", CODE, 1), ("Init", CODE, 1), ("INITDATA", CODE, 1), ("INITCODE", discardable, 1)];
         let title = |name| format!("K16: section name `{name}` has no effect on paging");
         assert_eq!(found(0x1000, &sections), ["page", "Init", "INITDATA"].map(title));
+    }
+
+    /// K16: GNU linkers write long names into a table of their own, and the loader sees `/4`.
+    #[test]
+    fn a_long_name_is_suspicious_where_it_looks_pageable() {
+        let mut builder = PeBuilder::new();
+        for name in ["/4", "/15", "/99"] {
+            builder.section(name, CODE, &[0xc3]);
+        }
+        let mut file = builder.build();
+        let (header, table) = (usize::from(file[0x3c]) + 4, file.len() as u32);
+        file[header + 8..header + 12].copy_from_slice(&table.to_le_bytes());
+        file.extend(b"\x1b\0\0\0PAGECONFIG\0.debug_info\0");
+        let image = Image::parse(file).expect("the builder's images are sound");
+        let found: Vec<_> = findings("x.sys", &image).iter().map(|report| report.title().to_owned()).collect();
+        assert_eq!(found, ["section name `PAGECONFIG` has no effect on paging"]);
+    }
+
+    /// A05: the same flags in a section that stays.
+    #[test]
+    fn writable_code_that_stays_is_told() {
+        let both = SectionFlags(CODE.0 | SectionFlags::WRITE);
+        assert_eq!(found(0x1000, &[(".text", both, 300)]), ["A05: section `.text` is both executable and writable"]);
     }
 
     /// R144, K24: only a Storport miniport is told.

@@ -57,6 +57,7 @@ findings! {
     PagedCodeFails "A02" "paged-code-fails",
     PagedCodeInNonpaged "A03" "paged-code-in-nonpaged",
     PagedCodeMissing "A04" "paged-code-missing",
+    WritableCode "A05" "writable-code",
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Locks of sections: K01, K05, K07, K12, K18, K25, A01, and NULL for a handle.
+//! Locks of sections: K01, K05, K07, K12, K18, K25, K28, A01, and NULL for a handle.
 
 use std::collections::BTreeMap;
 
 use super::{Collector, FindingKind, Use};
-use crate::code::Class;
+use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
 use crate::reach::Way;
@@ -16,13 +16,15 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let mut by_address: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
     for (function, event, id, arguments) in model.import_calls() {
         let first = arguments.first().copied().unwrap_or_default();
-        if model.does(id, Does::LockAddress)
-            && let Value::Image(rva) = first
-            && let Some(section) = model.program.section_at(rva)
-        {
-            by_address.entry(section).or_default().push(event.at);
-            locks(collector, function, event, section, rva);
+        if model.does(id, Does::LockAddress) {
+            for (rva, section) in first.addresses().filter_map(|rva| Some((rva, model.program.section_at(rva)?))) {
+                locks(collector, function, event, section, rva);
+                if first == Value::Image(rva) {
+                    by_address.entry(section).or_default().push(event.at);
+                }
+            }
         }
+        no_module(collector, event, id, first);
         let by_handle = model.does(id, Does::LockHandle) || model.does(id, Does::Unlock);
         if by_handle && first.number() == Some(0) {
             let routine = model.program.import(id).name.clone();
@@ -38,6 +40,22 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     }
     initialisation(collector);
     unbalanced_requests(collector);
+}
+
+/// K28, or 0x1A: an address that is certainly in no driver.
+fn no_module(collector: &mut Collector<'_, '_>, event: &Event, id: ImportId, address: Value) {
+    let model = collector.model;
+    let locks = model.does(id, Does::LockAddress);
+    let takes_address = locks || model.does(id, Does::PageDriver) || model.does(id, Does::ResetDriver);
+    let pool = match address {
+        Value::Pool { .. } => true,
+        Value::Number(_) => false,
+        _ => return,
+    };
+    if takes_address {
+        let routine = model.program.import(id).name.clone();
+        collector.add(FindingKind::NoModule { routine, pool, locks }, event.at, None);
+    }
 }
 
 /// A lock by address.

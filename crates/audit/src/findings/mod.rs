@@ -133,6 +133,15 @@ pub enum FindingKind {
         /// The routine.
         routine: String,
     },
+    /// An address in no driver (K28; 0x1A for a lock).
+    NoModule {
+        /// The routine.
+        routine: String,
+        /// The address is that of pool; otherwise it is a number.
+        pool: bool,
+        /// The routine locks.
+        locks: bool,
+    },
     /// A lock that nobody undoes (K05).
     UnloadWithLocks {
         /// The section.

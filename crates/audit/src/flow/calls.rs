@@ -74,7 +74,7 @@ impl<'s, 'p> Calls<'s, 'p> {
     /// A store that is not to the stack.
     pub(super) fn stored(&mut self, base: Value, indexed: bool, value: Value) {
         match (base, value) {
-            (_, Value::Unknown) => {}
+            (_, Value::Unknown | Value::Among(_)) => {}
             (Value::Image(rva), value) => self.record(EventKind::StoreGlobal { rva, value }),
             (Value::Parameter(parameter, offset), Value::Image(code)) => {
                 self.record(EventKind::StoreParameter { parameter, offset, code, indexed });
@@ -204,7 +204,11 @@ impl<'s, 'p> Calls<'s, 'p> {
     /// A value is handed to the system as a routine.
     fn register(&mut self, role: Role, code: Value) {
         match code {
-            Value::Image(_) => self.record(EventKind::Register { role, code }),
+            Value::Image(_) | Value::Among(_) => {
+                for rva in code.addresses() {
+                    self.record(EventKind::Register { role, code: rva });
+                }
+            }
             Value::Parameter(parameter, 0) if !self.registers.contains(&(parameter, role)) => {
                 self.registers.push((parameter, role));
             }

@@ -40,7 +40,7 @@ pub(crate) enum EventKind {
     /// The address of code is stored so many bytes from the address in a field of what a parameter points to.
     StoreField { parameter: u8, field: i32, offset: i32, code: u32 },
     /// The address of code is handed to the system for a purpose.
-    Register { role: Role, code: Value },
+    Register { role: Role, code: u32 },
     /// A handle of a section is used as an address.
     Dereference,
     /// The level is compared with APC_LEVEL, as PAGED_CODE of checked builds does.

@@ -13,6 +13,8 @@ pub(crate) enum Value {
     Number(u64),
     /// An offset in the image.
     Image(u32),
+    /// One of these offsets in the image, as the way here decides, or something else; 0 stands for none.
+    Among([u32; 3]),
     /// The address of an import.
     Import(ImportId),
     /// The stack pointer at entry plus so many bytes.
@@ -45,8 +47,37 @@ impl Value {
             (one, other) if one == other => one,
             (Value::Irql(one), Value::Irql(other)) => Value::Irql(one.join(other)),
             (Value::Handle(_), Value::Handle(_)) => Value::Handle(None),
+            (one @ (Value::Image(_) | Value::Among(_)), other) | (other, one @ (Value::Image(_) | Value::Among(_))) => {
+                other.addresses().fold(Value::Among(one.offsets()), Value::or)
+            }
             _ => Value::Unknown,
         }
+    }
+
+    /// One offset more that the value may be, while there is room: those that were there first stay, so that joining
+    /// comes to an end.
+    fn or(self, rva: u32) -> Value {
+        let mut offsets = self.offsets();
+        if !offsets.contains(&rva)
+            && let Some(free) = offsets.iter_mut().find(|offset| **offset == 0)
+        {
+            *free = rva;
+            offsets.sort_unstable_by_key(|offset| if *offset == 0 { u32::MAX } else { *offset });
+        }
+        Value::Among(offsets)
+    }
+
+    fn offsets(self) -> [u32; 3] {
+        match self {
+            Value::Image(rva) => [rva, 0, 0],
+            Value::Among(offsets) => offsets,
+            _ => [0; 3],
+        }
+    }
+
+    /// The offsets in the image that it may be.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = u32> {
+        self.offsets().into_iter().filter(|offset| *offset != 0)
     }
 
     /// The value plus a number.
@@ -71,5 +102,25 @@ impl Value {
             Value::Number(number) => Some(number),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever comes together in whatever order ends in a value that nothing changes any more.
+    #[test]
+    fn joining_comes_to_an_end() {
+        let values = [1, 2, 3, 4, 5].map(Value::Image).into_iter().chain([Value::Unknown, Value::Number(7)]);
+        let values: Vec<Value> = values.collect();
+        for first in &values {
+            let all = |value: Value| values.iter().fold(value, |all, value| all.join(*value));
+            let joined = all(*first);
+            assert_eq!(all(joined), joined, "{first:?}");
+            assert_eq!(joined.addresses().count(), 3);
+        }
+        assert_eq!(Value::Image(1).join(Value::Image(1)), Value::Image(1));
+        assert_eq!(Value::Image(2).join(Value::Unknown).join(Value::Image(1)), Value::Among([1, 2, 0]));
     }
 }

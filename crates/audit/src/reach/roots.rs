@@ -102,7 +102,7 @@ fn in_extension(field: i32, offset: i32) -> Option<Role> {
 fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
     let mut found = BTreeSet::new();
     for (_, event) in model.all_events() {
-        if let EventKind::Register { role, code: Value::Image(code) } = event.kind
+        if let EventKind::Register { role, code } = event.kind
             && let Some(function) = model.functions.at(code)
             && found.insert((function, role))
         {

@@ -37,7 +37,7 @@ broken! {
     x10_k05_lock_leak "x10-lock-leak" ["X10Unload: UnloadWithLocks"]
     x11_a01_unlock_twice "x11-unlock-twice" ["X11DeviceControl: UnlockWithoutLock"]
     x13_k02_lock_in_dpc "x13-lock-in-dpc" ["X13Dpc: AboveApc"]
-    x14_lock_of_nothing "x14-lock-of-nothing" ["X14LockAndUnlock: NullHandle"]
+    x14_lock_of_nothing "x14-lock-of-nothing" ["X14LockAndUnlock: Discarded", "X14LockAndUnlock: NullHandle"]
     x15_k11_timer_in_pagedata "x15-timer-in-pagedata" ["X15Dpc: Object", "X15DeviceControl: Object"]
     x16_k03_page_while_connected "x16-page-while-connected" ["X16Page: PageEntireWithInterrupt"]
     x16_k03_own_lock "x16-own-lock" ["X16Page: PageEntireWithInterrupt"]

@@ -37,6 +37,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         }
         FindingKind::LockOfInit { section } => Cause::Audit(Audit::LockOfInit { section }),
         FindingKind::NullHandle { routine } => Cause::Audit(Audit::NullHandle { routine }),
+        FindingKind::NoModule { routine, pool, locks } => Cause::Audit(Audit::NoModule { routine, pool, locks }),
         FindingKind::UnloadWithLocks { section, entry_fails } => Cause::Audit(Audit::LockKept { section, entry_fails }),
         FindingKind::UnlockWithoutLock => Cause::Audit(Audit::UnlockWithoutLock),
         FindingKind::RepeatLock { section, places } => Cause::Audit(Audit::RepeatLock { section, places }),

@@ -3,7 +3,7 @@
 use nt_types::{BugCheckCode, Irql, Rva};
 
 use super::evidence::{Access, ObjectKind};
-use super::paging::HANDLE_IS_OPAQUE;
+use super::paging::{ADDRESS_IN_DRIVER, HANDLE_IS_OPAQUE};
 use crate::code::{Class, Code, Level};
 use crate::finding::Finding;
 use crate::words::{Rule, Words};
@@ -61,6 +61,15 @@ pub enum Audit {
     NullHandle {
         /// The routine.
         routine: String,
+    },
+    /// An address in no driver: K28, or 0x1A for a lock.
+    NoModule {
+        /// The routine.
+        routine: String,
+        /// The address is that of pool; otherwise it is a number.
+        pool: bool,
+        /// The routine locks.
+        locks: bool,
     },
     /// A lock of DriverEntry that nobody undoes (K05).
     LockKept {
@@ -191,6 +200,18 @@ impl Audit {
                 let title = format!("`{routine}` called with NULL for a handle");
                 Words::driver(code, Level::Error, title, HANDLE_IS_OPAQUE)
                     .help("lock by address first, and keep the handle")
+            }
+            Audit::NoModule { routine, pool, locks } => {
+                let what = if *pool { "an address in pool" } else { "a constant" };
+                let title = format!("`{routine}` called with {what}, which is in no driver");
+                let words = match locks {
+                    true => {
+                        let code = Code::BugCheck(BugCheckCode::MEMORY_MANAGEMENT);
+                        Words::driver(code, Level::Error, title, ADDRESS_IN_DRIVER)
+                    }
+                    false => Words::finding(Finding::NoModule, Level::Error, title, ADDRESS_IN_DRIVER),
+                };
+                words.help("pass the address of a routine of the driver, such as `DriverEntry`")
             }
             Audit::LockKept { section, entry_fails } => lock_kept(section, *entry_fails),
             Audit::UnlockWithoutLock => {

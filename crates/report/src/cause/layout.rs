@@ -21,6 +21,18 @@ pub enum Layout {
         /// The name.
         section: String,
     },
+    /// A name that looks like PAGE or INIT in the string table of the file, where the loader does not look (K16).
+    LongName {
+        /// The name there.
+        section: String,
+        /// The name in the header.
+        header: String,
+    },
+    /// A section that is not pageable, both writable and executable (A05).
+    WritableCode {
+        /// The section.
+        section: String,
+    },
     /// A PAGE section both writable and executable (K17).
     MixedSection {
         /// The section.
@@ -46,6 +58,12 @@ const WHOLE_PAGES: Rule = Rule {
 };
 const CAPITALS: Rule =
     Rule { text: "`PAGE` and `INIT` are compared with capitals", source: "MmLockPagableCodeSection macro" };
+const EIGHT_BYTES: Rule = Rule {
+    text: "the name of a section in an image has at most eight bytes",
+    source: "PE Format, Section Table (Section Headers)",
+};
+const CODE_FOREVER: Rule =
+    Rule { text: "no section of a driver is both writable and executable", source: "Implement HVCI compatible code" };
 const CODE_APART: Rule = Rule {
     text: "pageable code and pageable data have sections of different names",
     source: "Locking Pageable Code or Data",
@@ -72,6 +90,17 @@ impl Layout {
                 let title = format!("section name `{section}` has no effect on paging");
                 Words::finding(Finding::SuspiciousName, Level::Warning, title, CAPITALS)
                     .help("name it `PAGE` with up to four more characters, or exactly `INIT`")
+            }
+            Layout::LongName { section, header } => {
+                let title = format!("section name `{section}` has no effect on paging");
+                Words::finding(Finding::SuspiciousName, Level::Warning, title, EIGHT_BYTES)
+                    .note(format!("its header has `{header}`, the place of the name in the string table of the file"))
+                    .help("name it `PAGE` with up to four more characters, or exactly `INIT`")
+            }
+            Layout::WritableCode { section } => {
+                let title = format!("section `{section}` is both executable and writable");
+                Words::finding(Finding::WritableCode, Level::Info, title, CODE_FOREVER)
+                    .help("put code and variables into different sections")
             }
             Layout::MixedSection { section } => {
                 let title = format!("section `{section}` is both executable and writable");

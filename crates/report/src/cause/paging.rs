@@ -141,7 +141,7 @@ pub(super) const INIT_IS_NOT_PAGEABLE: Rule = Rule {
     text: "`INIT` is not pageable, and is discarded when initialisation ends",
     source: "MmLockPagableCodeSection macro",
 };
-const ADDRESS_IN_DRIVER: Rule =
+pub(super) const ADDRESS_IN_DRIVER: Rule =
     Rule { text: "the address passed lies in the driver that is meant", source: "MmPageEntireDriver function" };
 
 impl Paging {

@@ -371,6 +371,8 @@ fn audit() -> Vec<Diagnostic> {
         Audit::RepeatLock { section: section(), places: 2 },
         Audit::HandleDereferenced,
         Audit::PageEntireWithInterrupt,
+        Audit::NoModule { routine: "MmPageEntireDriver".into(), pool: true, locks: false },
+        Audit::NoModule { routine: "MmLockPagableDataSection".into(), pool: false, locks: true },
         Audit::ConnectBeforeReset,
         Audit::PageEntireRace,
         Audit::PagedCodeFails { irql },
@@ -388,7 +390,9 @@ fn rest() -> Vec<Diagnostic> {
     let causes = [
         Cause::Layout(Layout::PageableNowhere { section: "PAGE".into(), bytes: 600, alignment: 0x80 }),
         Cause::Layout(Layout::SuspiciousName { section: "page".into() }),
+        Cause::Layout(Layout::LongName { section: "PAGECONFIG".into(), header: "/4".into() }),
         Cause::Layout(Layout::MixedSection { section: "PAGE".into() }),
+        Cause::Layout(Layout::WritableCode { section: "INIT".into() }),
         Cause::Layout(Layout::ProhibitedImport { routine: "MmLockPagableDataSection".into() }),
         Cause::Layout(Layout::SmallPageable { code: true, bytes: 300 }),
         Cause::Unsupported(Unsupported::Export { module: "ntoskrnl.exe".into(), export: "ZwCreateSection".into() }),
