@@ -36,10 +36,23 @@ use reach::{Reach, roots};
 pub struct Audit {
     /// What is wrong, in the order of addresses.
     pub findings: Vec<Finding>,
+    /// The routines that the system calls, those with a known purpose first.
+    pub entries: Vec<Entry>,
     /// What was looked at.
     pub extent: Extent,
     /// What could not be looked at.
     pub incomplete: Incomplete,
+}
+
+/// A routine that the system calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Where it begins.
+    pub routine: Rva,
+    /// The documented name of this kind of routine.
+    pub role: &'static str,
+    /// Lowest and highest IRQL at which the system calls it.
+    pub irql: (u8, u8),
 }
 
 /// What was looked at.
@@ -108,5 +121,11 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         too_many_functions: model.functions.too_many,
         unreadable_function_table: model.functions.unreadable_table,
     };
-    Ok(Audit { findings: Collector::all(&model, &reach), extent, incomplete })
+    let entry = |root: &reach::Root| {
+        let levels = root.role.irql();
+        let routine = Rva(model.functions.all[root.function].entry);
+        Entry { routine, role: root.role.name(), irql: (levels.low, levels.high) }
+    };
+    let entries = reach.roots.iter().map(entry).collect();
+    Ok(Audit { entries, findings: Collector::all(&model, &reach), extent, incomplete })
 }

@@ -2,6 +2,7 @@
 
 mod decode;
 mod discovery;
+mod framework;
 mod graph;
 mod program;
 mod scopes;

@@ -6,6 +6,7 @@ use driver_image::pageability::{DiscardMode, PageRanges, discard_set, load_map};
 use driver_image::{Image, ImageError, SectionFlags};
 use nt_types::{PAGE_SIZE, Rva};
 
+use super::framework;
 use crate::ddi::{self, Routine};
 
 /// Index of an import in [`Program::imports`].
@@ -77,6 +78,8 @@ pub(crate) struct Program<'a> {
     base: u64,
     pub(crate) imports: Vec<Import>,
     slots: BTreeMap<u32, ImportId>,
+    /// The pointer to the table of a framework, and the entries of the table by offset in bytes.
+    framework: Option<(u32, BTreeMap<u64, ImportId>)>,
     pageable: PageRanges,
     /// By section: it is discarded, or pageable by its name.
     paging: Vec<Paging>,
@@ -96,24 +99,50 @@ impl<'a> Program<'a> {
             base: headers.preferred_base.0,
             imports: Vec::new(),
             slots: BTreeMap::new(),
+            framework: None,
             pageable: load_map(headers, sections),
             paging: paging(image),
             guard_dispatch: dispatch.into_iter().flatten().map(|rva| rva.0).collect(),
             guard_check: check.into_iter().flatten().map(|rva| rva.0).collect(),
         };
         program.add_imports();
+        program.add_framework();
         Ok(program)
+    }
+
+    /// Routines of a framework are like imports; only those of which something is known are worth a place.
+    fn add_framework(&mut self) {
+        let Some(framework) = framework::find(self) else { return };
+        let mut entries = BTreeMap::new();
+        for &(index, name) in ddi::FRAMEWORK.iter().filter(|(index, _)| *index < framework.count) {
+            let Some(id) = self.add_import(name.to_owned()) else { return };
+            let offset = 8 * index;
+            match framework.by_pointer {
+                true => _ = entries.insert(u64::from(offset), id),
+                false => _ = framework.table.checked_add(offset).map(|slot| self.slots.insert(slot, id)),
+            }
+        }
+        self.framework = framework.by_pointer.then_some((framework.table, entries));
+    }
+
+    /// The routine of a framework that lies so many bytes from where the pointer at a place of the image points.
+    pub(crate) fn framework_entry(&self, pointer: u32, offset: u64) -> Option<ImportId> {
+        let (table, entries) = self.framework.as_ref()?;
+        entries.get(&offset).copied().filter(|_| *table == pointer)
+    }
+
+    fn add_import(&mut self, name: String) -> Option<ImportId> {
+        let id = ImportId(u16::try_from(self.imports.len()).ok()?);
+        let (routine, apc_or_below) = (ddi::find(&name), ddi::is_apc_or_below(&name));
+        self.imports.push(Import { name, routine, apc_or_below });
+        Some(id)
     }
 
     fn add_imports(&mut self) {
         for module in self.image.imports() {
             for import in &module.imports {
-                let Ok(id) = u16::try_from(self.imports.len()) else { return };
-                let name = import.symbol.to_string();
-                let routine = ddi::find(&name);
-                let apc_or_below = ddi::is_apc_or_below(&name);
-                self.imports.push(Import { name, routine, apc_or_below });
-                self.slots.insert(import.slot.0, ImportId(id));
+                let Some(id) = self.add_import(import.symbol.to_string()) else { return };
+                self.slots.insert(import.slot.0, id);
             }
         }
     }

@@ -7,6 +7,7 @@ mod table;
 
 pub(crate) use lists::is_apc_or_below;
 pub(crate) use roles::Role;
+pub(crate) use table::FRAMEWORK;
 
 /// Number of a parameter, from 1 as the documentation counts.
 pub(crate) type Parameter = u8;
@@ -39,6 +40,10 @@ pub(crate) enum Does {
     Registers(Parameter, Role),
     /// A parameter points to a structure with a callback so many bytes from its start.
     RegistersIn(Parameter, i32, Role),
+    /// As `RegistersIn`, unless the structure has TRUE so many bytes from its start: then the routine runs at PASSIVE_LEVEL.
+    RegistersUnless(Parameter, i32, Role, i32),
+    /// A parameter points to a `FLT_REGISTRATION`.
+    RegistersFilter(Parameter),
     /// A parameter is an object that must not be pageable.
     Object(Parameter, Kind),
     /// Reads what a parameter points to.
@@ -122,6 +127,12 @@ mod tests {
         for pair in table::ROUTINES.windows(2) {
             assert!(pair[0].name < pair[1].name, "{} before {}", pair[0].name, pair[1].name);
         }
+    }
+
+    #[test]
+    fn routines_of_the_framework_are_known() {
+        assert!(FRAMEWORK.iter().all(|(_, name)| find(name).is_some()));
+        assert!(FRAMEWORK.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 
     #[test]

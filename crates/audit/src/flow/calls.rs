@@ -250,6 +250,13 @@ impl<'s, 'p> Calls<'s, 'p> {
                         self.register(role, state.slot(at.saturating_add(offset)));
                     }
                 }
+                Does::RegistersUnless(n, offset, role, flag) => {
+                    if let Value::Stack(at) = argument(n) {
+                        let passive = state.slot(at.saturating_add(flag)).number().is_some_and(|flag| flag & 0xff != 0);
+                        let role = if passive { Role::Notification } else { role };
+                        self.register(role, state.slot(at.saturating_add(offset)));
+                    }
+                }
                 Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
                 Does::AllocatesByFlags(n) => state.set(Register::RAX, pool(argument(n), 0x100)),
                 Does::NeverReturns => self.stopped = true,

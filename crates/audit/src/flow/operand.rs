@@ -4,7 +4,7 @@ use iced_x86::{Instruction, OpKind, Register};
 
 use super::state::State;
 use super::value::Value;
-use crate::code::Program;
+use crate::code::{ImportId, Program};
 
 /// Where a memory operand lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,12 +74,25 @@ fn loaded_global(program: &Program<'_>, rva: u32, bytes: usize) -> Value {
     }
 }
 
+/// `[register+offset]`, where the register holds the address of a framework's table.
+fn framework_entry(program: &Program<'_>, state: &State, instruction: &Instruction) -> Option<ImportId> {
+    match (state.get(instruction.memory_base()), instruction.memory_index()) {
+        (Value::Global(pointer), Register::None) => {
+            program.framework_entry(pointer, instruction.memory_displacement64())
+        }
+        _ => None,
+    }
+}
+
 /// What the operand with this index is.
 pub(super) fn operand(program: &Program<'_>, state: &State, instruction: &Instruction, index: u32) -> Value {
     match instruction.op_kind(index) {
         OpKind::Register => state.get(instruction.op_register(index)),
         OpKind::Memory => {
             let bytes = instruction.memory_size().size();
+            if let Some(id) = framework_entry(program, state, instruction) {
+                return Value::Import(id);
+            }
             match place(state, instruction) {
                 // Any load of eight bytes 0xb8 from an unknown address may be the stack location of a request.
                 Place::At { base: Value::Unknown | Value::Pool { .. } | Value::Global(_), indexed: false }

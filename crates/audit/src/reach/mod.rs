@@ -7,4 +7,4 @@ mod roots;
 pub(crate) use contexts::{ContextId, Reach, Way};
 pub(crate) use path::path;
 pub use path::{Step, StepKind};
-pub(crate) use roots::roots;
+pub(crate) use roots::{Root, roots};

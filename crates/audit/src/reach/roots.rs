@@ -17,6 +17,10 @@ pub(crate) struct Root {
     pub(crate) named_at: Option<u32>,
 }
 
+/// Most rows of a list of operations of a filter, and what the last one has for a major function (fltkernel.h).
+const MAX_OPERATIONS: u32 = 64;
+const IRP_MJ_OPERATION_END: u8 = 0x80;
+
 /// Fields of DRIVER_OBJECT and DRIVER_EXTENSION, in bytes from their starts.
 mod driver_object {
     pub(super) const DRIVER_EXTENSION: i32 = 0x30;
@@ -111,10 +115,7 @@ fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
     }
     for (_, event, id, arguments) in model.import_calls() {
         let does = model.program.import(id).routine.map_or(&[][..], |routine| routine.does);
-        for does in does {
-            let Does::RegistersIn(parameter, offset, role) = *does else { continue };
-            let Some(Value::Image(structure)) = arguments.get(usize::from(parameter) - 1).copied() else { continue };
-            let place = structure.wrapping_add_signed(offset);
+        for (place, role) in does.iter().flat_map(|does| in_structure(model, *does, arguments)) {
             for function in model.targets(Target::Place { rva: place, table: false }) {
                 if found.insert((function, role)) {
                     roots.push(Root { function, role, named_at: Some(event.at) });
@@ -122,4 +123,31 @@ fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
             }
         }
     }
+}
+
+/// Places of the image, in a structure that a parameter points to, that hold addresses of routines.
+fn in_structure(model: &Model<'_>, does: Does, arguments: &[Value]) -> Vec<(u32, Role)> {
+    let structure = |n: u8| match arguments.get(usize::from(n) - 1) {
+        Some(Value::Image(structure)) => Some(*structure),
+        _ => None,
+    };
+    let at = |n, offset, role| structure(n).map(|structure| (structure.wrapping_add_signed(offset), role));
+    match does {
+        Does::RegistersIn(n, offset, role) => at(n, offset, role).into_iter().collect(),
+        Does::RegistersFilter(n) => structure(n).map_or(Vec::new(), |structure| in_filter(model, structure)),
+        _ => Vec::new(),
+    }
+}
+
+/// Places in a `FLT_REGISTRATION`, and in the list of operations that it points to.
+fn in_filter(model: &Model<'_>, registration: u32) -> Vec<(u32, Role)> {
+    // FilterUnloadCallback, InstanceSetupCallback, and those for tearing instances down.
+    let callbacks = (0x18..0x40).step_by(8).map(|offset| (registration.wrapping_add(offset), Role::Notification));
+    let operations = model.program.pointer_at(registration.wrapping_add(0x10));
+    let rows =
+        operations.into_iter().flat_map(|first| (0..MAX_OPERATIONS).map(move |row| first.wrapping_add(row * 0x20)));
+    let major = |row: &u32| model.program.bytes.get(*row as usize).copied();
+    let rows = rows.take_while(|row| major(row).is_some_and(|major| major != IRP_MJ_OPERATION_END));
+    let each = |row: u32| [(row.wrapping_add(8), Role::ApcNotification), (row.wrapping_add(0x10), Role::UpToDispatch)];
+    callbacks.chain(rows.flat_map(each)).collect()
 }

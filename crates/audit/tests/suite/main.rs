@@ -3,5 +3,7 @@
 mod advice;
 mod broken;
 mod common;
+mod crafted;
+mod entries;
 mod good;
 mod hostile;

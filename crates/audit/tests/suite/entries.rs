@@ -1,0 +1,165 @@
+//! Routines that frameworks call: what they are called as, and at which levels.
+
+use driver_image::Image;
+
+use crate::crafted::{Assembler, Data, Places, R8, R9, RAX, RDX, image};
+
+/// Numbers of routines, what they are and from where to where their IRQL goes.
+fn entries(image: &Image) -> Vec<String> {
+    let audit = audit::audit(image, &[]).expect("it can be laid out");
+    let text = image.sections()[0].rva.0;
+    let mut named: Vec<(u32, String)> = audit
+        .entries
+        .iter()
+        .filter(|entry| entry.role != "routine" && entry.role != "`DriverEntry`")
+        .map(|entry| ((entry.routine.0 - text) / 16, format!("{} {}-{}", entry.role, entry.irql.0, entry.irql.1)))
+        .collect();
+    named.sort();
+    named.into_iter().map(|(number, role)| format!("{number} {role}")).collect()
+}
+
+/// Where a structure lies on the stack.
+const CONFIG: u32 = 0x40;
+/// Numbers of the framework's routines, in bytes of its table.
+const DRIVER_CREATE: u32 = 116 * 8;
+const INTERRUPT_CREATE: u32 = 141 * 8;
+const QUEUE_CREATE: u32 = 152 * 8;
+
+/// `WDF_BIND_INFO` with the name of the library behind it, then the table or the pointer to it.
+fn bind_info(places: &Places, minor_version: u32) -> Data {
+    let mut data = Data::default();
+    data.numbers(&[0x30, 0]).pointer(places.data + 0x30).numbers(&[1, minor_version, 0, 396]);
+    data.pointer(places.data + 0x48).numbers(&[0, 0]).text("KmdfLibrary\0").zeros(8 * 396);
+    data
+}
+
+const TABLE: u32 = 0x48;
+
+/// Stores routines in a structure on the stack: number, and offset.
+fn fill(entry: &mut Assembler, places: &Places, fields: &[(u32, u32)]) {
+    for (number, offset) in fields {
+        entry.lea(RAX, places.routine(*number)).store(CONFIG + offset);
+    }
+}
+
+#[test]
+fn callbacks_of_a_framework_driver() {
+    let image = image(
+        "wdfldr.sys",
+        &["WdfVersionBind"],
+        |places| bind_info(places, 9),
+        |places| {
+            let mut entry = places.entry();
+            fill(&mut entry, places, &[(1, 0x08), (2, 0x10)]);
+            entry.lea_stack(RAX, CONFIG).store(0x20).call(places.data + TABLE + DRIVER_CREATE);
+            fill(&mut entry, places, &[(3, 0x18), (4, 0x20)]);
+            entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
+            entry
+        },
+    );
+    let expected = [
+        "1 `AddDevice` routine 0-0",
+        "2 `Unload` routine 0-0",
+        "3 interrupt service routine 3-15",
+        "4 DPC routine 2-2",
+    ];
+    assert_eq!(entries(&image), expected);
+}
+
+/// From version 1.13 the driver has a pointer to the table.
+#[test]
+fn callbacks_through_a_pointer_to_the_table() {
+    let image = image(
+        "wdfldr.sys",
+        &["WdfVersionBind"],
+        |places| bind_info(places, 15),
+        |places| {
+            let mut entry = places.entry();
+            fill(&mut entry, places, &[(1, 0x18), (2, 0x28)]);
+            entry.lea_stack(R8, CONFIG).call_through(places.data + TABLE, QUEUE_CREATE);
+            entry
+        },
+    );
+    assert_eq!(entries(&image), ["1 callback routine 0-2", "2 callback routine 0-2"]);
+}
+
+/// PassiveHandling: the interrupt service routine is called by a thread.
+#[test]
+fn an_interrupt_that_is_handled_at_passive_level() {
+    let image = image(
+        "wdfldr.sys",
+        &["WdfVersionBind"],
+        |places| bind_info(places, 11),
+        |places| {
+            let mut entry = places.entry();
+            fill(&mut entry, places, &[(1, 0x18)]);
+            let passive = CONFIG + 0x58;
+            entry.code(&[0xc6, 0x84, 0x24]).code(&passive.to_le_bytes()).code(&[1]); // mov byte [rsp+passive], 1
+            entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
+            entry
+        },
+    );
+    assert_eq!(entries(&image), ["1 callback routine 0-0"]);
+}
+
+#[test]
+fn handlers_of_a_network_miniport() {
+    let imports = ["NdisMRegisterMiniportDriver", "NdisMRegisterInterruptEx"];
+    let characteristics = |places: &Places| {
+        let mut data = Data::default();
+        data.zeros(0x18).pointer(places.routine(1)).zeros(0x28).pointer(places.routine(2));
+        data
+    };
+    let image = image("ndis.sys", &imports, characteristics, |places| {
+        let mut entry = places.entry();
+        entry.lea(R9, places.data).call(places.slots[0]);
+        fill(&mut entry, places, &[(3, 0x08), (4, 0x10)]);
+        entry.lea_stack(R8, CONFIG).call(places.slots[1]);
+        entry
+    });
+    let expected =
+        ["1 callback routine 0-0", "2 callback routine 0-2", "3 interrupt service routine 3-15", "4 DPC routine 2-2"];
+    assert_eq!(entries(&image), expected);
+}
+
+#[test]
+fn callbacks_of_a_file_system_filter() {
+    let registration = |places: &Places| {
+        let mut data = Data::default();
+        data.zeros(0x10).pointer(places.data + 0x70).pointer(places.routine(1)).zeros(0x50);
+        data.numbers(&[3, 0]).pointer(places.routine(2)).pointer(places.routine(3)).zeros(8);
+        data.numbers(&[0x80]).zeros(0x1c);
+        data
+    };
+    let image = image("fltmgr.sys", &["FltRegisterFilter"], registration, |places| {
+        let mut entry = places.entry();
+        entry.lea(RDX, places.data).call(places.slots[0]);
+        entry
+    });
+    assert_eq!(entries(&image), ["1 callback routine 0-0", "2 callback routine 0-1", "3 callback routine 0-2"]);
+}
+
+/// K28, and 0x1A: constants and pool are in no driver.
+#[test]
+fn k28_an_address_in_no_driver() {
+    let imports = ["MmPageEntireDriver", "MmLockPagableDataSection", "ExAllocatePoolWithTag"];
+    let image = image(
+        "ntoskrnl.exe",
+        &imports,
+        |_| Data::default().zeros(8).clone(),
+        |places| {
+            let mut entry = places.entry();
+            entry.code(&[0xb9, 0x00, 0x10, 0x00, 0x00]).call(places.slots[0]); // mov ecx, 1000h
+            entry.code(&[0x31, 0xc9]).call(places.slots[2]); // xor ecx, ecx
+            entry.code(&[0x48, 0x89, 0xc1]).call(places.slots[1]); // mov rcx, rax
+            entry
+        },
+    );
+    let findings = audit::audit(&image, &[]).expect("it can be laid out").findings;
+    let kinds: Vec<String> = findings.iter().map(|finding| format!("{:?}", finding.kind)).collect();
+    let expected = [
+        "NoModule { routine: \"MmPageEntireDriver\", pool: false, locks: false }",
+        "NoModule { routine: \"MmLockPagableDataSection\", pool: true, locks: true }",
+    ];
+    assert_eq!(kinds, expected);
+}
