@@ -54,13 +54,14 @@ fn long_name(image: &Image, section: &Section) -> Option<Layout> {
     (looks(b"PAGE") || looks(b"INIT") && !discarded).then(|| Layout::LongName { section: name, header: section.name() })
 }
 
-/// K17, and A05 for sections that stay.
+/// K17, and A05 for sections that stay. Linkers used to make `INIT` both; it is gone before anybody could write to it.
 fn mixed(section: &Section) -> Option<Layout> {
-    let name = || section.name();
-    section.flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE).then(|| match section.is_pageable_by_name() {
-        true => Layout::MixedSection { section: name() },
-        false => Layout::WritableCode { section: name() },
-    })
+    let (name, flags) = (section.name(), section.flags);
+    let both = flags.has(SectionFlags::EXECUTE | SectionFlags::WRITE);
+    match section.is_pageable_by_name() {
+        true => both.then_some(Layout::MixedSection { section: name }),
+        false => (both && !flags.has(SectionFlags::DISCARDABLE)).then_some(Layout::WritableCode { section: name }),
+    }
 }
 
 /// K24: what a Storport miniport imports and should not (R144).

@@ -28,7 +28,7 @@ pub enum Layout {
         /// The name in the header.
         header: String,
     },
-    /// A section that is not pageable, both writable and executable (A05).
+    /// A section that stays, both writable and executable (A05).
     WritableCode {
         /// The section.
         section: String,

@@ -392,7 +392,7 @@ fn rest() -> Vec<Diagnostic> {
         Cause::Layout(Layout::SuspiciousName { section: "page".into() }),
         Cause::Layout(Layout::LongName { section: "PAGECONFIG".into(), header: "/4".into() }),
         Cause::Layout(Layout::MixedSection { section: "PAGE".into() }),
-        Cause::Layout(Layout::WritableCode { section: "INIT".into() }),
+        Cause::Layout(Layout::WritableCode { section: ".text".into() }),
         Cause::Layout(Layout::ProhibitedImport { routine: "MmLockPagableDataSection".into() }),
         Cause::Layout(Layout::SmallPageable { code: true, bytes: 300 }),
         Cause::Unsupported(Unsupported::Export { module: "ntoskrnl.exe".into(), export: "ZwCreateSection".into() }),
