@@ -279,12 +279,22 @@ pub enum EventKind {
 pub struct EventLog {
     events: Vec<Event>,
     dropped: u64,
+    findings_only: bool,
 }
 
 /// Events kept; when twice as many are held, the older half goes.
 const KEPT: usize = 1 << 19;
 
 impl EventLog {
+    /// Keeps findings only from now on: for runs of which nobody tells a story.
+    pub fn keep_findings_only(&mut self) {
+        self.findings_only = true;
+    }
+
+    pub(crate) fn wants(&self, kind: &EventKind) -> bool {
+        !self.findings_only || matches!(kind, EventKind::Found(_))
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         if self.events.len() >= 2 * KEPT {

@@ -1,6 +1,7 @@
 //! The machine: processors, memory and the state of the modelled executive, all plain data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use devices::Bus;
 use engine::Cpu;
@@ -15,7 +16,7 @@ use crate::modules::Modules;
 use crate::ntos_image::KernelImages;
 use crate::request::Requests;
 use crate::stop::{Place, Stop, StopKind, Unsupported};
-use crate::thread::{Thread, ThreadId};
+use crate::thread::{Thread, ThreadId, Threads};
 use crate::time::Deadlines;
 
 /// One processor and what is queued on it.
@@ -57,7 +58,7 @@ pub struct Machine {
     pub(crate) processors: Vec<Processor>,
     /// Index of the processor that executes now.
     pub(crate) active: usize,
-    pub(crate) threads: Vec<Thread>,
+    pub(crate) threads: Threads,
     /// Instructions retired by all processors.
     pub(crate) steps: u64,
     /// Nanoseconds skipped while every processor was idle.
@@ -66,7 +67,7 @@ pub struct Machine {
     /// Waits begun so far.
     pub(crate) waits: u64,
     pub(crate) modules: Modules,
-    pub(crate) kernel_images: KernelImages,
+    pub(crate) kernel_images: Arc<KernelImages>,
     pub(crate) requests: Requests,
     pub(crate) stop: Option<Box<Stop>>,
     /// Something changed that the scheduler must look at before the next instruction.
@@ -105,13 +106,13 @@ impl Machine {
             events: self.events.clone(),
             processors: self.processors.clone(),
             active: self.active,
-            threads: self.threads.clone(),
+            threads: self.threads.fork(),
             steps: self.steps,
             skipped_ns: self.skipped_ns,
             deadlines: self.deadlines.clone(),
             waits: self.waits,
             modules: self.modules.clone(),
-            kernel_images: self.kernel_images.clone(),
+            kernel_images: Arc::clone(&self.kernel_images),
             requests: self.requests.clone(),
             stop: self.stop.clone(),
             attention: self.attention,
@@ -208,13 +209,26 @@ impl Machine {
 
     /// Records an event here and now.
     pub fn record(&mut self, kind: EventKind) {
-        let place = self.here();
-        self.record_at(place, kind);
+        if self.is_of_interest(&kind) {
+            let place = self.here();
+            self.log(place, kind);
+        }
     }
 
     /// Records an event at a given place.
     pub fn record_at(&mut self, place: Va, kind: EventKind) {
-        self.coverage.note(&kind);
+        if self.is_of_interest(&kind) {
+            self.log(place, kind);
+        }
+    }
+
+    /// Takes note of coverage; true where the event is to be kept.
+    fn is_of_interest(&mut self, kind: &EventKind) -> bool {
+        self.coverage.note(kind);
+        self.events.wants(kind)
+    }
+
+    fn log(&mut self, place: Va, kind: EventKind) {
         let (step, time_ns, processor) = (self.steps, self.now_ns(), self.active);
         let (thread, irql) = (self.current_thread(), self.irql());
         let service = self.service_at(place);

@@ -133,18 +133,15 @@ impl Machine {
 
     /// A read from the paging file is over: threads whose last read it was go on.
     pub(crate) fn wake_readers(&mut self, done: ReadTicket) {
-        let mut ready = Vec::new();
-        for thread in &mut self.threads {
-            if let ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } = &mut thread.state {
-                let before = tickets.len();
-                tickets.retain(|ticket| *ticket != done);
-                if tickets.is_empty() && before > 0 {
-                    ready.push(thread.id);
-                }
+        while let Some(reader) = self.reader(done) {
+            let thread = &mut self.threads[reader.0 as usize];
+            let ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } = &mut thread.state else {
+                return;
+            };
+            tickets.retain(|ticket| *ticket != done);
+            if tickets.is_empty() {
+                self.wake(reader, NtStatus::SUCCESS);
             }
-        }
-        for id in ready {
-            self.wake(id, NtStatus::SUCCESS);
         }
     }
 

@@ -1,5 +1,8 @@
 //! Threads of the guest.
 
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
 use engine::Cpu;
 use nt_types::{NtStatus, Va};
 
@@ -71,6 +74,90 @@ impl Thread {
     pub(crate) fn may_run_on(&self, processor: usize) -> bool {
         let allowed = self.affinity == 0 || self.affinity >> processor & 1 != 0;
         allowed && self.processor.is_none_or(|own| own == processor)
+    }
+}
+
+/// All threads of a machine by number, those that have ended included. A fork shares those that neither side changes.
+#[derive(Default, Debug)]
+pub(crate) struct Threads(Vec<Kept>);
+
+/// A thread of this machine alone, or one that forks share: a change of the former costs no atomic operation.
+#[derive(Debug)]
+enum Kept {
+    Own(Box<Thread>),
+    Shared(Arc<Thread>),
+}
+
+impl Kept {
+    fn get(&self) -> &Thread {
+        match self {
+            Kept::Own(thread) => thread,
+            Kept::Shared(thread) => thread,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut Thread {
+        if let Kept::Shared(thread) = self {
+            *self = Kept::Own(Box::new(Thread::clone(thread)));
+        }
+        match self {
+            Kept::Own(thread) => thread,
+            Kept::Shared(thread) => Arc::make_mut(thread),
+        }
+    }
+
+    fn share(&mut self) -> Kept {
+        let shared = match self {
+            Kept::Own(thread) => Arc::new(Thread::clone(thread)),
+            Kept::Shared(thread) => Arc::clone(thread),
+        };
+        *self = Kept::Shared(Arc::clone(&shared));
+        Kept::Shared(shared)
+    }
+}
+
+impl Threads {
+    /// The same threads for a second machine.
+    pub(crate) fn fork(&mut self) -> Threads {
+        Threads(self.0.iter_mut().map(Kept::share).collect())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn push(&mut self, thread: Thread) {
+        self.0.push(Kept::Own(Box::new(thread)));
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Thread> {
+        self.0.get(index).map(Kept::get)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Thread> {
+        self.0.get_mut(index).map(Kept::get_mut)
+    }
+
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Thread> {
+        self.0.last_mut().map(Kept::get_mut)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Thread> {
+        self.0.iter().map(Kept::get)
+    }
+}
+
+impl Index<usize> for Threads {
+    type Output = Thread;
+
+    fn index(&self, index: usize) -> &Thread {
+        self.0[index].get()
+    }
+}
+
+impl IndexMut<usize> for Threads {
+    fn index_mut(&mut self, index: usize) -> &mut Thread {
+        self.0[index].get_mut()
     }
 }
 

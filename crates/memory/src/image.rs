@@ -7,6 +7,7 @@ use crate::Memory;
 use crate::config::InitialResidency;
 use crate::error::{ImageError, MapError, WriteError};
 use crate::mapping::pages_of;
+use crate::mmu::new_stamp;
 use crate::pte::{Pte, State};
 use crate::slots::CLUSTER;
 use crate::types::{Protection, TrimReason};
@@ -27,6 +28,11 @@ impl Content<'_> {
 
     fn index(&self, page: u64) -> usize {
         (page - self.base.page()) as usize
+    }
+
+    /// Names the content of a code page before anybody fetches it: so forks that fetch it decode it once for all.
+    fn stamp(&self, index: usize) -> u64 {
+        if self.protections[index].execute { new_stamp() } else { 0 }
     }
 
     /// The bytes of pages, zeros where the content ends before they do.
@@ -143,7 +149,9 @@ impl Memory {
         for (page, slot) in out.pages().zip(slots) {
             let index = content.index(page);
             let va = content.va(index);
-            self.slots.slot_mut(slot).history.trimmed = Some((self.step, TrimReason::Load));
+            let place = self.slots.slot_mut(slot);
+            place.history.trimmed = Some((self.step, TrimReason::Load));
+            place.stamp = content.stamp(index);
             self.put(va, Pte::new(va, content.protections[index], false).paging_file(slot));
         }
         let mut frames = frames.into_iter();
@@ -155,6 +163,7 @@ impl Memory {
             if let Some(frame) = frames.next() {
                 content.copy(index, self.frames.write(frame));
                 self.put_own(va, frame, Pte::new(va, protection, false));
+                self.pfns.get_mut(frame).stamp = content.stamp(index);
                 self.note_arrival(frame);
                 self.announce(frame);
             }

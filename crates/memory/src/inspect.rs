@@ -21,20 +21,25 @@ impl Memory {
     /// Why the first page without content has none; the buffer is partly filled then. Device memory counts as never
     /// mapped: it cannot be read without an effect.
     pub fn peek(&self, va: Va, buffer: &mut [u8]) -> Result<(), Absence> {
-        let mut page = [0; PAGE_SIZE as usize];
         for (at, piece) in pieces(va.0, buffer.len()) {
-            self.peek_page(Va(at), &mut page)?;
-            let (start, length) = (offset(at), piece.len());
-            buffer[piece].copy_from_slice(&page[start..start + length]);
+            self.peek_piece(Va(at), &mut buffer[piece])?;
         }
         Ok(())
     }
 
-    fn peek_page(&self, va: Va, page: &mut Page) -> Result<(), Absence> {
+    /// Reads bytes that lie in one page.
+    fn peek_piece(&self, va: Va, buffer: &mut [u8]) -> Result<(), Absence> {
+        let (start, length) = (offset(va.0), buffer.len());
         match self.page_state(va) {
-            PageState::Resident { frame, .. } | PageState::Transition { frame } => *page = *self.frames.read(frame.0),
-            PageState::Out { slot, .. } => self.slots.peek(slot, page).map_err(|_| Absence::Unreadable)?,
-            PageState::DemandZero => page.fill(0),
+            PageState::Resident { frame, .. } | PageState::Transition { frame } => {
+                buffer.copy_from_slice(&self.frames.read(frame.0)[start..start + length]);
+            }
+            PageState::Out { slot, .. } => {
+                let mut page: Page = [0; PAGE_SIZE as usize];
+                self.slots.peek(slot, &mut page).map_err(|_| Absence::Unreadable)?;
+                buffer.copy_from_slice(&page[start..start + length]);
+            }
+            PageState::DemandZero => buffer.fill(0),
             PageState::Device { .. } => return Err(Absence::NeverMapped),
             PageState::Absent(absence) => return Err(absence),
         }

@@ -14,6 +14,10 @@ use crate::tables::EntryAt;
 /// Stamps are unique in the process, so that forks never give one to different contents.
 static NEXT_STAMP: AtomicU64 = AtomicU64::new(1);
 
+pub(crate) fn new_stamp() -> u64 {
+    NEXT_STAMP.fetch_add(1, Ordering::Relaxed)
+}
+
 pub(crate) fn offset(address: u64) -> usize {
     Va(address).page_offset()
 }
@@ -120,7 +124,7 @@ impl Memory {
         self.check_kept_fetch(address)?;
         let mut stamp = self.pfn(frame).stamp;
         if stamp == 0 {
-            stamp = NEXT_STAMP.fetch_add(1, Ordering::Relaxed);
+            stamp = new_stamp();
             self.pfns.get_mut(frame).stamp = stamp;
             // From now on a write must pass through `claim`.
             self.tlb.flush_write();

@@ -25,7 +25,8 @@ pub(crate) struct Pfn {
     pub(crate) used: Use,
     /// Number of the page that it was first mapped for.
     pub(crate) page: u64,
-    /// Identity of its content for [`engine::CodeSpan`]; 0 until it is fetched, and again once it is written.
+    /// Identity of its content for [`engine::CodeSpan`]; 0 until it is fetched, but for code of images, and again once it is
+    /// written.
     pub(crate) stamp: u64,
     /// Slot that the page has in the paging file, whether or not the content there is current.
     pub(crate) slot: u32,

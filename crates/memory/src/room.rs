@@ -39,7 +39,7 @@ impl Memory {
         if count > self.frames.limit().into() {
             return Err(self.no_frames());
         }
-        let mut frames = Vec::new();
+        let mut frames = Vec::with_capacity(count as usize);
         for _ in 0..count {
             match self.take_zeroed_frame() {
                 Ok(frame) => frames.push(frame),

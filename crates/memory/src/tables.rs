@@ -66,6 +66,10 @@ impl Memory {
 
     /// The same as [`Memory::entry`], with missing tables made.
     pub(crate) fn make_entry(&mut self, va: Va) -> Result<EntryAt, NoFrames> {
+        if let Some(at) = self.entry(va) {
+            self.remember_table(va, at);
+            return Ok(at);
+        }
         let mut table = self.root;
         for shift in UPPER_SHIFTS {
             let index = index(va, shift);

@@ -124,6 +124,7 @@ impl Campaign {
     ) -> Outcome {
         let mut first_engine = engine();
         base.machine().count_coverage();
+        base.machine().events.keep_findings_only();
         let survey = Survey::take(&mut base, first_engine.as_mut());
         let limit = survey.walked.steps.saturating_mul(STEPS_FACTOR).saturating_add(STEPS_MORE);
         let options = &mut base.machine().options;
