@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kernel::{Bound, ChoicePoints, DeedKind};
+
 /// What can be said of all schedules, and not only of those that chance chose.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Proven {
@@ -17,6 +19,37 @@ pub struct Proven {
     pub failed: u64,
     /// Only one part of several was searched.
     pub shard: Option<(u64, u64)>,
+    /// How many deeds of each kind a schedule may have.
+    pub bound: Bound,
+    /// Which deeds are possible.
+    pub points: ChoicePoints,
+}
+
+impl Proven {
+    /// What the schedules that were run have in common, after "schedules".
+    fn extent(&self, deeds: u32) -> String {
+        let bounded = DeedKind::ALL.iter().filter(|(_, asked, ..)| self.points.has(*asked));
+        let bounded = bounded.filter_map(|(kind, _, _, [one, several])| {
+            let most = self.bound.most(*kind)?;
+            Some(format!("{most} {}", if most == 1 { one } else { several }))
+        });
+        let kinds = listed(&bounded.collect::<Vec<_>>());
+        let number = format!("at most {deeds} {}", if deeds == 1 { "deed" } else { "deeds" });
+        match self.bound.total(self.points) {
+            Some(total) if deeds >= total && total > 0 => format!("at most {kinds}"),
+            _ if kinds.is_empty() => number,
+            _ => format!("{number}, among them at most {kinds}"),
+        }
+    }
+}
+
+/// "a, b and c".
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
 }
 
 impl fmt::Display for Proven {
@@ -24,8 +57,7 @@ impl fmt::Display for Proven {
         let what = match self.deeds {
             None => return f.write_str("nothing is shown: no round of the search came to its end"),
             Some(0) => "the schedule without a deed".to_owned(),
-            Some(1) => format!("all {} schedules with at most 1 deed", self.schedules),
-            Some(deeds) => format!("all {} schedules with at most {deeds} deeds", self.schedules),
+            Some(deeds) => format!("all {} schedules with {}", self.schedules, self.extent(deeds)),
         };
         write!(f, "{what}")?;
         if let Some((index, count)) = self.shard {
@@ -64,6 +96,13 @@ mod tests {
                         modelled, and say nothing; of those with 2 deeds, 5 of 811 beginnings were searched";
         assert_eq!(proven.to_string(), expected);
         assert_eq!(Proven::default().to_string(), "nothing is shown: no round of the search came to its end");
+        let points = ChoicePoints::SWITCH.and(ChoicePoints::TRIM_SECTION);
+        let bound = Bound::default().with(DeedKind::Switch, 2).with(DeedKind::Trim, 1);
+        let bounded = Proven { deeds: Some(3), schedules: 9, bound, points, ..Proven::default() };
+        assert_eq!(bounded.to_string(), "all 9 schedules with at most 1 trim and 2 preemptions: no failure");
+        let fewer = Proven { deeds: Some(2), ..bounded };
+        let expected = "all 9 schedules with at most 2 deeds, among them at most 1 trim and 2 preemptions: no failure";
+        assert_eq!(fewer.to_string(), expected);
         let part = Proven { deeds: Some(0), schedules: 1, failed: 1, shard: Some((1, 4)), ..Proven::default() };
         assert_eq!(part.to_string(), "the schedule without a deed in part 1 of 4: 1 fails");
     }

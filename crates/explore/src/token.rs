@@ -1,11 +1,12 @@
 //! A run as one word: what was run, and the deeds.
 //!
-//! `np1-` and the rest in base64url: a checksum, a checksum and the length of the driver, where it was asked, the deeds with
+//! `np2-` and the rest in base64url: a checksum, a checksum and the length of the driver, where it was asked, the deeds with
 //! the distance of each choice from the one before, and the arguments that made the machine.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kernel::{ChoicePoints, Deed, RequestId, Schedule, ThreadId};
+use nt_types::Va;
 
 /// What replays a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,9 +36,11 @@ pub enum TokenError {
 }
 
 /// What a token of this version begins with.
-const PREFIX: &str = "np1-";
+const PREFIX: &str = "np2-";
 /// What tokens of all versions begin with.
 const ANY_PREFIX: &str = "np";
+/// Bits of the kind of a deed.
+const KIND_BITS: u32 = 4;
 /// Deeds in a token at most: more than any schedule has choices.
 const MAX_DEEDS: u64 = 1 << 20;
 
@@ -52,7 +55,7 @@ impl Token {
         let mut before = 0;
         for (index, deed) in &self.schedule {
             let (kind, number) = parts(*deed);
-            put(&mut body, u64::from(index - before) << 3 | kind);
+            put(&mut body, u64::from(index - before) << KIND_BITS | kind);
             if has_number(kind) {
                 put(&mut body, number);
             }
@@ -91,9 +94,10 @@ fn read(body: &[u8]) -> Option<Token> {
     let (mut schedule, mut index) = (Schedule::new(), 0u32);
     for _ in 0..count {
         let head = take(&mut rest)?;
-        let number = if has_number(head & 7) { take(&mut rest)? } else { 0 };
-        index = index.checked_add(u32::try_from(head >> 3).ok()?)?;
-        schedule.push((index, deed(head & 7, number)?));
+        let kind = head & ((1 << KIND_BITS) - 1);
+        let number = if has_number(kind) { take(&mut rest)? } else { 0 };
+        index = index.checked_add(u32::try_from(head >> KIND_BITS).ok()?)?;
+        schedule.push((index, deed(kind, number)?));
     }
     let text = String::from_utf8(rest.to_vec()).ok()?;
     let arguments = if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
@@ -111,11 +115,13 @@ fn parts(deed: Deed) -> (u64, u64) {
         Deed::Cancel(request) => (5, request.0 as u64),
         Deed::Fail => (6, 0),
         Deed::Absent => (7, 0),
+        Deed::TrimSection(start) => (8, start.0),
+        Deed::TrimPage(page) => (9, page.0),
     }
 }
 
 fn has_number(kind: u64) -> bool {
-    matches!(kind, 1 | 2 | 3 | 5)
+    matches!(kind, 1 | 2 | 3 | 5 | 8 | 9)
 }
 
 fn deed(kind: u64, number: u64) -> Option<Deed> {
@@ -127,7 +133,10 @@ fn deed(kind: u64, number: u64) -> Option<Deed> {
         4 => Deed::Time,
         5 => Deed::Cancel(RequestId(usize::try_from(number).ok()?)),
         6 => Deed::Fail,
-        _ => Deed::Absent,
+        7 => Deed::Absent,
+        8 => Deed::TrimSection(Va(number)),
+        9 => Deed::TrimPage(Va(number)),
+        _ => return None,
     })
 }
 
@@ -174,14 +183,14 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused_in_words() {
         let word = token(Vec::new()).encode();
-        assert_eq!(Token::decode("np2-AAAA"), Err(TokenError::OtherVersion));
+        assert_eq!(Token::decode("np1-AAAA"), Err(TokenError::OtherVersion));
         assert_eq!(Token::decode("serial.sys"), Err(TokenError::NotAToken));
         assert_eq!(Token::decode(&word[..word.len() - 2]), Err(TokenError::Damaged));
         assert_eq!(Token::decode(&word.replace('A', "B")), Err(TokenError::Damaged));
     }
 
     fn any_deed() -> impl Strategy<Value = Deed> {
-        (0u64..8, any::<u8>()).prop_map(|(kind, number)| deed(kind, number.into()).expect("small numbers fit"))
+        (0u64..10, any::<u8>()).prop_map(|(kind, number)| deed(kind, number.into()).expect("small numbers fit"))
     }
 
     proptest! {
@@ -194,7 +203,7 @@ mod tests {
         }
 
         #[test]
-        fn no_word_panics(word in "np1-[A-Za-z0-9_-]{0,64}", bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn no_word_panics(word in "np2-[A-Za-z0-9_-]{0,64}", bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = Token::decode(&word);
             let mut sealed = crc32fast::hash(&bytes).to_le_bytes().to_vec();
             sealed.extend(&bytes);

@@ -14,31 +14,9 @@ use std::sync::Arc;
 
 use nt_types::Va;
 
+use crate::deed::Deed;
 use crate::event::EventKind;
 use crate::machine::Machine;
-use crate::request::RequestId;
-use crate::thread::ThreadId;
-
-/// Something that happens only if it is chosen.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Deed {
-    /// All pages that may leave memory leave it.
-    Trim,
-    /// An interrupt that no device asked for arrives on this vector.
-    Interrupt(u32),
-    /// Another thread gets the processor.
-    Switch(ThreadId),
-    /// Another processor goes on.
-    Processor(u8),
-    /// Time passes to the next moment at which a timer, a read or a device is due.
-    Time,
-    /// A request of the harness is cancelled.
-    Cancel(RequestId),
-    /// The routine that was called finds no memory.
-    Fail,
-    /// The device answers all ones, as one does that was pulled out.
-    Absent,
-}
 
 /// Where a machine asks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -63,8 +41,19 @@ impl ChoicePoints {
     pub const DEVICE: ChoicePoints = ChoicePoints(1 << 6);
     /// Asks between any two instructions, not only after calls, faults and changes of IRQL.
     pub const EVERY_INSTRUCTION: ChoicePoints = ChoicePoints(1 << 7);
+    /// [`Deed::TrimSection`].
+    pub const TRIM_SECTION: ChoicePoints = ChoicePoints(1 << 8);
+    /// [`Deed::TrimPage`].
+    pub const TRIM_PAGE: ChoicePoints = ChoicePoints(1 << 9);
+    /// [`Deed::Switch`] to the thread that is next in turn only, and [`Deed::Processor`].
+    pub const DELAY: ChoicePoints = ChoicePoints(1 << 10);
+    /// Any way to trim.
+    pub const ANY_TRIM: ChoicePoints = ChoicePoints(1 | 0b11 << 8);
+    /// Any way to take the processor from a thread.
+    pub const ANY_SWITCH: ChoicePoints = ChoicePoints(1 << 2 | 1 << 10);
+    const ALL: ChoicePoints = ChoicePoints((1 << 11) - 1);
     /// What is asked at a moment of the run, rather than by a call or an access.
-    const MOMENT: ChoicePoints = ChoicePoints(0b1_1111);
+    const MOMENT: ChoicePoints = ChoicePoints(0b111_0001_1111);
     /// All deeds but absent devices, after calls, faults and changes of IRQL.
     pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111);
 
@@ -85,7 +74,7 @@ impl ChoicePoints {
 
     /// From such a number; bits that mean nothing are left out.
     pub const fn from_bits(bits: u16) -> ChoicePoints {
-        ChoicePoints(bits & 0xFF)
+        ChoicePoints(bits & ChoicePoints::ALL.0)
     }
 }
 
@@ -185,7 +174,8 @@ impl Machine {
                 }
                 None if self.choices.ask_from.is_none_or(|from| index < from) => None,
                 None => {
-                    let (deeds, place) = (deeds(self), Va(self.cpu().rip));
+                    let (mut deeds, place) = (deeds(self), Va(self.cpu().rip));
+                    deeds.retain(|deed| self.options.bound.allows(&self.choices.deeds, *deed));
                     if !deeds.is_empty() {
                         self.choices.pending = Some(Choice { index, place, deeds });
                         return None;

@@ -2,7 +2,7 @@
 
 use nt_types::{Irql, NtStatus, Va};
 
-use crate::choice::Deed;
+use crate::deed::Deed;
 use crate::finding::Finding;
 use crate::routine::{ObjectKind, Routine};
 use crate::thread::ThreadId;

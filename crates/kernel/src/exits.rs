@@ -3,7 +3,8 @@
 use engine::{Device, DeviceAccess, Exception, Exit, Fault, Privileged, Run};
 use nt_types::{Irql, Va};
 
-use crate::choice::{ChoicePoints, Deed};
+use crate::choice::ChoicePoints;
+use crate::deed::Deed;
 use crate::machine::Machine;
 use crate::stop::{StopKind, Unsupported};
 

@@ -10,6 +10,7 @@ mod call;
 mod checker;
 mod choice;
 mod coverage;
+mod deed;
 mod driver;
 mod driver_life;
 mod event;
@@ -43,8 +44,9 @@ mod wait;
 
 pub use boot::{BootError, KUSER_SHARED_DATA};
 pub use call::{Call, Callout, Next, Outcome, Then, Trap};
-pub use choice::{Choice, ChoicePoints, Deed, Parting, Schedule};
+pub use choice::{Choice, ChoicePoints, Parting, Schedule};
 pub use coverage::Coverage;
+pub use deed::{Bound, Deed, DeedKind};
 pub use driver::LoadError;
 pub use event::{Event, EventKind, EventLog};
 pub use export_driver::Role;

@@ -1,10 +1,13 @@
 //! Moments: between two instructions, after a call, a fault or a change of IRQL, what nobody planned may happen.
 
+use std::collections::BTreeSet;
+
 use engine::Exit;
 use memory::TrimReason;
-use nt_types::Irql;
+use nt_types::{Irql, Rva, Va};
 
-use crate::choice::{ChoicePoints, Deed};
+use crate::choice::ChoicePoints;
+use crate::deed::Deed;
 use crate::exports::io::exercise::Action;
 use crate::machine::Machine;
 use crate::thread::{ThreadId, ThreadState};
@@ -37,11 +40,13 @@ impl Machine {
         let mut deeds = Vec::new();
         if points.has(ChoicePoints::SWITCH) {
             deeds.extend(self.other_threads().map(Deed::Switch));
+        } else if points.has(ChoicePoints::DELAY) {
+            deeds.extend(self.next_in_turn().map(Deed::Switch));
+        }
+        if points.has(ChoicePoints::ANY_SWITCH) {
             deeds.extend(self.other_processors().map(Deed::Processor));
         }
-        if points.has(ChoicePoints::TRIM) && self.memory.can_trim() {
-            deeds.push(Deed::Trim);
-        }
+        self.possible_trims(&mut deeds);
         if points.has(ChoicePoints::INTERRUPT) {
             let vectors = self.connected_interrupts().iter().map(|connected| connected.vector);
             for vector in vectors.filter(|vector| !self.bus.pending(*vector)) {
@@ -57,6 +62,39 @@ impl Machine {
             deeds.extend(self.pending_actions().map(Deed::Cancel));
         }
         deeds
+    }
+
+    fn possible_trims(&mut self, deeds: &mut Vec<Deed>) {
+        let points = self.options.choices;
+        if !points.has(ChoicePoints::ANY_TRIM) || !self.memory.can_trim() {
+            return;
+        }
+        if points.has(ChoicePoints::TRIM) {
+            deeds.push(Deed::Trim);
+        }
+        if points.has(ChoicePoints::TRIM_SECTION) {
+            let sections: BTreeSet<Va> = self.memory.eligible().iter().map(|page| self.section_of(*page)).collect();
+            deeds.extend(sections.into_iter().map(Deed::TrimSection));
+        }
+        if points.has(ChoicePoints::TRIM_PAGE) {
+            deeds.extend(self.memory.eligible().into_iter().map(Deed::TrimPage));
+        }
+    }
+
+    /// Where the section of a driver that holds this page begins; null for a page that is in none.
+    fn section_of(&self, page: Va) -> Va {
+        let start = self.modules.driver_at(page).and_then(|driver| {
+            let section = driver.image.section_at(Rva((page - driver.base) as u32))?;
+            driver.image.sections().get(section).map(|section| driver.base + section.rva)
+        });
+        start.unwrap_or(Va::NULL)
+    }
+
+    /// The thread that gets the processor when the current one gives it up.
+    fn next_in_turn(&self) -> Option<ThreadId> {
+        let current = self.current_thread();
+        let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
+        self.next_ready().filter(|next| preemptible && *next != current)
     }
 
     /// Threads that could run here instead of the current one.
@@ -89,13 +127,18 @@ impl Machine {
         runs || self.threads().any(waits)
     }
 
+    fn evict_chosen(&mut self, is_chosen: impl Fn(&Machine, Va) -> bool) {
+        let mut pages = self.memory.eligible();
+        pages.retain(|page| is_chosen(self, *page));
+        self.evict(&pages, TrimReason::Choice);
+    }
+
     fn perform(&mut self, deed: Deed) {
         self.attention = true;
         match deed {
-            Deed::Trim => {
-                let pages = self.memory.eligible();
-                self.evict(&pages, TrimReason::Choice);
-            }
+            Deed::Trim => self.evict_chosen(|_, _| true),
+            Deed::TrimSection(start) => self.evict_chosen(|m, page| m.section_of(page) == start),
+            Deed::TrimPage(chosen) => self.evict_chosen(|_, page| page == chosen),
             Deed::Interrupt(vector) => self.spurious_interrupt(vector),
             Deed::Switch(thread) => self.switch_to(thread),
             // The next processor in turn is looked at first.

@@ -3,6 +3,7 @@
 use nt_types::Va;
 
 use crate::choice::ChoicePoints;
+use crate::deed::Bound;
 use crate::registry::Registry;
 
 /// Low resources simulation (docs: devtest/low-resources-simulation).
@@ -56,6 +57,8 @@ pub struct Options {
     pub seed: u64,
     /// Where choices are asked for.
     pub choices: ChoicePoints,
+    /// How many deeds of each kind a run may have; a schedule that is followed may have more.
+    pub bound: Bound,
     /// Driver Verifier (D39, D48).
     pub verifier: Verifier,
     /// Driver Verifier lets allocations fail at random (R188).
@@ -81,6 +84,7 @@ impl Default for Options {
             quantum_steps: 1_000_000,
             seed: 0,
             choices: ChoicePoints::NONE,
+            bound: Bound::default(),
             verifier: Verifier::OFF,
             low_resources: None,
             poison: true,

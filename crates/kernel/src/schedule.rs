@@ -135,7 +135,8 @@ impl Machine {
     pub(crate) fn wake_readers(&mut self, done: ReadTicket) {
         while let Some(reader) = self.reader(done) {
             let thread = &mut self.threads[reader.0 as usize];
-            let ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } = &mut thread.state else {
+            let ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } = &mut thread.state
+            else {
                 return;
             };
             tickets.retain(|ticket| *ticket != done);
@@ -203,7 +204,7 @@ impl Machine {
     }
 
     /// The ready thread with the highest priority, round robin after the current one.
-    fn next_ready(&self) -> Option<ThreadId> {
+    pub(crate) fn next_ready(&self) -> Option<ThreadId> {
         let count = self.threads.len();
         let first = self.processors[self.active].current.0 as usize + 1;
         let order = (first..first + count).map(|index| &self.threads[index % count]);

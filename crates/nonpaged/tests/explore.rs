@@ -114,7 +114,7 @@ fn a_search_goes_on_where_an_earlier_one_ended() {
 }
 
 #[test]
-#[should_panic(expected = "nonpaged replay np1-")]
+#[should_panic(expected = "nonpaged replay np2-")]
 fn a_test_that_fails_prints_the_token() {
     let limits = Limits { time: Some(Duration::from_secs(60)), schedules: Some(200), until_first: true };
     let campaign = Campaign { limits, ..Campaign::default() };

@@ -22,7 +22,7 @@ fn stderr(output: &Output) -> String {
 /// The tokens of a search, shortest first.
 fn tokens(output: &Output) -> Vec<String> {
     let words = stdout(output).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let mut tokens: Vec<String> = words.into_iter().filter(|word| word.starts_with("np1-")).collect();
+    let mut tokens: Vec<String> = words.into_iter().filter(|word| word.starts_with("np2-")).collect();
     tokens.sort_by_key(String::len);
     tokens
 }
@@ -68,8 +68,8 @@ fn a_token_says_that_the_driver_has_changed() {
 fn a_word_that_is_no_token_is_a_wrong_argument() {
     for (word, problem) in [
         ("serial.sys", "a token begins with"),
-        ("np2-AAAA", "numbers choices differently"),
-        ("np1-AAAAAAAA", "is damaged"),
+        ("np1-AAAA", "numbers choices differently"),
+        ("np2-AAAAAAAA", "is damaged"),
     ] {
         let output = nonpaged(&["replay", word]);
         assert_eq!(output.status.code(), Some(64), "{word}");
@@ -113,4 +113,25 @@ fn json_has_what_the_text_has() {
     assert_eq!(document["exhausted"], true);
     assert!(document["failures"].as_array().is_some_and(|failures| !failures.is_empty()));
     assert!(document["shown"].as_str().is_some_and(|shown| shown.contains("at most 1 deed")));
+}
+
+/// A bound for each kind: the last line names them, and nothing more was run.
+#[test]
+fn a_bound_for_each_kind_is_searched_to_its_end_and_named() {
+    let arguments = ["explore", "drivers/null/null.sys", "--strategy=exhaustive", "--time=120s"];
+    let more = ["--choices=switch,trim:section", "--bound=switch=1,trim=1"];
+    let output = nonpaged(&[&arguments[..], &more[..]].concat());
+    let expected = "schedules with at most 1 trim and 1 preemption: no failure";
+    assert!(stdout(&output).contains(expected), "{}{}", stdout(&output), stderr(&output));
+    let wrong = nonpaged(&["explore", "drivers/null/null.sys", "--bound=luck=1"]);
+    assert_eq!(wrong.status.code(), Some(64), "{}", stderr(&wrong));
+}
+
+/// One section leaves and the others stay; the report says which, and the token replays it.
+#[test]
+fn a_section_leaves_alone() {
+    let found = nonpaged(&["explore", BROKEN, "--strategy=exhaustive", "--choices=switch,trim:section", "--depth=1"]);
+    let token = tokens(&found).remove(0);
+    let replayed = nonpaged(&["replay", &token]);
+    assert_eq!(replayed.status.code(), Some(10), "{}", stderr(&replayed));
 }

@@ -164,6 +164,6 @@ mod tests {
         };
         assert_eq!(replay.to_string(), "nonpaged run \"my driver.sys\" --trim=at-once --seed 1 --stop-at 9");
         let replay = Replay { token: Some("np1-AAAA".into()), ..replay };
-        assert_eq!(replay.to_string(), "nonpaged replay np1-AAAA --stop-at 9");
+        assert_eq!(replay.to_string(), "nonpaged replay np2-AAAA --stop-at 9");
     }
 }

@@ -181,6 +181,16 @@ pub enum Keeper {
 pub enum Deed {
     /// All that may leave memory left it.
     Trim,
+    /// All of one section that may leave memory left it.
+    TrimSection {
+        /// Its name, or what is in no section.
+        section: String,
+    },
+    /// One page left memory.
+    TrimPage {
+        /// Its first byte.
+        page: Va,
+    },
     /// An interrupt that no device asked for.
     Interrupt {
         /// The vector.

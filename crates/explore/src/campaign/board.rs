@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernel::{Coverage, Schedule, Stop, StopKind};
+use kernel::{Bound, ChoicePoints, Coverage, Options, Schedule, Stop, StopKind};
 
 use super::plan::{Plan, Unit};
 use super::{Campaign, Outcome, Progress};
@@ -19,6 +19,8 @@ use crate::walk::Walked;
 pub(super) struct Board {
     plan: Plan,
     campaign: Campaign,
+    points: ChoicePoints,
+    bound: Bound,
     start: Instant,
     state: Mutex<State>,
 }
@@ -51,13 +53,14 @@ struct Round {
 }
 
 impl Board {
-    pub(super) fn new(campaign: &Campaign, survey: &Survey, plan: Plan, start: Instant) -> Board {
+    pub(super) fn new(campaign: &Campaign, options: &Options, survey: &Survey, plan: Plan) -> Board {
         let choices = (u64::from(survey.walked.choices), plan.singles());
         let at = campaign.resume_at;
         let mut failures = Failures::default();
         campaign.known.iter().cloned().for_each(|failure| failures.adopt(failure));
         let state = State { next: at, done_before: at, choices, failures, ..State::default() };
-        Board { plan, campaign: campaign.clone(), start, state: Mutex::new(state) }
+        let Options { choices: points, bound, .. } = *options;
+        Board { plan, campaign: campaign.clone(), points, bound, start: Instant::now(), state: Mutex::new(state) }
     }
 
     /// A thread that panicked has left nothing half done: each change is one call.
@@ -183,6 +186,8 @@ impl Board {
             unknown: done.iter().map(|round| round.unknown).sum(),
             failed: done.iter().map(|round| round.failed).sum(),
             shard: (shard.1 > 1).then_some(shard),
+            bound: self.bound,
+            points: self.points,
         }
     }
 }

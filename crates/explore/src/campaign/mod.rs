@@ -7,7 +7,7 @@ mod worker;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::Engine;
 use kernel::Schedule;
@@ -130,7 +130,7 @@ impl Campaign {
         let options = &mut base.machine().options;
         options.step_limit = options.step_limit.min(limit);
         let plan = Plan::new(self, &survey);
-        let board = Board::new(self, &survey, plan, Instant::now());
+        let board = Board::new(self, &base.machine().options, &survey, plan);
         let news = board.note_survey(&survey);
         // Each of them is told, also after one that ends the search.
         let unwelcome = news.iter().filter(|failure| !watch(Watched::Failure(failure))).count();

@@ -3,7 +3,8 @@
 use nt_types::{NtStatus, Va, constants as c};
 
 use crate::call::Call;
-use crate::choice::{ChoicePoints, Deed};
+use crate::choice::ChoicePoints;
+use crate::deed::Deed;
 use crate::machine::Machine;
 
 /// What a routine that finds no memory does.

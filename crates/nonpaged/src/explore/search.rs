@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use devices::SerialLine;
 use explore::{Campaign, Failure, Outcome, Token};
-use kernel::{ChoicePoints, Options};
+use kernel::{Bound, ChoicePoints, Options};
 use memory::MemoryConfig;
 
 use super::{Run, blank_token, engine, player};
@@ -24,6 +24,7 @@ pub struct Search {
     driver: PathBuf,
     scenario: Option<PathBuf>,
     points: ChoicePoints,
+    bound: Bound,
     processors: usize,
     campaign: Campaign,
 }
@@ -49,7 +50,8 @@ impl Search {
     /// A search of this driver with the defaults of `nonpaged explore`.
     pub fn new(driver: impl Into<PathBuf>) -> Search {
         let campaign = Campaign::default();
-        Search { driver: driver.into(), scenario: None, points: ChoicePoints::USUAL, processors: 1, campaign }
+        let (points, bound) = (ChoicePoints::USUAL, Bound::default());
+        Search { driver: driver.into(), scenario: None, points, bound, processors: 1, campaign }
     }
 
     /// Puts the driver through this scenario instead of the exercise.
@@ -62,6 +64,12 @@ impl Search {
     #[must_use]
     pub fn choices(self, points: ChoicePoints) -> Search {
         Search { points, ..self }
+    }
+
+    /// How often it may happen in one schedule.
+    #[must_use]
+    pub fn bound(self, bound: Bound) -> Search {
+        Search { bound, ..self }
     }
 
     /// Processors of the machine.
@@ -94,7 +102,8 @@ impl Search {
             Some(path) => Scenario::parse(&std::fs::read_to_string(path)?)?,
             None => Scenario::default(),
         };
-        let options = Options { choices: self.points, processors: self.processors, ..Options::default() };
+        let Search { points: choices, bound, processors, .. } = *self;
+        let options = Options { choices, bound, processors, ..Options::default() };
         let mut session = Session::new(options, MemoryConfig::default(), SerialLine::loopback_plug())?;
         let base = session.load_file(&driver)?;
         let player = player(base, driver, session.serial_port(), &scenario);

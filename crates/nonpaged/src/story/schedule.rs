@@ -20,6 +20,11 @@ pub(super) fn events(scene: &Scene<'_>) -> Vec<Event> {
 fn told(scene: &Scene<'_>, deed: Deed, routine: impl FnOnce() -> String) -> report::Deed {
     match deed {
         Deed::Trim => report::Deed::Trim,
+        Deed::TrimSection(start) => {
+            let name = scene.machine.modules().section_name(start).map(|name| format!("section `{name}`"));
+            report::Deed::TrimSection { section: name.unwrap_or_else(|| "pool".to_owned()) }
+        }
+        Deed::TrimPage(page) => report::Deed::TrimPage { page },
         Deed::Interrupt(vector) => report::Deed::Interrupt { vector },
         Deed::Switch(thread) => {
             let name = scene.machine.thread_of(thread).map(|thread| thread.name.clone());

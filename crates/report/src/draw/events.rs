@@ -121,6 +121,8 @@ fn kept(keeper: &Keeper) -> String {
 fn scheduled(deed: &Deed) -> String {
     match deed {
         Deed::Trim => "all that may leave memory left it".to_owned(),
+        Deed::TrimSection { section } => format!("all that may leave memory of {section} left it"),
+        Deed::TrimPage { page } => format!("the page at {page} left memory"),
         Deed::Interrupt { vector } => format!("an interrupt that no device asked for came on vector {vector:#x}"),
         Deed::Switch { thread } => format!("thread `{thread}` got the processor"),
         Deed::Processor { number } => format!("processor {number} went on"),

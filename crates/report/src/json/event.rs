@@ -241,7 +241,7 @@ fn kept(keeper: Keeper) -> What {
 
 fn word(deed: &Deed) -> &'static str {
     match deed {
-        Deed::Trim => "trim",
+        Deed::Trim | Deed::TrimSection { .. } | Deed::TrimPage { .. } => "trim",
         Deed::Interrupt { .. } => "interrupt",
         Deed::Switch { .. } => "switch",
         Deed::Processor { .. } => "processor",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use explore::Strategy;
-use kernel::ChoicePoints;
+use explore::{Campaign, Strategy};
+use kernel::{Bound, ChoicePoints, DeedKind};
 
 use super::super::args::{Setup, Show};
 
@@ -20,11 +20,16 @@ pub(crate) struct ExploreOptions {
     #[arg(long, value_name = "HOW", default_value_t = Strategy::Mixed, help_heading = "Search")]
     pub(crate) strategy: Strategy,
 
-    /// Unplanned happenings in one schedule, at most
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Search")]
-    pub(crate) depth: u32,
+    /// Unplanned happenings in one schedule, at most; without it, as many as `--bound` allows, or 3
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Search")]
+    pub(crate) depth: Option<u32>,
 
-    /// What may happen: trim, interrupt, switch, time, cancel, fail, device, separated by commas
+    /// How many of each kind one schedule may have, at most: switch=2,trim=1
+    #[arg(long, value_name = "KIND=N", default_value = "", value_parser = bound, help_heading = "Search")]
+    pub(crate) bound: Bound,
+
+    /// What may happen: trim, trim:section, trim:page, interrupt, switch, delay, time, cancel, fail, device, separated by
+    /// commas
     #[arg(long, value_name = "WHAT", default_value = "trim,interrupt,switch,time,cancel,fail", value_parser = points, help_heading = "Search")]
     pub(crate) choices: ChoicePoints,
 
@@ -62,6 +67,11 @@ pub(crate) struct ExploreOptions {
 }
 
 impl ExploreOptions {
+    /// Deeds of a schedule at most.
+    pub(super) fn depth(&self) -> u32 {
+        self.depth.or(self.bound.total(self.points())).unwrap_or(Campaign::default().depth).max(1)
+    }
+
     /// Where the machine asks.
     pub(super) fn points(&self) -> ChoicePoints {
         match self.every_instruction {
@@ -101,10 +111,13 @@ pub(crate) struct MergeOptions {
 }
 
 /// Names of choice points.
-const POINTS: [(&str, ChoicePoints); 7] = [
+const POINTS: [(&str, ChoicePoints); 10] = [
     ("trim", ChoicePoints::TRIM),
+    ("trim:section", ChoicePoints::TRIM_SECTION),
+    ("trim:page", ChoicePoints::TRIM_PAGE),
     ("interrupt", ChoicePoints::INTERRUPT),
     ("switch", ChoicePoints::SWITCH),
+    ("delay", ChoicePoints::DELAY),
     ("time", ChoicePoints::TIME),
     ("cancel", ChoicePoints::CANCEL),
     ("fail", ChoicePoints::FAIL),
@@ -116,6 +129,19 @@ fn points(text: &str) -> Result<ChoicePoints, String> {
         let found = POINTS.iter().find(|(known, _)| *known == name.trim());
         let names = || POINTS.map(|(name, _)| name).join(", ");
         found.map(|(_, point)| points.and(*point)).ok_or_else(|| format!("`{name}` is none of {}", names()))
+    })
+}
+
+fn bound(text: &str) -> Result<Bound, String> {
+    let words = text.split(',').filter(|word| !word.is_empty());
+    words.into_iter().try_fold(Bound::default(), |bound, word| {
+        let (name, most) =
+            word.split_once('=').ok_or_else(|| format!("`{word}`: expected a bound such as switch=2"))?;
+        let found = DeedKind::ALL.iter().find(|(_, _, known, _)| *known == name.trim());
+        let names = || DeedKind::ALL.map(|(_, _, name, _)| name).join(", ");
+        let (kind, ..) = found.ok_or_else(|| format!("`{name}` is none of {}", names()))?;
+        let most = most.trim().parse().map_err(|_| format!("`{most}` is no number"))?;
+        Ok(bound.with(*kind, most))
     })
 }
 
@@ -149,6 +175,13 @@ mod tests {
         assert!(duration("soon").is_err() && duration("-1s").is_err() && duration("1d").is_err());
         assert_eq!(shard("2/4"), Ok((2, 4)));
         assert!(shard("5/4").is_err() && shard("0/4").is_err() && shard("1").is_err());
+    }
+
+    #[test]
+    fn bounds_are_read() {
+        let expected = Bound::default().with(DeedKind::Switch, 2).with(DeedKind::Trim, 1);
+        assert_eq!(bound("switch=2,trim=1"), Ok(expected));
+        assert!(bound("luck=1").is_err() && bound("trim").is_err() && bound("trim=x").is_err());
     }
 
     #[test]

@@ -60,19 +60,20 @@ fn subject(options: &ExploreOptions, driver: &Arc<Driver>) -> Result<Run, Box<Di
     let scenario = setup.scenario.as_deref().map(input::scenario).transpose()?.unwrap_or_default();
     let cable = FarEnd::open(setup, scenario.serial_line)?.cable();
     let mut session = machine::session(setup, None, options.points(), cable)?;
+    session.machine.options.bound = options.bound;
     let base = machine::load(&mut session, setup, driver)?;
     let player = player(base, Arc::clone(driver), session.serial_port(), &scenario);
     Ok(Run::new(session, player))
 }
 
 fn campaign(options: &ExploreOptions, store: Option<&Store>) -> Result<Campaign, Box<Diagnostic>> {
-    let ExploreOptions { strategy, depth, shard, until_first, schedules, time, .. } = *options;
+    let ExploreOptions { strategy, shard, until_first, schedules, time, .. } = *options;
     let known = store.map_or(Ok(Vec::new()), Store::known);
     let known = known.map_err(|error| refuse(Input::Arguments { problem: format!("`--out`: {error}") }))?;
     let mut campaign = Campaign {
         strategy,
         seed: options.setup.seed,
-        depth,
+        depth: options.depth(),
         limits: Limits { time: Some(time), schedules, until_first },
         shard,
         resume_at: store.map_or(0, Store::resume_at),
@@ -95,7 +96,8 @@ fn words(setup: &Setup) -> Vec<String> {
 }
 
 fn open(folder: &Path, options: &ExploreOptions, token: &Token) -> Result<Store, Box<Diagnostic>> {
-    let search = format!("{} --strategy={} --depth={}", token.encode(), options.strategy, options.depth);
+    let search =
+        format!("{} --strategy={} --depth={} {:?}", token.encode(), options.strategy, options.depth(), options.bound);
     Store::open(folder, &search, options.shard).map_err(unusable)
 }
 
