@@ -7,7 +7,7 @@
 use engine::{Cpu, Fault, Gpr};
 use nt_types::{Irql, NtStatus, Va};
 
-use crate::exports::{ex, io, ke, mm, po, rtl};
+use crate::exports::{ex, io, ke, mm, po, rtl, wmilib};
 use crate::machine::Machine;
 use crate::stop::Stop;
 use crate::wait::Wait;
@@ -126,6 +126,8 @@ pub enum Then {
     Rtl(rtl::Then),
     /// Structured exception handling.
     Seh(crate::seh::Then),
+    /// The WMI library.
+    Wmilib(wmilib::Then),
 }
 
 impl Then {
@@ -145,6 +147,7 @@ impl Then {
             Then::Po(then) => then.run(m),
             Then::Rtl(then) => then.run(m, value),
             Then::Seh(then) => then.run(m, value),
+            Then::Wmilib(then) => then.run(m),
         }
     }
 }

@@ -51,6 +51,7 @@ pub use driver::LoadError;
 pub use event::{Event, EventKind, EventLog};
 pub use export_driver::Role;
 pub use exports::io::exercise::Action;
+pub use exports::io::wmi_request::WmiRequest;
 pub use finding::{Finding, FindingKind, Severity};
 pub use keeper::Keeper;
 pub use machine::{Machine, Processor};

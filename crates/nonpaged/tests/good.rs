@@ -37,6 +37,7 @@ const SAMPLES: &[Sample] = &[
     Sample("stress/stress", &["K18"], Some(&[]), Some("good/stress-threads")),
     Sample("stack/bus", &["K27"], Some(&["K15"]), Some("stack/stack")),
     Sample("stack/bus", &["K27"], Some(&["K15"]), Some("stack/pulled-out")),
+    Sample("stack/bus", &["K27"], Some(&["K15"]), Some("stack/wmi")),
     // The exercise finds the control code that locks another driver's section (D18).
     Sample("library/client", &["K06", "K18", "K27"], Some(&["K15"]), Some("library/two-clients")),
 ];

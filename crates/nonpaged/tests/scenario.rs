@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use kernel::WmiRequest;
 use nonpaged::scenario::{Action, Expect, PnpRequest, Scenario, ScenarioError, SerialEnd};
 use nt_types::NtStatus;
 
@@ -42,6 +43,12 @@ fn each_verb_is_read() {
         Action::Power { device: None, state: 3 },
         Action::Attach { driver: Some("filter.sys".into()), device: Some(r"BUS\Device".into()) },
         Action::Pnp { device: Some(r"BUS\Device".into()), request: PnpRequest::SurpriseRemoval },
+        Action::Wmi {
+            device: None,
+            block: [1, 0, 0, 0, 2, 0, 3, 0, 4, 5, 6, 7, 8, 9, 10, 11],
+            request: WmiRequest::ChangeSingleItem { instance: 2, item: 1, data: vec![0xff] },
+            output_bytes: 4,
+        },
     ];
     assert_eq!(actions, expected.iter().collect::<Vec<_>>());
 }

@@ -24,7 +24,7 @@ pub mod rtl;
 mod se;
 mod seh;
 mod table;
-mod wmilib;
+pub mod wmilib;
 
 pub(crate) use data::{DATA_EXPORTS, USER_PROBE_ADDRESS};
 pub(crate) use table::EXPORTS;

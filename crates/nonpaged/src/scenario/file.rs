@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::error::line_of;
 use super::values::{Status, bytes};
+use super::wmi::Wmi;
 use super::{
     Action, DEFAULT_HANDLE, DEFAULT_THREAD, DeviceName, Expect, MAX_BYTES, PnpRequest, Scenario, ScenarioError,
     SerialEnd, Step, TestCase,
@@ -54,6 +55,7 @@ struct RawStep {
     unload: Option<Unload>,
     attach: Option<Attach>,
     pnp: Option<Pnp>,
+    wmi: Option<Wmi>,
     power: Option<Power>,
     paging_path: Option<PagingPath>,
     open: Option<Open>,
@@ -321,6 +323,7 @@ fn action(raw: RawStep) -> Result<Action, String> {
         ("unload", raw.unload.map(|unload| Ok(Action::Unload { driver: unload.driver }))),
         ("attach", raw.attach.map(|it| Ok(Action::Attach { driver: it.driver, device: it.device }))),
         ("pnp", raw.pnp.map(|it| Ok(Action::Pnp { device: it.device, request: it.request }))),
+        ("wmi", raw.wmi.map(Wmi::action)),
         ("power", raw.power.map(|it| Ok(Action::Power { device: it.device, state: it.state as u8 }))),
         ("paging_path", raw.paging_path.map(paging_path)),
         ("open", raw.open.map(|open| Ok(Action::Open { device: open.device, handle: handle(open.handle) }))),

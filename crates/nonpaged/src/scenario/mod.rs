@@ -29,6 +29,7 @@ mod file;
 mod play;
 mod player;
 mod values;
+mod wmi;
 
 use std::collections::BTreeMap;
 
@@ -141,6 +142,17 @@ pub enum Action {
         device: DeviceName,
         /// What is asked.
         request: PnpRequest,
+    },
+    /// A request to the WMI provider in the stack of a device.
+    Wmi {
+        /// The device.
+        device: DeviceName,
+        /// The GUID of the block.
+        block: [u8; 16],
+        /// What is asked.
+        request: kernel::WmiRequest,
+        /// Room for data in the answer, in bytes.
+        output_bytes: u32,
     },
     /// Set the power state of a device (IRP_MN_SET_POWER): at `DISPATCH_LEVEL`, unless the device object has
     /// DO_POWER_PAGABLE (R20).
@@ -290,6 +302,7 @@ impl Action {
             Action::Unload { .. } => "unload",
             Action::Attach { .. } => "attach",
             Action::Pnp { request, .. } => request.name(),
+            Action::Wmi { .. } => "wmi",
             Action::Power { .. } => "power",
             Action::PagingPath { .. } => "paging_path",
             Action::Open { .. } => "open",

@@ -16,6 +16,7 @@ mod mm;
 mod pnp;
 mod rtl;
 mod seh;
+mod wmi;
 
 pub use ex::*;
 pub use io::*;
@@ -24,6 +25,7 @@ pub use mm::*;
 pub use pnp::*;
 pub use rtl::*;
 pub use seh::*;
+pub use wmi::*;
 
 use crate::Va;
 

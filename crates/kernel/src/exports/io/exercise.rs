@@ -8,6 +8,7 @@ use nt_types::{Irql, NtStatus, Va, constants as c};
 use super::draft::{Draft, Opening, draft};
 use super::irp::Owner;
 use super::paging_path::DEVICE_USAGE_TYPE_PAGING;
+use super::wmi_request::WmiRequest;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::exports::io;
@@ -96,6 +97,17 @@ pub enum Action {
         /// CM_RESOURCE_LIST for a start.
         resources: Va,
     },
+    /// A request of IRP_MJ_SYSTEM_CONTROL to the top of the device's stack, for the WMI provider in it.
+    Wmi {
+        /// A device of the stack.
+        device: Va,
+        /// The GUID of the block.
+        block: [u8; 16],
+        /// What is asked.
+        request: WmiRequest,
+        /// Bytes of data that the answer may have.
+        output_length: u32,
+    },
 }
 
 /// A request on its way.
@@ -123,6 +135,8 @@ enum Kind {
     DeviceIs {
         started: bool,
     },
+    /// A WMI request of this minor function.
+    Wmi(u32),
 }
 
 /// Continuations of harness requests.
@@ -275,6 +289,7 @@ fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
         }
         Action::PagingPath { file, in_path } => paging_path(m, id, file, in_path),
         Action::Pnp { device, minor, resources } => pnp(m, id, device, minor, resources),
+        Action::Wmi { device, block, request, output_length } => wmi(m, id, device, (&block, &request), output_length),
     }
 }
 
@@ -421,6 +436,15 @@ fn pnp(m: &mut Machine, id: RequestId, device: Va, minor: u8, resources: Va) -> 
     send(m, &draft, Sent { file: device, kind, ..plain(id, draft.request) })
 }
 
+fn wmi(m: &mut Machine, id: RequestId, device: Va, asked: (&[u8; 16], &WmiRequest), output_length: u32) -> Outcome {
+    let Some(drafted) = m.draft_wmi(id, device, asked, output_length)? else {
+        return refuse(m, id, NtStatus::WMI_GUID_NOT_FOUND);
+    };
+    let (draft, kind) = (drafted.draft, Kind::Wmi(drafted.minor));
+    let sent = Sent { output: Some(drafted.buffer), blocks: drafted.blocks, kind, ..plain(id, draft.request) };
+    send(m, &draft, sent)
+}
+
 fn plain(id: RequestId, request: Va) -> Sent {
     let (file, kind) = (Va::NULL, Kind::Transfer);
     Sent { id, request, output: None, blocks: Vec::new(), file, kind, raised: false }
@@ -430,7 +454,13 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(sent.request))?);
     let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(sent.request))?;
     let output = match sent.output {
-        Some((buffer, length)) => m.read_bytes(buffer, information.min(u64::from(length)))?,
+        Some((buffer, length)) => {
+            let bytes = information.min(u64::from(length));
+            match sent.kind {
+                Kind::Wmi(minor) => m.wmi_output(minor, buffer, bytes)?,
+                _ => m.read_bytes(buffer, bytes)?,
+            }
+        }
         None => Vec::new(),
     };
     free(m, sent)?;
@@ -438,7 +468,7 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
         Kind::Cleanup => return close_when_idle(m, sent.id, sent.file),
         Kind::Close => m.free_file_object(sent.file),
         Kind::DeviceIs { started } if status.is_success() => m.note_started(sent.file, started),
-        Kind::Open | Kind::Transfer | Kind::DeviceIs { .. } => {}
+        Kind::Open | Kind::Transfer | Kind::DeviceIs { .. } | Kind::Wmi(_) => {}
     }
     let opened = sent.kind == Kind::Open && status.is_success();
     let information = if opened { sent.file.0 } else { information };

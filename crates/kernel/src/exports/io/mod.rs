@@ -32,6 +32,7 @@ mod shutdown;
 mod start_io;
 mod timer;
 mod wmi;
+pub mod wmi_request;
 mod work_item;
 
 use std::collections::{BTreeMap, BTreeSet};

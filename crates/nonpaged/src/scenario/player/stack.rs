@@ -9,7 +9,7 @@ use crate::scenario::{DeviceName, PnpRequest, Step};
 
 impl Player {
     /// The physical device object of a device.
-    fn device(&self, m: &Machine, step: &Step, name: &DeviceName) -> Result<Va, PlayError> {
+    pub(super) fn device(&self, m: &Machine, step: &Step, name: &DeviceName) -> Result<Va, PlayError> {
         match name {
             None => self.device.ok_or_else(|| impossible(step, "no device was started")),
             Some(id) => m.child_device(id).ok_or_else(|| {

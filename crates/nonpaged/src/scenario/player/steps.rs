@@ -58,6 +58,11 @@ impl Player {
             Action::Unload { driver: Some(driver) } => self.unload_other(m, step, driver)?,
             Action::Attach { driver, device } => self.attach(m, step, driver.as_deref(), device)?,
             Action::Pnp { device, request } => self.request_pnp(m, step, device, *request)?,
+            Action::Wmi { device, block, request, output_bytes } => {
+                let device = self.device(m, step, device)?;
+                let (block, request, output_length) = (*block, request.clone(), *output_bytes);
+                self.send(m, step, Request::Wmi { device, block, request, output_length }, None)?;
+            }
             Action::Power { device, state } => self.power(m, step, device, *state)?,
             Action::PagingPath { handle, in_path } => {
                 let (file, in_path) = (self.handle(step, handle)?, *in_path);
