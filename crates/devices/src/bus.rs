@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::device::Device;
 use crate::interrupt_line::{InterruptLine, Trigger};
+use crate::pci::PciFunction;
 use crate::ranges::{AddressRange, Claims};
 
 /// Number of a device on its bus; never used again after the device is gone.
@@ -64,6 +65,8 @@ pub struct Bus {
     ports: Claims,
     memory: Claims,
     lines: BTreeMap<u32, InterruptLine>,
+    /// Devices that are parts of another, by the other.
+    parts: BTreeMap<DeviceId, DeviceId>,
 }
 
 impl Bus {
@@ -85,6 +88,7 @@ impl Bus {
         let device = self.devices.remove(&id)?;
         self.ports.remove(id);
         self.memory.remove(id);
+        self.parts.retain(|whole, part| *whole != id && *part != id);
         for line in self.lines.values_mut() {
             line.devices.retain(|other| *other != id);
         }
@@ -123,14 +127,26 @@ impl Bus {
         Ok(())
     }
 
-    /// What a device occupies.
+    /// Makes `part` a part of another device, whose resources include those of the part from now on.
+    pub(crate) fn put_behind(&mut self, whole: DeviceId, part: DeviceId) {
+        self.parts.insert(whole, part);
+    }
+
+    /// What a device and its part occupy.
     pub fn resources(&self, id: DeviceId) -> Resources {
-        let lines = self.lines.iter().filter(|(_, line)| line.devices.contains(&id));
+        let ids = || [Some(id), self.parts.get(&id).copied()].into_iter().flatten();
+        let lines = self.lines.iter().filter(|(_, line)| ids().any(|id| line.devices.contains(&id)));
         Resources {
-            ports: self.ports.of(id),
-            memory: self.memory.of(id),
+            ports: ids().flat_map(|id| self.ports.of(id)).collect(),
+            memory: ids().flat_map(|id| self.memory.of(id)).collect(),
             lines: lines.map(|(number, line)| (*number, line.trigger)).collect(),
         }
+    }
+
+    /// The function in this slot of PCI bus 0.
+    pub fn pci_function(&mut self, slot: u32) -> Option<&mut PciFunction> {
+        let devices = self.devices.values_mut().map(|device| &mut **device as &mut dyn Any);
+        devices.filter_map(|device| device.downcast_mut::<PciFunction>()).find(|function| function.slot() == slot)
     }
 
     /// The devices, by number.

@@ -111,12 +111,12 @@ impl Job<'_> {
     }
 
     fn player(&self, session: &mut Session, base: Va, driver: &Arc<Driver>, scenario: &Scenario) -> Player {
-        let (driver, serial) = (Arc::clone(driver), session.serial_port());
+        let (driver, devices) = (Arc::clone(driver), session.devices());
         match self.token {
-            None => Player::new(base, driver, serial, scenario),
+            None => Player::new(base, driver, devices, scenario),
             Some(token) => {
                 session.machine.follow(token.schedule.clone());
-                nonpaged::explore::player(base, driver, serial, scenario)
+                nonpaged::explore::player(base, driver, devices, scenario)
             }
         }
     }

@@ -5,7 +5,6 @@ mod search;
 
 use std::sync::Arc;
 
-use devices::DeviceId;
 use engine::Engine;
 use explore::Token;
 use interpreter::Interpreter;
@@ -15,16 +14,17 @@ use nt_types::Va;
 
 use crate::driver::Driver;
 use crate::scenario::{Player, Scenario};
+use crate::session::Devices;
 
 pub use run::Run;
 pub use search::{Search, SearchError};
 
 /// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
 /// two programs that use the device at the same time.
-pub fn player(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
+pub fn player(base: Va, driver: Arc<Driver>, devices: Devices, scenario: &Scenario) -> Player {
     let player = match scenario.steps.is_empty() {
-        true => Player::exercise(base, driver, serial, true),
-        false => Player::new(base, driver, serial, scenario),
+        true => Player::exercise(base, driver, devices, true),
+        false => Player::new(base, driver, devices, scenario),
     };
     player.unchecked()
 }

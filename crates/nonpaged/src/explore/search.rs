@@ -106,7 +106,7 @@ impl Search {
         let options = Options { choices, bound, processors, ..Options::default() };
         let mut session = Session::new(options, MemoryConfig::default(), SerialLine::loopback_plug())?;
         let base = session.load_file(&driver)?;
-        let player = player(base, driver, session.serial_port(), &scenario);
+        let player = player(base, driver, session.devices(), &scenario);
         Ok(Run::new(session, player))
     }
 

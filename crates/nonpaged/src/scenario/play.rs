@@ -38,7 +38,7 @@ pub fn play(
     scenario: &Scenario,
     phase: impl FnMut(&mut Session, &str),
 ) -> Result<(), PlayError> {
-    let player = Player::new(base, Arc::new(driver.clone()), session.serial_port(), scenario);
+    let player = Player::new(base, Arc::new(driver.clone()), session.devices(), scenario);
     session.play(player, phase)
 }
 

@@ -5,12 +5,13 @@ mod residency;
 
 use std::time::Instant;
 
-use devices::{Bus, DeviceId, SerialLine, Uart16550};
+use devices::pci::{self, PciFunction};
+use devices::{Bus, DeviceId, PORT_COUNT, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
 use kernel::{Action, Answer, Machine, Options, RequestId, RunEnd, Stop, Trap, Until};
 use memory::{Memory, MemoryConfig};
-use nt_types::{NtStatus, Va};
+use nt_types::{NtStatus, PAGE_SHIFT, Va};
 use report::Diagnostic;
 use report::cause::{Cause, Remark};
 
@@ -23,6 +24,19 @@ pub use residency::{Residency, SectionResidency};
 
 /// Port base and interrupt line of the first serial port of a PC.
 const COM1: (u16, u32) = (0x3F8, 4);
+/// PCI slot of the card: device 3.
+const CARD_SLOT: u32 = 3;
+/// Where a PC has device memory, unless there is RAM.
+const CARD_MEMORY: u64 = 0xFEB0_0000;
+
+/// The devices of a machine that drivers are offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Devices {
+    /// The serial port of a PC.
+    pub serial: DeviceId,
+    /// A PCI card with that port on it, and device memory.
+    pub card: DeviceId,
+}
 
 /// Why a session cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -65,26 +79,33 @@ pub struct Session {
     /// When the host gives up on the run, whatever it has come to; the outcome then depends on the host.
     pub deadline: Option<Instant>,
     engine: Interpreter<Memory>,
-    serial: DeviceId,
+    devices: Devices,
 }
 
 impl Session {
-    /// A booted machine with one serial port, cabled as given.
+    /// A booted machine with one serial port, cabled as given, which is on a PCI card.
     pub fn new(options: Options, memory: MemoryConfig, cable: SerialLine) -> Result<Session, SessionError> {
         let mut bus = Bus::new();
         let serial = Uart16550::install(&mut bus, cable, COM1.0, COM1.1)?;
+        let card = PciFunction::install(&mut bus, serial, place_of_card(&memory))?;
         let machine = Machine::boot(options, memory, bus)?;
-        Ok(Session { machine, chronicle: Chronicle::default(), deadline: None, engine: Interpreter::default(), serial })
+        let (engine, devices) = (Interpreter::default(), Devices { serial, card });
+        Ok(Session { machine, chronicle: Chronicle::default(), deadline: None, engine, devices })
     }
 
     /// The serial port.
     pub fn serial_port(&self) -> DeviceId {
-        self.serial
+        self.devices.serial
+    }
+
+    /// What drivers are offered.
+    pub fn devices(&self) -> Devices {
+        self.devices
     }
 
     /// Nobody wants what the serial port has sent so far.
     pub(crate) fn forget_sent(&mut self) {
-        if let Some(port) = self.machine.bus.device_mut::<Uart16550>(self.serial) {
+        if let Some(port) = self.machine.bus.device_mut::<Uart16550>(self.devices.serial) {
             port.line_mut().take_sent();
         }
     }
@@ -248,6 +269,13 @@ impl Session {
     fn stopped(&mut self, trap: Trap) -> SessionError {
         SessionError::Stopped(self.machine.trap_to_stop(trap))
     }
+}
+
+fn place_of_card(memory: &MemoryConfig) -> pci::Place {
+    // There is no frame 0.
+    let ram_end = (u64::from(memory.frames) + 1) << PAGE_SHIFT;
+    let memory = ram_end.max(CARD_MEMORY).next_multiple_of(pci::MEMORY_BYTES);
+    pci::Place { slot: CARD_SLOT, ports: (COM1.0, PORT_COUNT), memory, line: COM1.1 as u8 }
 }
 
 /// Parts of a run so far, at least: several for each column of the graph of resident pages.

@@ -1,5 +1,5 @@
-//! Buses (ddi: HalGetBusDataByOffset, HalTranslateBusAddress, HalGetInterruptVector). There is no PCI device on this
-//! machine: configuration space answers as an empty slot does.
+//! Buses (ddi: HalGetBusDataByOffset, HalTranslateBusAddress, HalGetInterruptVector). PCI
+//! configuration space answers where the machine has a function, and as an empty slot does elsewhere.
 
 use nt_types::{Va, constants as c};
 
@@ -31,9 +31,9 @@ fn HalGetBusDataByOffset(
     m: &mut Machine,
     kind: u32,
     bus: u32,
-    _slot: u32,
+    slot: u32,
     buffer: Va,
-    _offset: u32,
+    offset: u32,
     length: u32,
 ) -> Outcome {
     if kind != PCI_CONFIGURATION {
@@ -41,6 +41,9 @@ fn HalGetBusDataByOffset(
     }
     if bus != 0 {
         return Ok(Next::Return(0));
+    }
+    if m.bus.pci_function(slot).is_some() {
+        return Ok(Next::Return(m.transfer_config_of(slot, buffer, offset, length, false)?.into()));
     }
     m.fill_bytes(buffer, 0xFF, length.into())?;
     if length >= 2 {
@@ -53,21 +56,23 @@ fn HalGetBusData(m: &mut Machine, kind: u32, bus: u32, slot: u32, buffer: Va, le
     HalGetBusDataByOffset(m, kind, bus, slot, buffer, 0, length)
 }
 
-/// Nothing takes what is written.
+/// In an empty slot nothing takes what is written.
 fn HalSetBusDataByOffset(
     m: &mut Machine,
     kind: u32,
-    _bus: u32,
-    _slot: u32,
+    bus: u32,
+    slot: u32,
     buffer: Va,
-    _offset: u32,
+    offset: u32,
     length: u32,
 ) -> Outcome {
     if kind != PCI_CONFIGURATION {
         return Err(m.refuse("HalSetBusDataByOffset", format!("`BusDataType` {kind}")));
     }
-    m.read_bytes(buffer, length.into())?;
-    Ok(Next::Return(0))
+    if bus != 0 {
+        return Ok(Next::Return(0));
+    }
+    Ok(Next::Return(m.transfer_config_of(slot, buffer, offset, length, true)?.into()))
 }
 
 fn HalSetBusData(m: &mut Machine, kind: u32, bus: u32, slot: u32, buffer: Va, length: u32) -> Outcome {

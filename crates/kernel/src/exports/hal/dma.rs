@@ -54,33 +54,12 @@ const MAP_REGISTERS: u32 = 257;
 const DEVICE_DESCRIPTION_VERSION2: u32 = 2;
 
 fn IoGetDmaAdapter(m: &mut Machine, _device: Va, wanted: Va, registers: Va) -> Outcome {
-    let version = m.read_u32(description::VERSION.at(wanted))?;
-    if version > DEVICE_DESCRIPTION_VERSION2 {
-        return Err(m.refuse("IoGetDmaAdapter", format!("`DeviceDescription->Version` {version}")));
-    }
-    if m.read_u8(description::MASTER.at(wanted))? == 0 {
-        return Err(m.refuse("IoGetDmaAdapter", "a device that is no bus master"));
-    }
-    let wide = m.read_u8(description::DMA64_BIT_ADDRESSES.at(wanted))? != 0;
-    m.write_u32(registers, MAP_REGISTERS)?;
-    let Some(object) = m.kernel_object(ADAPTER_BYTES, *b"DmaA") else { return Ok(Next::pointer(Va::NULL)) };
-    m.write_u16(adapter::VERSION.at(object), 1)?;
-    m.write_u16(adapter::SIZE.at(object), ADAPTER_BYTES as u16)?;
-    m.write_u64(adapter::DMA_OPERATIONS.at(object), (object + OPERATIONS).0)?;
-    m.write_u64(object + HIGHEST, if wide { u64::MAX } else { u32::MAX.into() })?;
-    let size = if version == DEVICE_DESCRIPTION_VERSION2 { operations::SIZEOF } else { 8 * 11 };
-    m.write_u32(object + OPERATIONS, size as u32)?;
-    let second: &[&str] = if version == DEVICE_DESCRIPTION_VERSION2 { &VERSION_2 } else { &[] };
-    for (index, name) in (1..).zip(VERSION_1.iter().chain(second)) {
-        let routine = m.kernel_images.export("hal.dll", name).unwrap_or(Va::NULL);
-        m.write_u64(object + OPERATIONS + 8 * index, routine.0)?;
-    }
-    Ok(Next::pointer(object))
+    m.new_dma_adapter(wanted, registers)
 }
 
 /// Obsolete, with the same adapter.
 fn HalGetAdapter(m: &mut Machine, wanted: Va, registers: Va) -> Outcome {
-    IoGetDmaAdapter(m, Va::NULL, wanted, registers)
+    m.new_dma_adapter(wanted, registers)
 }
 
 fn HalpPutDmaAdapter(m: &mut Machine, object: Va) -> Outcome {
@@ -226,6 +205,37 @@ fn HalpPutScatterGatherList(m: &mut Machine, _object: Va, table: Va, _write: boo
 }
 
 impl Machine {
+    /// A DMA_ADAPTER for a bus master; NULL for the versions of the routines that there are not, and for a device that would
+    /// need a DMA controller of the system, which there is none of.
+    pub(crate) fn new_dma_adapter(&mut self, wanted: Va, registers: Va) -> Outcome {
+        let version = self.read_u32(description::VERSION.at(wanted))?;
+        let is_master = self.read_u8(description::MASTER.at(wanted))? != 0;
+        if version > DEVICE_DESCRIPTION_VERSION2 || !is_master {
+            return Ok(Next::pointer(Va::NULL));
+        }
+        let wide = self.read_u8(description::DMA64_BIT_ADDRESSES.at(wanted))? != 0;
+        self.write_u32(registers, MAP_REGISTERS)?;
+        let Some(object) = self.kernel_object(ADAPTER_BYTES, *b"DmaA") else { return Ok(Next::pointer(Va::NULL)) };
+        self.write_u16(adapter::VERSION.at(object), 1)?;
+        self.write_u16(adapter::SIZE.at(object), ADAPTER_BYTES as u16)?;
+        self.write_u64(adapter::DMA_OPERATIONS.at(object), (object + OPERATIONS).0)?;
+        self.write_u64(object + HIGHEST, if wide { u64::MAX } else { u32::MAX.into() })?;
+        self.write_dma_operations(object + OPERATIONS, version == DEVICE_DESCRIPTION_VERSION2)?;
+        Ok(Next::pointer(object))
+    }
+
+    /// The table of routines of version 1 or 2.
+    fn write_dma_operations(&mut self, table: Va, second: bool) -> Result<(), Trap> {
+        let size = if second { operations::SIZEOF } else { 8 * (1 + VERSION_1.len() as u64) };
+        self.write_u32(table, size as u32)?;
+        let more: &[&str] = if second { &VERSION_2 } else { &[] };
+        for (index, name) in (1..).zip(VERSION_1.iter().chain(more)) {
+            let routine = self.kernel_images.export("hal.dll", name).unwrap_or(Va::NULL);
+            self.write_u64(table + 8 * index, routine.0)?;
+        }
+        Ok(())
+    }
+
     /// The contiguous pieces of physical memory behind a part of an MDL, from `address` in the buffer it describes.
     fn physical_parts(&mut self, pages: Va, address: Va, length: u32) -> Result<Vec<(u64, u64)>, Trap> {
         let start = self.read_va(mdl::START_VA.at(pages))?;

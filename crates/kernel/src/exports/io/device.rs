@@ -81,7 +81,10 @@ fn IoDeleteDevice(m: &mut Machine, device: Va) -> Outcome {
     }
     m.delete_device_timer(device)?;
     m.io.forget_device(device);
-    m.pool_free(device);
+    match m.io.held_devices.get_mut(&device) {
+        Some(held) => held.is_deleted = true,
+        None => drop(m.pool_free(device)),
+    }
     Ok(Next::VOID)
 }
 
@@ -104,7 +107,33 @@ fn IoGetAttachedDeviceReference(m: &mut Machine, device: Va) -> Outcome {
     IoGetAttachedDevice(m, device)
 }
 
+/// References to a device by those who send it a request.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Held {
+    count: usize,
+    /// IoDeleteDevice was called: the object goes with the last reference.
+    is_deleted: bool,
+}
+
 impl Machine {
+    /// Keeps a device object until [`release_device`](Machine::release_device): who sends a request holds a reference to the
+    /// device until the request is through, so that the driver may delete it on the way (ddi: IoGetAttachedDeviceReference).
+    pub(super) fn hold_device(&mut self, device: Va) {
+        self.io.held_devices.entry(device).or_default().count += 1;
+    }
+
+    pub(super) fn release_device(&mut self, device: Va) {
+        let Some(held) = self.io.held_devices.get_mut(&device) else { return };
+        held.count -= 1;
+        if held.count == 0 {
+            let is_deleted = held.is_deleted;
+            self.io.held_devices.remove(&device);
+            if is_deleted {
+                self.pool_free(device);
+            }
+        }
+    }
+
     /// Puts `source` on top of the stack that `target` is in; the device that was on top.
     pub(super) fn attach_device(&mut self, source: Va, target: Va) -> Result<Va, Trap> {
         let top = self.top_of_stack(target)?;

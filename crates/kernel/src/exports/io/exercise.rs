@@ -115,6 +115,8 @@ pub enum Action {
 pub struct Sent {
     id: RequestId,
     request: Va,
+    /// The device that it was sent to.
+    device: Va,
     /// The buffer that the answer is read from, and its size.
     output: Option<(Va, u32)>,
     /// Pool blocks to free at the end.
@@ -295,7 +297,8 @@ fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
 
 /// Sends a draft as a program's request: through IofCallDriver, so that stack traces show it.
 fn send(m: &mut Machine, draft: &Draft, sent: Sent) -> Outcome {
-    let sent = Sent { raised: m.irql() > Irql::PASSIVE, ..sent };
+    m.hold_device(draft.device);
+    let sent = Sent { device: draft.device, raised: m.irql() > Irql::PASSIVE, ..sent };
     let service = m.kernel_images.export("ntoskrnl.exe", "IofCallDriver").unwrap_or(Va::NULL);
     Ok(Next::call(service, &[draft.device.0, draft.request.0], then(Step::Sent(sent))))
 }
@@ -446,8 +449,8 @@ fn wmi(m: &mut Machine, id: RequestId, device: Va, asked: (&[u8; 16], &WmiReques
 }
 
 fn plain(id: RequestId, request: Va) -> Sent {
-    let (file, kind) = (Va::NULL, Kind::Transfer);
-    Sent { id, request, output: None, blocks: Vec::new(), file, kind, raised: false }
+    let (device, file, kind) = (Va::NULL, Va::NULL, Kind::Transfer);
+    Sent { id, request, device, output: None, blocks: Vec::new(), file, kind, raised: false }
 }
 
 fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
@@ -464,6 +467,7 @@ fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
         None => Vec::new(),
     };
     free(m, sent)?;
+    m.release_device(sent.device);
     match sent.kind {
         Kind::Cleanup => return close_when_idle(m, sent.id, sent.file),
         Kind::Close => m.free_file_object(sent.file),

@@ -4,7 +4,6 @@
 use nt_types::layout::unicode_string;
 use nt_types::{NtStatus, Va};
 
-use super::property::instance_path;
 use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
@@ -53,7 +52,8 @@ fn IoRegisterDeviceInterface(m: &mut Machine, call: &Call, device: Va, guid: Va,
     }
     m.probe_write(link, unicode_string::SIZEOF)?;
     let tail = if reference.is_empty() { String::new() } else { format!("\\{reference}") };
-    let name = format!("\\??\\{}#{}{tail}", instance_path(number).replace('\\', "#"), guid.to_lowercase());
+    let name =
+        format!("\\??\\{}#{}{tail}", m.identity(number).instance_path(number).replace('\\', "#"), guid.to_lowercase());
     if !m.give_string(link, &name, call.return_address)? {
         return Ok(Next::status(NtStatus::INSUFFICIENT_RESOURCES));
     }

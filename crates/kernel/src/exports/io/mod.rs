@@ -19,11 +19,13 @@ mod file;
 mod file_io;
 mod forward;
 mod hard_error;
+mod identity;
 mod interface;
 mod irp;
 mod names;
 mod notification;
 mod paging_path;
+mod pci;
 pub mod pnp;
 mod property;
 mod relations;
@@ -69,6 +71,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
     irp::EXPORTS,
     names::EXPORTS,
     notification::EXPORTS,
+    pci::EXPORTS,
     pnp::EXPORTS,
     property::EXPORTS,
     relations::EXPORTS,
@@ -98,6 +101,7 @@ pub struct State {
     pub(crate) file_mapping: Option<Va>,
     /// File objects, and the device that each was opened on.
     files: BTreeMap<Va, Va>,
+    held_devices: BTreeMap<Va, device::Held>,
     file_system_watchers: Vec<(Va, Va)>,
     interfaces: Vec<interface::Interface>,
     paging_path: paging_path::PagingPath,

@@ -162,11 +162,12 @@ impl Machine {
     fn resource_list_bytes(&self, device: DeviceId) -> Vec<u8> {
         let resources = self.bus.resources(device);
         let mut descriptors = Vec::new();
-        for range in &resources.ports {
-            descriptors.push(range_descriptor(c::CM_RESOURCE_TYPE_PORT as u8, range.base, range.length));
-        }
+        // As the base address registers of a PCI function mostly come: memory first.
         for range in &resources.memory {
             descriptors.push(range_descriptor(c::CM_RESOURCE_TYPE_MEMORY as u8, range.base, range.length));
+        }
+        for range in &resources.ports {
+            descriptors.push(range_descriptor(c::CM_RESOURCE_TYPE_PORT as u8, range.base, range.length));
         }
         for (line, trigger) in &resources.lines {
             descriptors.push(interrupt_descriptor(*line, *trigger));
@@ -174,7 +175,7 @@ impl Machine {
         let header = cm_resource_list::LIST.offset + full::PARTIAL_RESOURCE_LIST.offset;
         let mut bytes = vec![0; header as usize + list::PARTIAL_DESCRIPTORS.offset as usize];
         bytes[0] = 1;
-        bytes[cm_resource_list::LIST.offset as usize] = c::ISA as u8;
+        bytes[cm_resource_list::LIST.offset as usize] = self.identity_of(device).interface as u8;
         bytes[header as usize] = 1;
         bytes[header as usize + 2] = 1;
         bytes[(header + list::COUNT.offset) as usize] = descriptors.len() as u8;
@@ -238,8 +239,8 @@ fn answer(m: &mut Machine, device: Va, request: Va, minor: u32) -> Result<Option
         | c::IRP_MN_SURPRISE_REMOVAL => return Ok(Some(NtStatus::SUCCESS)),
         c::IRP_MN_QUERY_CAPABILITIES => return capabilities(m, stack).map(Some),
         c::IRP_MN_QUERY_ID => m.bus_query_id(number, kind)?,
-        c::IRP_MN_QUERY_DEVICE_TEXT => m.bus_device_text(kind)?,
-        _ => None,
+        c::IRP_MN_QUERY_DEVICE_TEXT => m.bus_device_text(number, kind)?,
+        _ => return super::pci::answer(m, device, request, minor),
     };
     let Some(information) = information else { return Ok(None) };
     m.write_u64(irp::IO_STATUS_INFORMATION.at(request), information.0)?;

@@ -3,6 +3,7 @@
 
 use nt_types::{NtStatus, Va, constants as c};
 
+use super::identity::Identity;
 use crate::call::{Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
@@ -16,30 +17,15 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoOpenDeviceRegistryKey(device: Va, kind: u32, access: u32, key: Va), PASSIVE),
 ];
 
-/// How the bus identifies the serial port of a PC, and how its class installer has set it up.
-const HARDWARE_ID: &str = "ACPI\\PNP0501";
-const COMPATIBLE_ID: &str = "*PNP0501";
-const DESCRIPTION: &str = "Communications Port";
-const MANUFACTURER: &str = "(Standard port types)";
-const CLASS: &str = "Ports";
-const CLASS_GUID: &str = "{4d36e978-e325-11ce-bfc1-08002be10318}";
-/// GUID_BUS_TYPE_INTERNAL's neighbour for ACPI devices in memory order: {d7b46895-001a-4942-891f-a7d46610a843}.
-const BUS_TYPE: [u8; 16] =
-    [0x95, 0x68, 0xb4, 0xd7, 0x1a, 0x00, 0x42, 0x49, 0x89, 0x1f, 0xa7, 0xd4, 0x66, 0x10, 0xa8, 0x43];
 const ENUM: &str = "\\Registry\\Machine\\System\\CurrentControlSet\\Enum";
 const CLASSES: &str = "\\Registry\\Machine\\System\\CurrentControlSet\\Control\\Class";
 
-/// What tells the devices of the bus apart: their number, from 0.
-pub(super) fn instance_path(number: usize) -> String {
-    format!("{HARDWARE_ID}\\{}", number + 1)
+fn hardware_key(identity: &Identity, number: usize) -> String {
+    format!("{ENUM}\\{}\\Device Parameters", identity.instance_path(number))
 }
 
-fn hardware_key(number: usize) -> String {
-    format!("{ENUM}\\{}\\Device Parameters", instance_path(number))
-}
-
-fn software_key(number: usize) -> String {
-    format!("{CLASSES}\\{CLASS_GUID}\\{number:04}")
+fn software_key(identity: &Identity, number: usize) -> String {
+    format!("{CLASSES}\\{}\\{number:04}", identity.class_guid)
 }
 
 /// `DEVICE_REGISTRY_PROPERTY`, as far as devices here have them.
@@ -94,20 +80,21 @@ fn value_of(m: &mut Machine, number: usize, property: u32) -> Result<Result<Vec<
     const INSTALLED: u32 = 0;
     const EXPECT_NO_REMOVAL: u32 = 1;
     let number_of = |value: u32| value.to_le_bytes().to_vec();
+    let identity = m.identity(number);
     Ok(Ok(match property {
-        of_device::DEVICE_DESCRIPTION => text(DESCRIPTION),
-        of_device::HARDWARE_ID => list(&[HARDWARE_ID, COMPATIBLE_ID]),
+        of_device::DEVICE_DESCRIPTION => text(identity.description),
+        of_device::HARDWARE_ID => list(&[identity.hardware_id, identity.compatible_id]),
         of_device::BOOT_CONFIGURATION | of_device::BOOT_CONFIGURATION_TRANSLATED => m.resource_bytes(number),
-        of_device::CLASS_NAME => text(CLASS),
-        of_device::CLASS_GUID => text(CLASS_GUID),
-        of_device::DRIVER_KEY_NAME => text(&format!("{CLASS_GUID}\\{number:04}")),
-        of_device::MANUFACTURER => text(MANUFACTURER),
-        of_device::FRIENDLY_NAME => text(&format!("{DESCRIPTION} (COM{})", number + 1)),
+        of_device::CLASS_NAME => text(identity.class),
+        of_device::CLASS_GUID => text(identity.class_guid),
+        of_device::DRIVER_KEY_NAME => text(&format!("{}\\{number:04}", identity.class_guid)),
+        of_device::MANUFACTURER => text(identity.manufacturer),
+        of_device::FRIENDLY_NAME => text(&format!("{} (COM{})", identity.description, number + 1)),
         of_device::PHYSICAL_DEVICE_OBJECT_NAME => text(&super::pnp::device_name(number)),
-        of_device::BUS_TYPE_GUID => BUS_TYPE.to_vec(),
-        of_device::LEGACY_BUS_TYPE => number_of(c::ISA),
+        of_device::BUS_TYPE_GUID => identity.bus_type.to_vec(),
+        of_device::LEGACY_BUS_TYPE => number_of(identity.interface),
         of_device::BUS_NUMBER => number_of(0),
-        of_device::ENUMERATOR_NAME => text("ACPI"),
+        of_device::ENUMERATOR_NAME => text(identity.enumerator),
         of_device::ADDRESS => number_of(NO_ADDRESS),
         of_device::INSTALL_STATE => number_of(INSTALLED),
         of_device::REMOVAL_POLICY => number_of(EXPECT_NO_REMOVAL),
@@ -125,8 +112,8 @@ fn IoOpenDeviceRegistryKey(m: &mut Machine, device: Va, kind: u32, _access: u32,
     const CURRENT_HWPROFILE: u32 = 4;
     let number = m.bus_device_number(device);
     let path = match (number, kind & !CURRENT_HWPROFILE) {
-        (Some(number), DEVICE) => hardware_key(number),
-        (Some(number), DRIVER) => software_key(number),
+        (Some(number), DEVICE) => hardware_key(m.identity(number), number),
+        (Some(number), DRIVER) => software_key(m.identity(number), number),
         _ => return Ok(Next::status(NtStatus::INVALID_PARAMETER)),
     };
     if kind & CURRENT_HWPROFILE != 0 {
@@ -145,23 +132,25 @@ impl Machine {
 
     /// What the class installer leaves in the registry for a new port.
     pub(super) fn install_device(&mut self, number: usize) {
+        let identity = self.identity(number);
         let registry = &mut self.cm.registry;
-        let hardware = registry.create(&hardware_key(number));
-        let software = registry.create(&software_key(number));
+        let hardware = registry.create(&hardware_key(identity, number));
+        let software = registry.create(&software_key(identity, number));
         if let (Some(hardware), Some(software)) = (hardware, software) {
             if registry.value(hardware, "PortName").is_none() {
                 registry.set_value(hardware, Value::string("PortName", &format!("COM{}", number + 1)));
             }
-            registry.set_value(software, Value::string("DriverDesc", DESCRIPTION));
+            registry.set_value(software, Value::string("DriverDesc", identity.description));
             registry.set_value(software, Value::string("ProviderName", "Microsoft"));
         }
     }
 
     /// An identification that IRP_MN_QUERY_ID asks for, in paged pool of the driver that asks.
     pub(super) fn bus_query_id(&mut self, number: usize, kind: u32) -> Result<Option<Va>, Trap> {
+        let identity = self.identity(number);
         let bytes = match kind {
-            c::BUS_QUERY_DEVICE_ID => text(HARDWARE_ID),
-            c::BUS_QUERY_HARDWARE_IDS => list(&[HARDWARE_ID, COMPATIBLE_ID]),
+            c::BUS_QUERY_DEVICE_ID => text(identity.hardware_id),
+            c::BUS_QUERY_HARDWARE_IDS => list(&[identity.hardware_id, identity.compatible_id]),
             c::BUS_QUERY_INSTANCE_ID => text(&format!("{}", number + 1)),
             _ => return Ok(None),
         };
@@ -169,7 +158,8 @@ impl Machine {
     }
 
     /// What IRP_MN_QUERY_DEVICE_TEXT asks for.
-    pub(super) fn bus_device_text(&mut self, kind: u32) -> Result<Option<Va>, Trap> {
-        if kind == c::DEVICE_TEXT_DESCRIPTION { self.give_paged(&text(DESCRIPTION), Va::NULL) } else { Ok(None) }
+    pub(super) fn bus_device_text(&mut self, number: usize, kind: u32) -> Result<Option<Va>, Trap> {
+        let text = text(self.identity(number).description);
+        if kind == c::DEVICE_TEXT_DESCRIPTION { self.give_paged(&text, Va::NULL) } else { Ok(None) }
     }
 }

@@ -7,6 +7,7 @@ mod file_io;
 mod hardware;
 mod memory;
 mod names;
+mod pci;
 mod plug_and_play;
 mod power;
 mod processor;

@@ -62,7 +62,7 @@ fn subject(options: &ExploreOptions, driver: &Arc<Driver>) -> Result<Run, Box<Di
     let mut session = machine::session(setup, None, options.points(), cable)?;
     session.machine.options.bound = options.bound;
     let base = machine::load(&mut session, setup, driver)?;
-    let player = player(base, Arc::clone(driver), session.serial_port(), &scenario);
+    let player = player(base, Arc::clone(driver), session.devices(), &scenario);
     Ok(Run::new(session, player))
 }
 

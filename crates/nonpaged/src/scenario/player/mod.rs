@@ -5,6 +5,7 @@
 
 mod end;
 mod exercise;
+mod offer;
 mod stack;
 mod steps;
 mod talk;
@@ -20,7 +21,7 @@ use super::expect::Outcome;
 use super::play::PlayError;
 use super::{Action, Scenario, Step};
 use crate::driver::Driver;
-use crate::session::{SHORT_NS, SessionError, ioctl_codes};
+use crate::session::{Devices, SHORT_NS, SessionError, ioctl_codes};
 
 /// Virtual time that a request may take before it counts as pending, or is cancelled: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
@@ -58,8 +59,10 @@ enum Task {
     Pass(u64),
     Initialize,
     Initialized(RequestId),
+    /// Offers a device to a driver that wants some.
     Start,
-    Added(RequestId),
+    Offer(DeviceId),
+    Added(DeviceId, RequestId),
     Started(RequestId, Va),
     /// Does a step of the scenario.
     Step(Step),
@@ -90,7 +93,7 @@ pub struct Player {
     driver: Arc<Driver>,
     /// Control codes that the exercise tries.
     codes: Arc<[u32]>,
-    serial: DeviceId,
+    devices: Devices,
     /// Sections to be looked at after each step.
     pub(crate) watch: Arc<[String]>,
     tasks: VecDeque<Task>,
@@ -117,13 +120,13 @@ pub struct Player {
 }
 
 impl Player {
-    /// A player for a driver that is mapped at `base`, on a machine with this serial port. A scenario without steps is the
+    /// A player for a driver that is mapped at `base`, on a machine with these devices. A scenario without steps is the
     /// exercise.
-    pub fn new(base: Va, driver: Arc<Driver>, serial: DeviceId, scenario: &Scenario) -> Player {
+    pub fn new(base: Va, driver: Arc<Driver>, devices: Devices, scenario: &Scenario) -> Player {
         if scenario.steps.is_empty() {
-            return Player { watch: scenario.watch.clone().into(), ..Player::exercise(base, driver, serial, false) };
+            return Player { watch: scenario.watch.clone().into(), ..Player::exercise(base, driver, devices, false) };
         }
-        let mut player = Player { watch: scenario.watch.clone().into(), ..Player::idle(base, driver, serial) };
+        let mut player = Player { watch: scenario.watch.clone().into(), ..Player::idle(base, driver, devices) };
         player.tasks.extend([Task::Phase("DriverEntry".to_owned()), Task::Initialize]);
         if !scenario.steps.iter().any(|step| step.action == Action::Start) {
             player.tasks.push_back(Task::Start);
@@ -136,8 +139,8 @@ impl Player {
     }
 
     /// The default exercise. With `rivals`, two programs use the first device at the same time afterwards.
-    pub fn exercise(base: Va, driver: Arc<Driver>, serial: DeviceId, rivals: bool) -> Player {
-        let mut player = Player::idle(base, driver, serial);
+    pub fn exercise(base: Va, driver: Arc<Driver>, devices: Devices, rivals: bool) -> Player {
+        let mut player = Player::idle(base, driver, devices);
         player.codes = ioctl_codes(&player.driver.image).into();
         player.lenient = true;
         player.tasks = exercise::tasks(rivals);
@@ -152,12 +155,12 @@ impl Player {
         self
     }
 
-    fn idle(base: Va, driver: Arc<Driver>, serial: DeviceId) -> Player {
+    fn idle(base: Va, driver: Arc<Driver>, devices: Devices) -> Player {
         Player {
             base,
             driver,
             codes: Arc::new([]),
-            serial,
+            devices,
             watch: Arc::new([]),
             tasks: VecDeque::new(),
             outcome: Outcome::Nothing,
@@ -202,7 +205,8 @@ impl Player {
             Task::Initialize => self.initialize(m)?,
             Task::Initialized(id) => self.initialized(m, id),
             Task::Start => self.start(m)?,
-            Task::Added(id) => self.added(m, id)?,
+            Task::Offer(device) => self.offer(m, device)?,
+            Task::Added(device, id) => self.added(m, device, id)?,
             Task::Started(id, device) => self.started(m, id, device),
             Task::Outcome(named) => self.take_outcome(m, &named),
             Task::Loaded(id, name, base) => self.other_initialized(m, id, name, base),
@@ -247,39 +251,6 @@ impl Player {
             self.tasks.clear();
         }
         self.before([Task::Done("DriverEntry".to_owned())]);
-    }
-
-    /// Offers the serial port to a driver that wants devices.
-    fn start(&mut self, m: &mut Machine) -> Result<(), PlayError> {
-        self.outcome = Outcome::Status(NtStatus::SUCCESS);
-        if m.add_device_routine(self.base).map_err(|trap| stopped(m, trap))?.is_some() {
-            let id = m.add_device(self.base, self.serial).map_err(|trap| stopped(m, trap))?;
-            self.before([Task::Wait(id, None), Task::Added(id)]);
-        }
-        Ok(())
-    }
-
-    /// Starts the device if the driver took it.
-    fn added(&mut self, m: &mut Machine, id: RequestId) -> Result<(), PlayError> {
-        let status = status_of(m, id);
-        self.outcome = Outcome::Status(status);
-        if !status.is_success() {
-            return Ok(());
-        }
-        let device = m.answer_of(id).map_or(Va::NULL, |answer| Va(answer.information));
-        let resources = m.resource_list(self.serial).map_err(|trap| stopped(m, trap))?;
-        let minor = nt_types::constants::IRP_MN_START_DEVICE as u8;
-        let id = self.act(m, "start device", Request::Pnp { device, minor, resources })?;
-        self.before([Task::Wait(id, Some(PATIENCE_NS)), Task::Started(id, device)]);
-        Ok(())
-    }
-
-    fn started(&mut self, m: &Machine, id: RequestId, device: Va) {
-        self.outcome = Outcome::Status(status_of(m, id));
-        self.device = Some(device);
-        if self.lenient {
-            self.before([Task::Done("start device".to_owned())]);
-        }
     }
 
     /// A driver that was demanded is mapped at `base`.

@@ -42,7 +42,7 @@ impl Player {
 
     /// What went out on the serial line and nobody has taken.
     fn line<'m>(&self, m: &'m Machine) -> &'m [Transmitted] {
-        m.bus.device::<Uart16550>(self.serial).map_or(&[], |port| port.line().sent())
+        m.bus.device::<Uart16550>(self.devices.serial).map_or(&[], |port| port.line().sent())
     }
 
     fn verb(&mut self, m: &mut Machine, step: &Step) -> Result<Option<Demand>, PlayError> {
@@ -173,7 +173,7 @@ impl Player {
 
     fn receive(&mut self, m: &mut Machine, data: &[u8]) {
         let now = m.now_ns();
-        if let Some(port) = m.bus.device_mut::<Uart16550>(self.serial) {
+        if let Some(port) = m.bus.device_mut::<Uart16550>(self.devices.serial) {
             port.line_mut().send_bytes(now, data);
         }
         self.before([Task::Pass(SHORT_NS)]);
