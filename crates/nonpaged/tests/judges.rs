@@ -41,6 +41,7 @@ const GAPS: &[(&str, &str)] = &[
     ("x29-unload-during-lock", "K05"),
     ("x29-unload-during-lock", "K20"),
     ("x30-locked-init", "K01"),
+    ("x33-lock-leak-on-error", "K05"),
 ];
 
 /// Drivers of which only bug checks are shown, and nothing by the audit.
