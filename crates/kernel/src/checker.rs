@@ -4,13 +4,11 @@ use memory::Region;
 use nt_types::{BugCheck, BugCheckCode, Va};
 use section_paging::{Finding, ImageId, SectionId};
 
-use crate::call::{Frame, Next, Outcome, Then, Trap};
-use crate::event::EventKind;
+use crate::call::{Frame, Then, Trap};
 use crate::exports::mm;
 use crate::exports::mm::pool::Block;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
-use crate::routine::ObjectKind;
 use crate::stop::{Cause, StopKind};
 
 impl Machine {
@@ -20,28 +18,6 @@ impl Machine {
         let state = sections.section(sections.section_at(address)?)?;
         let name = self.modules.section_name(address)?;
         (state.pageable || state.discarded).then_some((name, state.count > 0))
-    }
-
-    /// The end of a service that initialised an object. It must not lie where memory can leave it (R22): K11, or with the
-    /// verifier 0xC4/0xE1 (R181).
-    pub(crate) fn object_initialised(&mut self, address: Va, object: ObjectKind) -> Outcome {
-        self.record(EventKind::Initialised { object, address });
-        if self.is_pageable_memory(address) {
-            if self.options.verifier.force_irql {
-                return Err(self.pageable_with_verifier(0xE1, address, Cause::ObjectPageable { object, address }));
-            }
-            self.find(FindingKind::K11ObjectPageable { object: address, what: object }, address);
-        }
-        Ok(Next::VOID)
-    }
-
-    /// The kernel is about to use an object. Its page must not be one that may leave now: K11, unless that was said before.
-    /// `place` is where it does.
-    pub(crate) fn check_object_in_use(&mut self, place: Va, object: Va, what: ObjectKind) {
-        let known = self.findings_seen.keys().any(|(code, _, subject)| (*code, *subject) == ("K11", object.0));
-        if !known && self.memory.paging().is_eligible(object.page()) {
-            self.find_at(place, FindingKind::K11ObjectPageable { object, what }, object);
-        }
     }
 
     /// A work item is being queued. It must not lie in pageable memory: K22, or with the verifier 0xC4/0x131.
@@ -83,7 +59,7 @@ impl Machine {
     }
 
     /// 0xC4 with the object as second parameter (docs: debugger/bug-check-0xc4).
-    fn pageable_with_verifier(&mut self, subcode: u64, object: Va, cause: Cause) -> Trap {
+    pub(crate) fn pageable_with_verifier(&mut self, subcode: u64, object: Va, cause: Cause) -> Trap {
         let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
         let check = BugCheck { code, parameters: [subcode, object.0, 0, 0] };
         let here = self.here();

@@ -30,6 +30,7 @@ mod ntos_image;
 mod options;
 pub mod registry;
 mod request;
+mod resident_objects;
 mod routine;
 mod run;
 mod schedule;

@@ -178,6 +178,7 @@ impl Machine {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
                 self.note_passed(EXPORTS[index], &call);
+                self.check_objects_of_call(EXPORTS[index], &call);
                 let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
                 self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
                     Some(failure) => {

@@ -10,6 +10,7 @@ use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 use crate::stop::{Cause, StopKind};
 use crate::thread::ThreadId;
 use crate::wait::{Wait, WaitOn};
@@ -89,6 +90,7 @@ fn ExInitializeResourceLite(m: &mut Machine, resource: Va) -> Outcome {
     m.write_u64(list, list.0)?;
     m.write_u64(list + 8, list.0)?;
     m.ex.resources.known.insert(resource, Resource::default());
+    m.object_initialised(resource, ObjectKind::Resource)?;
     Ok(Next::status(NtStatus::SUCCESS))
 }
 

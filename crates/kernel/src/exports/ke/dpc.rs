@@ -169,6 +169,7 @@ impl Machine {
     }
 
     fn read_dpc_call(&mut self, dpc: Va) -> Result<(Va, [u64; 4]), Trap> {
+        self.check_object_in_use(self.kernel_images.interrupt_entry, dpc, ObjectKind::Dpc);
         let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
         let context = self.read_u64(kdpc::DEFERRED_CONTEXT.at(dpc))?;
         let argument1 = self.read_u64(kdpc::SYSTEM_ARGUMENT1.at(dpc))?;

@@ -8,6 +8,7 @@ use crate::call::{Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
@@ -61,7 +62,7 @@ fn KeAreAllApcsDisabled(m: &mut Machine) -> Outcome {
 fn KeInitializeGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {
     m.fill_bytes(mutex, 0, guarded::SIZEOF)?;
     m.write_u32(guarded::COUNT.at(mutex), 1)?;
-    Ok(Next::VOID)
+    m.object_initialised(mutex, ObjectKind::FastMutex)
 }
 
 fn KeAcquireGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {

@@ -218,6 +218,8 @@ impl Machine {
     }
 
     fn hold(&mut self, lock: Va, word: u32) -> Result<(), Trap> {
+        let here = self.here();
+        self.check_object_in_use(here, lock, ObjectKind::SpinLock);
         self.write_u32(lock, word)?;
         self.thread().spin_locks.push(lock);
         Ok(())

@@ -158,6 +158,7 @@ impl Machine {
     }
 
     fn expire(&mut self, timer: Va) -> Result<(), Trap> {
+        self.check_object_in_use(self.kernel_images.interrupt_entry, timer, ObjectKind::Timer);
         let dpc = self.read_va(ktimer::DPC.at(timer))?;
         let period_ms = self.read_u32(ktimer::PERIOD.at(timer))?;
         self.set_signal_state(timer, 1)?;
