@@ -3,6 +3,52 @@
 use std::fmt;
 
 use kernel::{Bound, ChoicePoints, DeedKind};
+use serde::{Deserialize, Serialize};
+
+/// A round of the exhaustive search: all schedules with one number of deeds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Round {
+    /// Units of work done.
+    pub units: u64,
+    /// Schedules run in them.
+    pub schedules: u64,
+    /// How many of these failed.
+    pub failed: u64,
+    /// How many ended at a limit or at something not modelled.
+    pub unknown: u64,
+}
+
+impl Round {
+    pub(crate) fn add(&mut self, more: Round) {
+        self.units += more.units;
+        self.schedules += more.schedules;
+        self.failed += more.failed;
+        self.unknown += more.unknown;
+    }
+}
+
+/// What a search has done so far, as far as a later one need not do it again.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// Every unit of work before this one.
+    pub units: u64,
+    /// Schedules run in them, and the one without deeds.
+    pub schedules: u64,
+    /// By number of deeds, what the exhaustive search has done in them.
+    pub rounds: Vec<Round>,
+}
+
+impl Done {
+    /// Counts the work of one more unit; `round` is its number of deeds in the exhaustive search.
+    pub(crate) fn add(&mut self, round: Option<usize>, work: Round) {
+        self.schedules += work.schedules;
+        let Some(round) = round else { return };
+        if self.rounds.len() <= round {
+            self.rounds.resize(round + 1, Round::default());
+        }
+        self.rounds[round].add(work);
+    }
+}
 
 /// What can be said of all schedules, and not only of those that chance chose.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -21,7 +21,7 @@ mod subject;
 mod token;
 mod walk;
 
-pub use bound::Proven;
+pub use bound::{Done, Proven, Round};
 pub use campaign::{Campaign, Limits, Outcome, Progress, Watched};
 pub use failure::{Failure, Kind, Signature};
 pub use store::{Record, Store, StoreError, merge};

@@ -5,16 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bound::Done;
 use crate::failure::{Failure, Signature};
 use crate::token::{Token, TokenError};
 
 /// Version of the files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Bytes of failures that are read: far more than a search writes.
+const MOST_BYTES: u64 = 1 << 28;
 const FAILURES: &str = "failures.jsonl";
 const PROGRESS: &str = "progress.json";
 
@@ -41,10 +44,9 @@ struct State {
     search: String,
     /// Part and number of parts.
     shard: (u64, u64),
-    /// Units of work of which all before are done.
-    resume_at: u64,
-    /// Schedules run, in all sittings.
-    schedules: u64,
+    /// What all sittings have done.
+    #[serde(flatten)]
+    done: Done,
 }
 
 /// Why a folder cannot be used.
@@ -82,8 +84,6 @@ pub struct Store {
     folder: PathBuf,
     failures: File,
     state: State,
-    /// Schedules of earlier sittings.
-    schedules_before: u64,
     /// What was read when it was opened.
     known: Vec<Record>,
 }
@@ -95,7 +95,7 @@ impl Store {
     /// The folder cannot be made or read, or has results of another search.
     pub fn open(folder: &Path, search: &str, shard: (u64, u64)) -> Result<Store, StoreError> {
         fs::create_dir_all(folder).map_err(|source| error(folder, source))?;
-        let fresh = State { format: FORMAT, search: search.to_owned(), shard, resume_at: 0, schedules: 0 };
+        let fresh = State { format: FORMAT, search: search.to_owned(), shard, done: Done::default() };
         let state = read_state(folder)?.unwrap_or_else(|| fresh.clone());
         if (state.format, &state.search, state.shard) != (FORMAT, &fresh.search, shard) {
             return Err(StoreError::OtherSearch { path: folder.to_owned() });
@@ -104,13 +104,12 @@ impl Store {
         let path = folder.join(FAILURES);
         let failures =
             OpenOptions::new().create(true).append(true).open(&path).map_err(|source| error(&path, source))?;
-        let schedules_before = state.schedules;
-        Ok(Store { folder: folder.to_owned(), failures, state, schedules_before, known })
+        Ok(Store { folder: folder.to_owned(), failures, state, known })
     }
 
-    /// Units of work that earlier sittings have done.
-    pub fn resume_at(&self) -> u64 {
-        self.state.resume_at
+    /// What earlier sittings have done.
+    pub fn done(&self) -> &Done {
+        &self.state.done
     }
 
     /// What earlier sittings have found, with the fewest deeds known.
@@ -142,8 +141,8 @@ impl Store {
     ///
     /// # Errors
     /// What the host says.
-    pub fn progress(&mut self, resume_at: u64, schedules: u64) -> Result<(), StoreError> {
-        (self.state.resume_at, self.state.schedules) = (resume_at, self.schedules_before + schedules);
+    pub fn progress(&mut self, done: &Done) -> Result<(), StoreError> {
+        self.state.done.clone_from(done);
         write_state(&self.folder, &self.state)
     }
 }
@@ -160,9 +159,10 @@ pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Vec<Record>, StoreError> {
         if search.as_ref().is_some_and(|first| first.search != state.search) {
             return Err(StoreError::OtherSearch { path: folder.clone() });
         }
-        let schedules = search.map_or(0, |first| first.schedules) + state.schedules;
+        let schedules = search.map_or(0, |first| first.done.schedules) + state.done.schedules;
         // The parts are done each for itself; the whole cannot go on from one number.
-        search = Some(State { shard: (1, 1), resume_at: 0, schedules, ..state });
+        let done = Done { schedules, ..Done::default() };
+        search = Some(State { shard: (1, 1), done, ..state });
         for record in read_failures(folder)? {
             add(&mut failures, record, true);
         }
@@ -198,10 +198,11 @@ fn add(failures: &mut BTreeMap<Signature, Record>, record: Record, sums: bool) {
 
 fn read_failures(folder: &Path) -> Result<Vec<Record>, StoreError> {
     let path = folder.join(FAILURES);
-    let text = match fs::read_to_string(&path) {
-        Err(source) if source.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(|source| error(&path, source))?,
-    };
+    let mut text = String::new();
+    match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text)) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        read => drop(read.map_err(|source| error(&path, source))?),
+    }
     let mut failures = BTreeMap::new();
     // A line without an end was being written when the search was killed.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -53,7 +53,7 @@ pub struct Options {
     pub slice_steps: u64,
     /// Instructions before another ready thread gets the processor.
     pub quantum_steps: u64,
-    /// Seed of every choice.
+    /// Seed of what is left to chance: identifiers that drivers ask for, and failures of [`LowResources`].
     pub seed: u64,
     /// Where choices are asked for.
     pub choices: ChoicePoints,

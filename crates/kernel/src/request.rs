@@ -1,5 +1,7 @@
 //! What the harness asks of the machine: each request runs on a thread of its own.
 
+use std::sync::Arc;
+
 use nt_types::{NtStatus, Va};
 
 use crate::call::{Next, Outcome, Then, Trap};
@@ -34,10 +36,10 @@ pub struct IssuedRequest {
     pub answer: Option<(u64, Answer)>,
 }
 
-/// Requests in the order in which they were issued.
+/// Requests in the order in which they were issued; forks share those that they had.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Requests {
-    issued: Vec<IssuedRequest>,
+    issued: Vec<Arc<IssuedRequest>>,
 }
 
 /// Continuations of requests.
@@ -73,12 +75,8 @@ impl Machine {
         begin: impl FnOnce(RequestId) -> Then,
     ) -> Result<RequestId, Trap> {
         let id = RequestId(self.requests.issued.len());
-        self.requests.issued.push(IssuedRequest {
-            name: name.to_owned(),
-            begun: self.steps(),
-            transfers: false,
-            answer: None,
-        });
+        let (name, begun) = (name.to_owned(), self.steps());
+        self.requests.issued.push(Arc::new(IssuedRequest { name, begun, transfers: false, answer: None }));
         self.create_thread(NewThread { name: thread.to_owned(), routine, then: begin(id), idle: false })?;
         Ok(id)
     }
@@ -92,14 +90,14 @@ impl Machine {
     /// Notes that a request moves data.
     pub(crate) fn note_transfer(&mut self, id: RequestId) {
         if let Some(request) = self.requests.issued.get_mut(id.0) {
-            request.transfers = true;
+            Arc::make_mut(request).transfers = true;
         }
     }
 
     pub(crate) fn answer(&mut self, id: RequestId, answer: Answer) {
         let step = self.steps();
         if let Some(request) = self.requests.issued.get_mut(id.0) {
-            request.answer = Some((step, answer));
+            Arc::make_mut(request).answer = Some((step, answer));
         }
     }
 
@@ -109,7 +107,7 @@ impl Machine {
     }
 
     /// All requests so far, in the order in which they were issued.
-    pub fn requests(&self) -> &[IssuedRequest] {
-        &self.requests.issued
+    pub fn requests(&self) -> impl Iterator<Item = &IssuedRequest> {
+        self.requests.issued.iter().map(Arc::as_ref)
     }
 }

@@ -6,6 +6,8 @@
 use crate::frames::Place;
 
 const ENTRIES: usize = 512;
+/// Drivers run in few pages at one time, and each fork has these tables for itself.
+const CODE_ENTRIES: usize = 128;
 /// No page has this number.
 const NOTHING: u64 = u64::MAX;
 
@@ -26,7 +28,7 @@ struct CodeEntry {
 pub(crate) struct Tlb {
     read: [Entry; ENTRIES],
     write: [Entry; ENTRIES],
-    execute: [CodeEntry; ENTRIES],
+    execute: [CodeEntry; CODE_ENTRIES],
     /// The page table of each 2 MiB, by address divided by 2 MiB. Tables stay for good, so nothing removes an entry.
     tables: [(u64, u32); TABLES],
 }
@@ -37,6 +39,11 @@ const TABLES: usize = 64;
 #[inline]
 fn slot(page: u64) -> usize {
     (page ^ (page >> 9) ^ (page >> 24)) as usize % ENTRIES
+}
+
+#[inline]
+fn code_slot(page: u64) -> usize {
+    slot(page) % CODE_ENTRIES
 }
 
 fn table_slot(span: u64) -> usize {
@@ -50,7 +57,7 @@ impl Tlb {
         Box::new(Tlb {
             read: [entry; ENTRIES],
             write: [entry; ENTRIES],
-            execute: [code; ENTRIES],
+            execute: [code; CODE_ENTRIES],
             tables: [(NOTHING, 0); TABLES],
         })
     }
@@ -70,7 +77,7 @@ impl Tlb {
     /// Place and stamp of a code page.
     #[inline]
     pub(crate) fn execute(&self, page: u64) -> Option<(Place, u64)> {
-        let entry = &self.execute[slot(page)];
+        let entry = &self.execute[code_slot(page)];
         (entry.page == page).then_some((entry.place, entry.stamp))
     }
 
@@ -88,7 +95,7 @@ impl Tlb {
     }
 
     pub(crate) fn fill_execute(&mut self, page: u64, place: Place, stamp: u64) {
-        self.execute[slot(page)] = CodeEntry { page, stamp, place };
+        self.execute[code_slot(page)] = CodeEntry { page, stamp, place };
     }
 
     pub(crate) fn fill_table(&mut self, span: u64, table: u32) {
@@ -104,8 +111,9 @@ impl Tlb {
         if self.write[slot].page == page {
             self.write[slot].page = NOTHING;
         }
-        if self.execute[slot].page == page {
-            self.execute[slot].page = NOTHING;
+        let code = &mut self.execute[code_slot(page)];
+        if code.page == page {
+            code.page = NOTHING;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use explore::{Campaign, Limits, Outcome, Strategy};
+use explore::{Campaign, Done, Limits, Outcome, Strategy};
 use nonpaged::explore::{Search, engine};
 
 fn path(name: &str) -> PathBuf {
@@ -98,17 +98,18 @@ fn the_parts_of_a_search_are_the_whole() {
 
 #[test]
 fn a_search_goes_on_where_an_earlier_one_ended() {
-    let search = |resume_at, known, schedules| {
+    let search = |done, known, schedules| {
         let limits = Limits { time: None, schedules, until_first: false };
         let strategy = Strategy::Exhaustive;
-        let campaign = Campaign { strategy, depth: 1, limits, resume_at, known, ..Campaign::default() };
+        let campaign = Campaign { strategy, depth: 1, limits, done, known, ..Campaign::default() };
         Search::new(path("broken/x34-two-closers")).campaign(campaign).run().expect("it runs")
     };
-    let whole = search(0, Vec::new(), None);
-    let begun = search(0, Vec::new(), Some(60));
-    assert!(begun.progress.resume_at > 0 && !begun.exhausted);
-    let rest = search(begun.progress.resume_at, begun.failures, None);
+    let whole = search(Done::default(), Vec::new(), None);
+    let begun = search(Done::default(), Vec::new(), Some(60));
+    assert!(begun.progress.done.units > 0 && !begun.exhausted);
+    let rest = search(begun.progress.done.clone(), begun.failures, None);
     assert!(rest.exhausted);
+    assert_eq!((rest.proven, &rest.progress.done), (whole.proven, &whole.progress.done));
     let signatures = |outcome: &Outcome| outcome.failures.iter().map(|f| f.signature.clone()).collect::<Vec<_>>();
     assert_eq!(signatures(&rest), signatures(&whole));
 }

@@ -64,6 +64,15 @@ fn a_token_says_that_the_driver_has_changed() {
     assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));
 }
 
+/// The driver was rebuilt into one in which the schedule fits no longer: the replay says where the two parted, and goes on.
+#[test]
+fn a_replay_says_where_a_rebuilt_driver_parts_from_the_token() {
+    let token = tokens(&search(&[])).remove(0);
+    let other = nonpaged(&["replay", &token, "--driver", "drivers/serial/serial.sys"]);
+    assert!(stderr(&other).contains("the schedule of the token fits no longer from step"), "{}", stderr(&other));
+    assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));
+}
+
 #[test]
 fn a_word_that_is_no_token_is_a_wrong_argument() {
     for (word, problem) in [

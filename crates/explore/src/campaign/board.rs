@@ -1,6 +1,6 @@
 //! What all threads of a search share: who takes which unit, and what has been found.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use kernel::{Bound, ChoicePoints, Coverage, Options, Schedule, Stop, StopKind};
 
 use super::plan::{Plan, Unit};
 use super::{Campaign, Outcome, Progress};
-use crate::bound::Proven;
+use crate::bound::{Done, Proven, Round};
 use crate::failure::{Failure, Failures, Signature};
 use crate::spine::Survey;
 use crate::strategy::Corpus;
@@ -29,10 +29,12 @@ pub(super) struct Board {
 struct State {
     /// The next unit that nobody has taken.
     next: u64,
-    /// Units that are done, from `done_before` on.
-    done: BTreeSet<u64>,
-    /// Every unit before it is done.
-    done_before: u64,
+    /// Work of units that are done, but not yet all before them: with the round that each belongs to.
+    waiting: BTreeMap<u64, (Option<usize>, Round)>,
+    /// All units that are done.
+    all: Done,
+    /// Those of which all before are done, too.
+    settled: Done,
     ended: bool,
     schedules: u64,
     unknown: u64,
@@ -40,25 +42,15 @@ struct State {
     coverage: Coverage,
     corpus: Corpus,
     failures: Failures,
-    rounds: Vec<Round>,
-}
-
-/// A round of the exhaustive search: all schedules with one number of deeds.
-#[derive(Clone, Default)]
-struct Round {
-    units: u64,
-    schedules: u64,
-    failed: u64,
-    unknown: u64,
 }
 
 impl Board {
     pub(super) fn new(campaign: &Campaign, options: &Options, survey: &Survey, plan: Plan) -> Board {
         let choices = (u64::from(survey.walked.choices), plan.singles());
-        let at = campaign.resume_at;
+        let done = campaign.done.clone();
         let mut failures = Failures::default();
         campaign.known.iter().cloned().for_each(|failure| failures.adopt(failure));
-        let state = State { next: at, done_before: at, choices, failures, ..State::default() };
+        let state = State { next: done.units, all: done.clone(), settled: done, choices, failures, ..State::default() };
         let Options { choices: points, bound, .. } = *options;
         Board { plan, campaign: campaign.clone(), points, bound, start: Instant::now(), state: Mutex::new(state) }
     }
@@ -70,9 +62,13 @@ impl Board {
 
     /// Counts the run without deeds: the failures that are new.
     pub(super) fn note_survey(&self, survey: &Survey) -> Vec<Failure> {
-        let new = self.ended(Some(0), &survey.walked);
+        let new = self.ended(&survey.walked);
         let mut state = self.state();
-        state.round(0).units = 1;
+        if state.settled.rounds.is_empty() {
+            let work = Round { units: 1, ..work_of(&survey.walked) };
+            state.all.add(Some(0), work);
+            state.settled.add(Some(0), work);
+        }
         state.coverage.add(&survey.walked.coverage);
         new.iter().filter_map(|signature| state.failures.get(signature).cloned()).collect()
     }
@@ -103,32 +99,24 @@ impl Board {
             if number % count == index - 1 {
                 return Some((number, unit));
             }
-            state.finish(number);
+            state.finish(number, None, Round::default());
         }
     }
 
-    /// A unit is done.
-    pub(super) fn finish(&self, number: u64, unit: Unit) {
-        let mut state = self.state();
-        state.finish(number);
-        if let Unit::Exhaustive { more, .. } = unit {
-            state.round(more as usize + 1).units += 1;
-        }
+    /// A unit is done, with this work.
+    pub(super) fn finish(&self, number: u64, unit: Unit, work: Round) {
+        let round = match unit {
+            Unit::Exhaustive { more, .. } => Some(more as usize + 1),
+            Unit::Chance { .. } => None,
+        };
+        self.state().finish(number, round, Round { units: 1, ..work });
     }
 
-    /// A run has ended: its new failures. `round` is its number of deeds in the exhaustive search.
-    pub(super) fn ended(&self, round: Option<usize>, walked: &Walked) -> Vec<Signature> {
+    /// A run has ended: its new failures.
+    pub(super) fn ended(&self, walked: &Walked) -> Vec<Signature> {
         let mut state = self.state();
         state.schedules += 1;
-        let is_unknown = is_unknown(&walked.ending);
-        state.unknown += u64::from(is_unknown);
-        let failed = !walked.failures.is_empty();
-        if let Some(round) = round {
-            let round = state.round(round);
-            round.schedules += 1;
-            round.failed += u64::from(failed);
-            round.unknown += u64::from(is_unknown && !failed);
-        }
+        state.unknown += u64::from(is_unknown(&walked.ending));
         let number = state.schedules;
         let new = walked.failures.iter().filter(|signature| state.failures.note(signature, &walked.schedule, number));
         new.cloned().collect()
@@ -162,7 +150,7 @@ impl Board {
             choices: state.choices,
             unknown: state.unknown,
             failures: state.failures.all().map(|failure| (failure.signature.clone(), failure.times)).collect(),
-            resume_at: state.done_before,
+            done: state.settled.clone(),
         }
     }
 
@@ -170,19 +158,20 @@ impl Board {
         let progress = self.progress();
         let state = self.state();
         let failures = state.failures.all().cloned().collect();
-        let exhausted = state.ended && self.plan.unit(state.done_before).is_none();
+        let exhausted = state.ended && self.plan.unit(state.settled.units).is_none();
         Outcome { progress, failures, proven: self.proven(&state), exhausted }
     }
 
     fn proven(&self, state: &State) -> Proven {
         let shard = self.campaign.shard;
         let units = |round: usize| self.plan.beginnings(round, shard);
-        let whole = state.rounds.iter().enumerate().take_while(|(number, round)| round.units >= units(*number)).count();
-        let done = &state.rounds[..whole];
+        let whole =
+            state.all.rounds.iter().enumerate().take_while(|(number, round)| round.units >= units(*number)).count();
+        let done = &state.all.rounds[..whole];
         Proven {
             deeds: whole.checked_sub(1).map(|deeds| deeds as u32),
             schedules: done.iter().map(|round| round.schedules).sum(),
-            next_round: state.rounds.get(whole).map_or((0, 0), |round| (round.units, units(whole))),
+            next_round: state.all.rounds.get(whole).map_or((0, 0), |round| (round.units, units(whole))),
             unknown: done.iter().map(|round| round.unknown).sum(),
             failed: done.iter().map(|round| round.failed).sum(),
             shard: (shard.1 > 1).then_some(shard),
@@ -193,19 +182,21 @@ impl Board {
 }
 
 impl State {
-    fn finish(&mut self, number: u64) {
-        self.done.insert(number);
-        while self.done.remove(&self.done_before) {
-            self.done_before += 1;
+    fn finish(&mut self, number: u64, round: Option<usize>, work: Round) {
+        self.all.add(round, work);
+        self.waiting.insert(number, (round, work));
+        while let Some((round, work)) = self.waiting.remove(&self.settled.units) {
+            self.settled.add(round, work);
+            self.settled.units += 1;
         }
     }
+}
 
-    fn round(&mut self, number: usize) -> &mut Round {
-        if self.rounds.len() <= number {
-            self.rounds.resize(number + 1, Round::default());
-        }
-        &mut self.rounds[number]
-    }
+/// What one run counts for.
+pub(super) fn work_of(walked: &Walked) -> Round {
+    let failed = !walked.failures.is_empty();
+    let unknown = is_unknown(&walked.ending) && !failed;
+    Round { units: 0, schedules: 1, failed: failed.into(), unknown: unknown.into() }
 }
 
 /// Of what a run would have shown after this nothing is known.

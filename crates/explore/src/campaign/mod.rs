@@ -13,7 +13,7 @@ use engine::Engine;
 use kernel::Schedule;
 use memory::Memory;
 
-use crate::bound::Proven;
+use crate::bound::{Done, Proven};
 use crate::failure::{Failure, Signature};
 use crate::spine::{Spine, Survey};
 use crate::strategy::Strategy;
@@ -53,8 +53,8 @@ pub struct Campaign {
     pub threads: NonZeroUsize,
     /// Part of the whole, from 1, and number of parts: each part runs other schedules.
     pub shard: (u64, u64),
-    /// Units of work that an earlier search of the same kind has done.
-    pub resume_at: u64,
+    /// What an earlier search of the same kind has done.
+    pub done: Done,
     /// Failures that it found.
     pub known: Vec<Failure>,
 }
@@ -68,7 +68,7 @@ impl Default for Campaign {
             limits: Limits { time: Some(Duration::from_secs(10)), schedules: None, until_first: false },
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             shard: (1, 1),
-            resume_at: 0,
+            done: Done::default(),
             known: Vec::new(),
         }
     }
@@ -89,8 +89,8 @@ pub struct Progress {
     pub unknown: u64,
     /// Signatures found so far, and how often.
     pub failures: Vec<(Signature, u64)>,
-    /// Units of work of which all before are done.
-    pub resume_at: u64,
+    /// What a later search of the same kind need not do again.
+    pub done: Done,
 }
 
 impl Progress {

@@ -8,9 +8,10 @@ use engine::Engine;
 use kernel::Schedule;
 use memory::Memory;
 
-use super::board::Board;
+use super::board::{Board, work_of};
 use super::plan::Unit;
 use super::{Campaign, Watched};
+use crate::bound::Round;
 use crate::failure::Signature;
 use crate::shrink::shrink;
 use crate::spine::{Spine, Survey};
@@ -41,12 +42,12 @@ impl<S: Subject, W: FnMut(Watched<'_>) -> bool> Worker<'_, S, W> {
         let mut told = Duration::ZERO;
         while !self.over.load(Ordering::Relaxed) {
             let Some((number, unit)) = self.board.take() else { break };
-            let complete = match unit {
+            let work = match unit {
                 Unit::Exhaustive { single, more } => self.exhaust(singles[single], more),
                 Unit::Chance { strategy, number } => self.try_chance(strategy, number),
             };
-            if complete {
-                self.board.finish(number, unit);
+            if let Some(work) = work {
+                self.board.finish(number, unit, work);
             }
             if self.board.is_over() {
                 break;
@@ -65,30 +66,31 @@ impl<S: Subject, W: FnMut(Watched<'_>) -> bool> Worker<'_, S, W> {
         }
     }
 
-    fn try_chance(&mut self, strategy: Strategy, number: u64) -> bool {
+    fn try_chance(&mut self, strategy: Strategy, number: u64) -> Option<Round> {
         let corpus = self.board.corpus();
         let Campaign { seed, depth, .. } = *self.campaign;
         let mut decider = by_chance(strategy, self.survey, &corpus, (seed, number), depth);
         let subject = self.spine.fork_at(decider.from().unwrap_or_default());
         let walked = walk(subject, self.engine.as_mut(), decider.as_mut());
         self.judge(&walked);
-        true
+        Some(work_of(&walked))
     }
 
-    fn exhaust(&mut self, single: (u32, kernel::Deed), more: u32) -> bool {
+    /// The work of a whole unit; `None` where it was broken off.
+    fn exhaust(&mut self, single: (u32, kernel::Deed), more: u32) -> Option<Round> {
         let subject = self.spine.fork_at(single.0);
         let Worker { campaign, board, over, .. } = *self;
-        let mut judge = Judge { campaign, board, over, round: more as usize + 1, new: Vec::new() };
+        let mut judge = Judge { campaign, board, over, work: Round::default(), new: Vec::new() };
         exhaustive::explore(subject, self.engine.as_mut(), single, more, &mut judge);
-        let complete = !judge.is_over();
+        let work = (!judge.is_over()).then_some(judge.work);
         for (signature, schedule) in judge.new {
             self.found(&signature, schedule);
         }
-        complete
+        work
     }
 
     fn judge(&mut self, walked: &Walked) {
-        let new = self.board.ended(None, walked);
+        let new = self.board.ended(walked);
         self.board.cover(&walked.coverage, &walked.schedule);
         for signature in new {
             self.found(&signature, walked.schedule.clone());
@@ -112,13 +114,14 @@ struct Judge<'a> {
     campaign: &'a Campaign,
     board: &'a Board,
     over: &'a AtomicBool,
-    round: usize,
+    work: Round,
     new: Vec<(Signature, Schedule)>,
 }
 
 impl Visitor for Judge<'_> {
     fn ended(&mut self, walked: Walked) {
-        let new = self.board.ended(Some(self.round), &walked);
+        self.work.add(work_of(&walked));
+        let new = self.board.ended(&walked);
         self.board.cover(&walked.coverage, &walked.schedule);
         self.new.extend(new.into_iter().map(|signature| (signature, walked.schedule.clone())));
     }

@@ -102,7 +102,7 @@ impl Tally {
             driver: name.to_owned(),
             steps: machine.steps(),
             virtual_time_ns: machine.now_ns(),
-            requests: machine.requests().iter().map(request).collect(),
+            requests: machine.requests().map(request).collect(),
             sections: self.sections(),
             pages_written: counters.pages_written,
             pages_read: counters.pages_read,

@@ -132,7 +132,8 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Machine")]
     pub(crate) cpus: u32,
 
-    /// Seed of all choices: which page is trimmed when, what runs next
+    /// Seed of what is left to chance: identifiers that drivers ask for, simulated failures, which page leaves first where
+    /// memory is short, and the schedules of `explore`
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
     pub(crate) seed: u64,
 

@@ -68,7 +68,7 @@ fn play(session: &mut Session, base: Va, driver: &driver::Driver, settings: &Set
 /// What the machine says of the driver, however the run ended.
 fn note(session: &Session, result: &mut Driver) {
     let machine = &session.machine;
-    let entry = machine.requests().iter().find(|request| request.name == "DriverEntry");
+    let entry = machine.requests().find(|request| request.name == "DriverEntry");
     result.entry = entry.and_then(|request| request.answer.as_ref()).map(|(_, answer)| answer.status);
     let unresolved = machine.modules().unresolved().iter();
     result.missing = unresolved.map(|import| format!("{}!{}", import.module.to_lowercase(), import.name)).collect();

@@ -44,7 +44,7 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
             Watched::Failure(failure) => keep(store.as_mut(), &token, failure),
             Watched::Progress(now) => {
                 progress.phase(results::progress_line(now));
-                store.as_mut().map_or(Ok(()), |store| store.progress(now.resume_at, now.schedules))
+                store.as_mut().map_or(Ok(()), |store| store.progress(&now.done))
             }
         };
         lost = lost.take().or(kept.err());
@@ -76,7 +76,7 @@ fn campaign(options: &ExploreOptions, store: Option<&Store>) -> Result<Campaign,
         depth: options.depth(),
         limits: Limits { time: Some(time), schedules, until_first },
         shard,
-        resume_at: store.map_or(0, Store::resume_at),
+        done: store.map(Store::done).cloned().unwrap_or_default(),
         known,
         ..Campaign::default()
     };
@@ -122,7 +122,7 @@ fn finish(
         return Err(unusable(error));
     }
     found.failures.iter().try_for_each(|failure| store.write(&record(token, failure))).map_err(unusable)?;
-    store.progress(found.progress.resume_at, found.progress.schedules).map_err(unusable)
+    store.progress(&found.progress.done).map_err(unusable)
 }
 
 fn unusable(error: StoreError) -> Box<Diagnostic> {

@@ -1,0 +1,95 @@
+//! The folder of a search when things go wrong: the program is killed, the disk is full, a file is not what it was.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const BROKEN: &str = "drivers/broken/x34-two-closers.sys";
+
+fn search(out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
+    command.args(["explore", BROKEN, "--strategy=exhaustive", "--depth=1", "--time=120s", "--threads=2", "--out"]);
+    command.arg(out).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    command
+}
+
+fn run(out: &Path) -> Output {
+    search(out).output().expect("the program runs")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn progress(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(folder.join("progress.json")).expect("progress")).expect("it is JSON")
+}
+
+/// Cause and place of each failure in the folder.
+fn failures(folder: &Path) -> BTreeSet<(String, u64)> {
+    let text = fs::read_to_string(folder.join("failures.jsonl")).expect("failures");
+    let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a whole line"));
+    records.map(|r| (r["code"].to_string(), r["place"].as_u64().expect("an address"))).collect()
+}
+
+fn last_line(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned()
+}
+
+/// Killed again and again at other moments, the search comes to the same end: nothing is lost, nothing counted twice.
+#[test]
+fn a_search_that_is_killed_goes_on() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let expected = run(&whole);
+    assert_eq!(expected.status.code(), Some(10), "{}", stderr(&expected));
+    for moment in [50, 170, 290, 410, 530, 650] {
+        let mut child = search(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(moment));
+        // It may have come to its end.
+        child.kill().and_then(|()| child.wait()).expect("it is gone");
+    }
+    let rest = run(&killed);
+    assert_eq!(rest.status.code(), Some(10), "{}", stderr(&rest));
+    assert_eq!(progress(&killed), progress(&whole));
+    assert_eq!(failures(&killed), failures(&whole));
+    assert_eq!(last_line(&rest), last_line(&expected));
+}
+
+/// No room for the results: the reason is said, and what was there stays.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let out = folder.path().join("out");
+    let begun = search(&out).arg("--schedules=20").output().expect("the program runs");
+    assert_eq!(begun.status.code(), Some(0), "{}", stderr(&begun));
+    let before = progress(&out);
+    // The new file is written here before it takes the place of the old one.
+    std::os::unix::fs::symlink("/dev/full", out.join("progress.new")).expect("a link");
+    let full = run(&out);
+    assert_eq!(full.status.code(), Some(30), "{}", stderr(&full));
+    assert!(stderr(&full).contains("progress.json") && stderr(&full).contains("No space left"), "{}", stderr(&full));
+    assert_eq!(progress(&out), before);
+    fs::remove_file(out.join("progress.new")).expect("the link goes");
+    let rest = run(&out);
+    assert_eq!(rest.status.code(), Some(10), "{}", stderr(&rest));
+}
+
+/// A line that was cut off is left out; one that somebody changed is named.
+#[test]
+fn a_damaged_folder_is_named() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let out = folder.path().join("out");
+    let whole = run(&out);
+    let file = out.join("failures.jsonl");
+    let text = fs::read_to_string(&file).expect("failures");
+    fs::write(&file, &text[..text.len() - 9]).expect("it is writable");
+    assert_eq!(last_line(&run(&out)), last_line(&whole));
+    fs::write(&file, "{}\n").expect("it is writable");
+    let refused = run(&out);
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("failures.jsonl`, line 1"), "{}", stderr(&refused));
+}
