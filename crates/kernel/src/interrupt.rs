@@ -19,6 +19,8 @@ pub struct Interruption {
     routine: Va,
     /// IRQL it was called at, which it must return at.
     irql: Irql,
+    /// The APC disable count then.
+    apc_disable_count: i32,
     /// What the family does with its result before the interrupted code goes on.
     after: After,
 }
@@ -27,7 +29,10 @@ pub struct Interruption {
 #[derive(Clone, Debug)]
 pub(crate) enum After {
     /// A DPC ended: a flush may be waiting for it.
-    Dpc,
+    Dpc {
+        /// A timer queued it.
+        timer: bool,
+    },
     /// A service routine ended for this vector; its result says whether it claimed the interrupt.
     ServiceRoutine { vector: u32, lock: Va },
     /// The kernel routine of an APC ended, and left here what its normal routine gets.
@@ -46,17 +51,23 @@ impl Interruption {
         m.record_at(self.routine, EventKind::Left { what: self.what, routine: self.routine, result: value });
         let after = m.irql();
         if after != self.irql {
+            if let After::ServiceRoutine { lock, .. } = self.after {
+                return Err(match m.options.verifier.verified {
+                    true => m.isr_changed_irql(self.what, self.routine, self.irql, after),
+                    false => m.isr_returned_raised(self.what, self.routine, self.irql, lock),
+                });
+            }
             let kind =
                 FindingKind::IrqlNotRestored { what: self.what, routine: self.routine, before: self.irql, after };
             m.find(kind, self.routine);
-            if let (Routine::Isr { .. }, true) = (self.what, m.options.verifier.verified) {
-                return Err(m.isr_changed_irql(self.routine, self.irql, after));
-            }
         }
         match self.after {
             After::NormalApc => {}
             After::KernelApc { changeable } => m.kernel_apc_ended(changeable)?,
-            After::Dpc => m.dpc_delivered(),
+            After::Dpc { timer } => {
+                m.check_dpc_regions(self.routine, self.apc_disable_count, timer)?;
+                m.dpc_delivered();
+            }
             After::ServiceRoutine { vector, lock } => {
                 m.release_interrupt_lock(lock)?;
                 m.service_routine_ended(vector, value as u8 != 0);
@@ -97,7 +108,8 @@ impl Machine {
         self.cpu().cr8 = irql.level();
         self.watch_by_irql();
         self.record_at(routine, EventKind::Entered { what, routine });
-        let then = Then::Interruption(Interruption { context, what, routine, irql, after });
+        let apc_disable_count = self.apc_disable_count();
+        let then = Then::Interruption(Interruption { context, what, routine, irql, apc_disable_count, after });
         let service = self.kernel_images.interrupt_entry;
         self.enter(Callout { routine, arguments: arguments.to_vec(), then }, base, service);
     }

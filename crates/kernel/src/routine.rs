@@ -14,6 +14,8 @@ pub enum Routine {
     Unload,
     DllInitialize,
     DllUnload,
+    Dispatch,
+    WorkItem,
     Dpc,
     Apc,
     /// An interrupt service routine, called for this vector.
@@ -38,6 +40,8 @@ impl fmt::Display for Routine {
             Routine::Unload => "Unload routine",
             Routine::DllInitialize => "DllInitialize",
             Routine::DllUnload => "DllUnload",
+            Routine::Dispatch => "dispatch routine",
+            Routine::WorkItem => "work item routine",
             Routine::Dpc => "DPC routine",
             Routine::Apc => "APC routine",
             Routine::Isr { .. } => "interrupt service routine",

@@ -3,7 +3,7 @@
 use engine::Access;
 use nt_types::{BugCheck, Irql, NtStatus, Va};
 
-use crate::routine::ObjectKind;
+use crate::routine::{ObjectKind, Routine};
 use crate::thread::ThreadId;
 
 /// The end of a run.
@@ -110,6 +110,13 @@ pub enum Cause {
         /// Its address.
         address: Va,
     },
+    /// Pool with a queued object in it is freed (0xC7).
+    GoingAway {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
     /// A work item in pageable memory is queued while the verifier is on (0xC4/0x131).
     WorkItemPageable {
         /// Its address.
@@ -126,6 +133,20 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// A request handled wrongly.
     Request(RequestMisuse),
+    /// A routine that the system called returned in more critical or guarded regions than it was called in, or in fewer.
+    RegionsNotLeft {
+        /// What kind of routine.
+        what: Routine,
+    },
+    /// A routine that the system called returned at another IRQL.
+    IrqlNotRestored {
+        /// What kind of routine.
+        what: Routine,
+        /// Level that it was called at.
+        before: Irql,
+        /// Level that it returned at.
+        after: Irql,
+    },
     /// A documented rule of a routine that no other cause covers.
     Rule {
         /// The routine.

@@ -166,12 +166,18 @@ impl IndexMut<usize> for Threads {
 pub enum ThreadThen {
     /// The start routine of a system thread returned: the thread ends.
     Returned,
+    /// A worker routine returned.
+    Worked {
+        /// The routine.
+        routine: Va,
+    },
 }
 
 impl ThreadThen {
-    pub(crate) fn run(self, _m: &mut Machine, _value: u64) -> Outcome {
+    pub(crate) fn run(self, m: &mut Machine, _value: u64) -> Outcome {
         match self {
             ThreadThen::Returned => Ok(Next::ExitThread(NtStatus::SUCCESS)),
+            ThreadThen::Worked { routine } => m.worker_routine_ended(routine),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::call::{Call, Trap};
 use crate::exports::Export;
 use crate::exports::mm::pool::PoolKind;
 use crate::machine::Machine;
+use crate::routine::Routine;
 use crate::stop::{Cause, StopKind};
 
 /// A rule about a call that is broken: the four parameters, and what is to be said of it.
@@ -42,11 +43,11 @@ impl Machine {
     }
 
     /// 0xC4/0x111: a service routine returned at another IRQL.
-    pub(crate) fn isr_changed_irql(&mut self, routine: Va, before: Irql, after: Irql) -> Trap {
+    pub(crate) fn isr_changed_irql(&mut self, what: Routine, routine: Va, before: Irql, after: Irql) -> Trap {
         let parameters = [0x111, routine.0, u64::from(before.level()), u64::from(after.level())];
         let check = BugCheck { code: BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters };
-        let rule = "an interrupt service routine returns at the IRQL that it was entered at";
-        self.stop_at(routine, StopKind::BugCheck(check, Cause::Rule { routine: "the service routine", rule })).into()
+        let cause = Cause::IrqlNotRestored { what, before, after };
+        self.stop_at(routine, StopKind::BugCheck(check, cause)).into()
     }
 
     fn broken_rule(&mut self, routine: &str, call: &Call) -> Result<Option<Broken>, Trap> {

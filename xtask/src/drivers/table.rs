@@ -23,6 +23,9 @@ struct Driver {
     sources: Vec<String>,
     #[serde(default)]
     defines: Vec<String>,
+    /// Further options of the compiler.
+    #[serde(default)]
+    compile: Vec<String>,
     #[serde(default)]
     link: Vec<String>,
     #[serde(default)]
@@ -52,6 +55,8 @@ pub(crate) struct Image {
     /// Paths below `drivers/`.
     pub(crate) sources: Vec<String>,
     pub(crate) defines: Vec<String>,
+    /// Further options of the compiler.
+    pub(crate) compile: Vec<String>,
     /// Further options of the linker.
     pub(crate) link: Vec<String>,
     pub(crate) place: Placement,
@@ -74,6 +79,7 @@ fn images(driver: &Driver) -> Vec<Image> {
         output: driver.output.clone(),
         sources: driver.sources.clone(),
         defines: driver.defines.clone(),
+        compile: driver.compile.clone(),
         link: driver.link.clone(),
         place: driver.place.clone(),
     }];

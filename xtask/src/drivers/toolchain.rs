@@ -110,6 +110,7 @@ impl Toolchain {
         let mut clang = Command::new(CLANG);
         clang.args(COMPILE).args(["-isystem", HEADERS, "-isystem", &format!("{HEADERS}/ddk")]);
         clang.args(object.defines.iter().map(|define| format!("-D{define}")));
+        clang.args(&object.options);
         clang.args(["-Xclang", &format!("-object-file-name={file}")]);
         clang.args(["-c", &object.source, "-o"]).arg(folder.join(&file)).current_dir(&self.sources);
         execute(&mut clang).with_context(|| format!("compiling drivers/{}", object.source))
@@ -135,12 +136,14 @@ impl Toolchain {
 pub(crate) struct Object {
     source: String,
     defines: Vec<String>,
+    options: Vec<String>,
 }
 
 impl Object {
     fn file(&self) -> String {
         let source = self.source.trim_end_matches(".c").replace('/', "-");
-        let parts: Vec<&str> = [source.as_str()].into_iter().chain(self.defines.iter().map(String::as_str)).collect();
+        let parts: Vec<&str> =
+            [source.as_str()].into_iter().chain(self.defines.iter().chain(&self.options).map(String::as_str)).collect();
         format!("{}.obj", parts.join("-"))
     }
 }
@@ -149,8 +152,9 @@ impl Object {
 pub(crate) fn objects(image: &Image) -> Vec<Object> {
     let sources = image.sources.iter().map(String::as_str).chain([RUNTIME]);
     let object = |source: &str| {
-        let defines = if source.starts_with(SHARED) { Vec::new() } else { image.defines.clone() };
-        Object { source: source.to_owned(), defines }
+        let shared = source.starts_with(SHARED);
+        let own = |options: &[String]| if shared { Vec::new() } else { options.to_vec() };
+        Object { source: source.to_owned(), defines: own(&image.defines), options: own(&image.compile) }
     };
     sources.map(object).collect()
 }

@@ -123,6 +123,8 @@ pub(super) fn callback(what: Routine) -> cause::Callback {
         Routine::Unload => cause::Callback::Unload,
         Routine::DllInitialize => cause::Callback::DllInitialize,
         Routine::DllUnload => cause::Callback::DllUnload,
+        Routine::Dispatch => cause::Callback::Dispatch,
+        Routine::WorkItem => cause::Callback::WorkItem,
         Routine::Dpc => cause::Callback::Dpc,
         Routine::Apc => cause::Callback::Apc,
         Routine::Isr { .. } => cause::Callback::Isr,

@@ -35,6 +35,12 @@ pub(super) fn pageable(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Di
     Diagnostic { because, ..Diagnostic::from(Cause::Object(misuse)) }
 }
 
+/// An object that is queued while its memory goes away: 0xC7.
+pub(super) fn going_away(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Diagnostic {
+    let misuse = ObjectMisuse::GoingAway { object: kind(object), address, home: scene.home(address) };
+    Diagnostic { because: events(scene, address), ..Diagnostic::from(Cause::Object(misuse)) }
+}
+
 /// A work item in the wrong memory: K22, or 0xC4/0x131.
 pub(super) fn work_item(scene: &Scene<'_>, address: Va) -> Diagnostic {
     Diagnostic::from(Cause::Object(ObjectMisuse::WorkItem { address, home: scene.home(address) }))

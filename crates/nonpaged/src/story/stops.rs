@@ -51,12 +51,20 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::Requested => Diagnostic::from(Cause::Exception(requested(check))),
         Why::ObjectPageable { object, address } => objects::pageable(scene, *object, *address),
+        Why::GoingAway { object, address } => objects::going_away(scene, *object, *address),
         Why::CompletionPageable { routine, section } => {
             objects::routine(scene, *routine, ObjectMisuse::Completion { section: section.clone() })
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),
+        Why::IrqlNotRestored { what, before, after } => {
+            let misuse = IrqlMisuse::NotRestored { callback: irql::callback(*what), expected: *before, found: *after };
+            Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
+        }
+        Why::RegionsNotLeft { what } => {
+            Diagnostic::from(Cause::Irql(IrqlMisuse::RegionsNotLeft { callback: irql::callback(*what) }))
+        }
         Why::Rule { routine, rule } => {
             let because = if scene.irql().may_fault() { Vec::new() } else { irql::history(scene) };
             Diagnostic { because, ..Diagnostic::from(Cause::Rule { routine: (*routine).to_owned(), rule }) }

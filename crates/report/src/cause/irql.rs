@@ -58,6 +58,11 @@ pub enum IrqlMisuse {
         /// Level after.
         found: Irql,
     },
+    /// A routine of the driver returned in other critical and guarded regions than it was called in (0x01, 0xC7).
+    RegionsNotLeft {
+        /// What the system had called.
+        callback: Callback,
+    },
     /// A wait above `APC_LEVEL` (0xB8).
     Wait {
         /// The routine.
@@ -139,6 +144,8 @@ const RAISE_AND_LOWER: Rule = Rule {
 };
 const RETURN_AT_ENTRY_IRQL: Rule =
     Rule { text: "a routine returns at the IRQL at which it was called", source: "IrqlReturn Rule (WDM)" };
+const LEAVE_REGIONS: Rule =
+    Rule { text: "each critical or guarded region that is entered is left", source: "CriticalRegions Rule (WDM)" };
 const NO_WAIT_ABOVE_APC: Rule =
     Rule { text: "a wait at or above `DISPATCH_LEVEL` is a fatal error", source: "Managing Hardware Priorities" };
 const SPIN_LOCKS: Rule = Rule {
@@ -189,6 +196,11 @@ impl IrqlMisuse {
                 on_verifier(report, title, RETURN_AT_ENTRY_IRQL)
                     .note(format!("it was called at `{expected}`"))
                     .help("lower the IRQL, or release the spin lock, on each path out of the routine")
+            }
+            IrqlMisuse::RegionsNotLeft { callback } => {
+                let title = format!("{} returned in a critical or guarded region", callback.name());
+                on_verifier(report, title, LEAVE_REGIONS)
+                    .help("call `KeLeaveCriticalRegion` or `KeLeaveGuardedRegion` on each path out of the routine")
             }
             IrqlMisuse::Wait { routine, irql } => {
                 let title = format!("`{routine}` has to wait at `{irql}`");

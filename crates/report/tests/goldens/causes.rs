@@ -213,9 +213,11 @@ fn irql() -> Vec<Diagnostic> {
     ];
     let returned = IrqlMisuse::NotRestored { callback: Callback::Dpc, expected: dispatch, found: Irql::PASSIVE };
     let wait = IrqlMisuse::Wait { routine: "KeWaitForSingleObject".into(), irql: dispatch };
+    let regions = IrqlMisuse::RegionsNotLeft { callback: Callback::Dispatch };
     let fatal = [
         stops(BugCheckCode::IRQL_UNEXPECTED_VALUE, 0x0200_0000, Cause::Irql(returned)),
         stops(BugCheckCode::ATTEMPTED_SWITCH_FROM_DPC, POOL.0, Cause::Irql(wait)),
+        stops(BugCheckCode::APC_INDEX_MISMATCH, KERNEL.0, Cause::Irql(regions)),
     ];
     causes.map(|cause| Diagnostic::from(Cause::Irql(cause))).into_iter().chain(fatal).collect()
 }

@@ -8,6 +8,7 @@ use crate::export;
 use crate::exports::Export;
 use crate::exports::mm::pool::{Block, PoolKind};
 use crate::machine::Machine;
+use crate::routine::ObjectKind;
 use crate::stop::{Cause, PoolMisuse, StopKind};
 
 #[rustfmt::skip]
@@ -107,9 +108,23 @@ fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Out
         let misuse = PoolMisuse::WrongTag { address, passed: tag.to_le_bytes(), actual: block.tag };
         return Err(bad_caller(m, call, [0xA, address.0, u64::from(block_tag), u64::from(tag)], misuse));
     }
+    let bytes = block.bytes;
+    check_objects(m, call, address, bytes)?;
     m.pool_free(address);
     m.record(EventKind::Freed { address });
     Ok(Next::VOID)
+}
+
+/// 0xC7: a timer or DPC that is still queued lies in the block (docs: debugger/bug-check-0xc7), subtype 0 and 1, P2 the
+/// object, P3 and P4 the range.
+fn check_objects(m: &mut Machine, call: &Call, address: Va, bytes: u64) -> Result<(), Trap> {
+    let timer = m.queued_timer_in(address, bytes).map(|timer| (0, timer, ObjectKind::Timer));
+    let queued = timer.or_else(|| Some((1, m.queued_dpc_in(address, bytes)?, ObjectKind::Dpc)));
+    let Some((subtype, found, object)) = queued else { return Ok(()) };
+    let parameters = [subtype, found.0, address.0, address.0 + bytes];
+    let check = BugCheck { code: BugCheckCode::TIMER_OR_DPC_INVALID, parameters };
+    let cause = Cause::GoingAway { object, address: found };
+    Err(m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into())
 }
 
 fn bad_caller(m: &mut Machine, call: &Call, parameters: [u64; 4], misuse: PoolMisuse) -> Trap {

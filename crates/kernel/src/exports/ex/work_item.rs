@@ -25,7 +25,7 @@ pub struct Work {
 
 impl Work {
     pub(super) fn run(self, _m: &mut Machine) -> Outcome {
-        Ok(Next::call(self.routine, &self.arguments, Then::Thread(ThreadThen::Returned)))
+        Ok(Next::call(self.routine, &self.arguments, Then::Thread(ThreadThen::Worked { routine: self.routine })))
     }
 }
 

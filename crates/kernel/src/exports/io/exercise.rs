@@ -1,7 +1,7 @@
 //! Requests of the harness: what a program on this machine would ask of the driver through NtCreateFile, NtReadFile,
 //! NtWriteFile, NtDeviceIoControlFile and NtClose.
 
-use nt_types::layout::{device_object, file_object, io_stack_location, irp};
+use nt_types::layout::{device_object, driver_object, file_object, io_stack_location, irp};
 use nt_types::{ControlCode, TransferMethod};
 use nt_types::{Irql, NtStatus, Va, constants as c};
 
@@ -453,7 +453,37 @@ fn plain(id: RequestId, request: Va) -> Sent {
     Sent { id, request, device, output: None, blocks: Vec::new(), file, kind, raised: false }
 }
 
+impl Machine {
+    /// What a program asked for is done: its thread goes back to the program.
+    fn check_program_returns(&mut self, sent: &Sent) -> Result<(), Trap> {
+        if sent.file.is_null() || sent.kind == Kind::PagingPath {
+            return Ok(());
+        }
+        let count = u64::from(self.read_u8(irp::STACK_COUNT.at(sent.request))?);
+        let first = sent.request + irp::SIZEOF + count.saturating_sub(1) * io_stack_location::SIZEOF;
+        let major = u32::from(self.read_u8(io_stack_location::MAJOR_FUNCTION.at(first))?);
+        let device = self.read_va(file_object::DEVICE_OBJECT.at(sent.file))?;
+        let device = self.top_of_stack(device)?;
+        let driver = self.read_va(device_object::DRIVER_OBJECT.at(device))?;
+        let routine = self.read_va(driver_object::MAJOR_FUNCTION.element(major, 8).at(driver))?;
+        let service = self.kernel_images.export("ntoskrnl.exe", system_service(major)).unwrap_or(Va::NULL);
+        self.check_return_to_program(service, routine)
+    }
+}
+
+/// The service that sends a request of this kind for a program, as it is exported.
+fn system_service(major: u32) -> &'static str {
+    match major {
+        c::IRP_MJ_READ => "NtReadFile",
+        c::IRP_MJ_WRITE => "NtWriteFile",
+        c::IRP_MJ_DEVICE_CONTROL => "NtDeviceIoControlFile",
+        c::IRP_MJ_CREATE => "ZwCreateFile",
+        _ => "NtClose",
+    }
+}
+
 fn complete(m: &mut Machine, sent: &Sent) -> Outcome {
+    m.check_program_returns(sent)?;
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(sent.request))?);
     let information = m.read_u64(irp::IO_STATUS_INFORMATION.at(sent.request))?;
     let output = match sent.output {

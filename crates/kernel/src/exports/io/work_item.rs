@@ -38,7 +38,7 @@ impl Work {
     /// A worker thread takes the item off the queue before it calls the routine, which may free the item.
     pub(super) fn run(self, m: &mut Machine) -> Outcome {
         m.write_u32(QUEUED.at(self.item), 0)?;
-        Ok(Next::call(self.routine, &self.arguments, Then::Thread(ThreadThen::Returned)))
+        Ok(Next::call(self.routine, &self.arguments, Then::Thread(ThreadThen::Worked { routine: self.routine })))
     }
 }
 

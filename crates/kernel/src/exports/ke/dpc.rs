@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use nt_types::layout::kdpc;
-use nt_types::{Irql, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
 
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
@@ -13,6 +13,7 @@ use crate::finding::FindingKind;
 use crate::interrupt::After;
 use crate::machine::Machine;
 use crate::routine::{ObjectKind, Routine};
+use crate::stop::{Cause, StopKind};
 use crate::thread::ThreadState;
 use crate::wait::{Wait, WaitOn};
 
@@ -42,6 +43,14 @@ struct Queued {
     dpc: Va,
     processor: usize,
     number: u64,
+    by: QueuedBy,
+}
+
+/// Who queued a DPC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QueuedBy {
+    Driver,
+    Timer,
 }
 
 /// DPCs of all processors, in order of delivery, and those that run.
@@ -65,7 +74,7 @@ fn KeInitializeDpc(m: &mut Machine, dpc: Va, routine: Va, context: u64) -> Outco
 }
 
 fn KeInsertQueueDpc(m: &mut Machine, dpc: Va, argument1: u64, argument2: u64) -> Outcome {
-    let queued = m.queue_dpc(dpc, argument1, argument2)?;
+    let queued = m.queue_dpc(dpc, [argument1, argument2], QueuedBy::Driver)?;
     Ok(Next::Return(u64::from(queued)))
 }
 
@@ -120,18 +129,22 @@ impl Machine {
     }
 
     /// Queues a DPC; false where it is queued already.
-    pub(crate) fn queue_dpc(&mut self, dpc: Va, argument1: u64, argument2: u64) -> Result<bool, Trap> {
+    pub(crate) fn queue_dpc(&mut self, dpc: Va, arguments: [u64; 2], by: QueuedBy) -> Result<bool, Trap> {
         if self.read_u64(kdpc::DPC_DATA.at(dpc))? != 0 {
             return Ok(false);
         }
         let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
         let target = self.read_u16(kdpc::NUMBER.at(dpc))?;
         let importance = u32::from(self.read_u8(kdpc::IMPORTANCE.at(dpc))?);
+        let target = target.checked_sub(TARGET_BIAS).map(usize::from);
+        if let Some(target) = target.filter(|target| *target >= self.processors.len()) {
+            return Err(self.no_such_processor(dpc, target));
+        }
+        let [argument1, argument2] = arguments;
         self.write_u64(kdpc::SYSTEM_ARGUMENT1.at(dpc), argument1)?;
         self.write_u64(kdpc::SYSTEM_ARGUMENT2.at(dpc), argument2)?;
         self.write_u64(kdpc::DPC_DATA.at(dpc), dpc.0)?;
-        let target = target.checked_sub(TARGET_BIAS).map(usize::from).filter(|target| *target < self.processors.len());
-        let queued = Queued { dpc, processor: target.unwrap_or(self.active), number: self.ke.dpcs.next_number };
+        let queued = Queued { dpc, processor: target.unwrap_or(self.active), number: self.ke.dpcs.next_number, by };
         self.ke.dpcs.next_number += 1;
         match importance {
             HIGH_IMPORTANCE => self.ke.dpcs.queued.push_front(queued),
@@ -141,6 +154,20 @@ impl Machine {
         self.check_dpc_home(routine);
         self.attention = true;
         Ok(true)
+    }
+
+    /// 0xC7/3: the DPC is for a processor that the machine does not have.
+    fn no_such_processor(&mut self, dpc: Va, processor: usize) -> Trap {
+        let parameters = [3, dpc.0, processor as u64, self.processors.len() as u64];
+        let check = BugCheck { code: BugCheckCode::TIMER_OR_DPC_INVALID, parameters };
+        let rule = "the target of a DPC is a processor of the machine";
+        let place = self.here();
+        self.stop_at(place, StopKind::BugCheck(check, Cause::Rule { routine: "KeInsertQueueDpc", rule })).into()
+    }
+
+    /// A queued DPC whose object lies in these bytes.
+    pub(crate) fn queued_dpc_in(&self, start: Va, bytes: u64) -> Option<Va> {
+        self.ke.dpcs.queued.iter().map(|queued| queued.dpc).find(|dpc| *dpc - start < bytes)
     }
 
     /// K10: a DPC that an ISR queued must not lie in a pageable section (R8).
@@ -163,7 +190,13 @@ impl Machine {
         if let Some((routine, arguments)) = self.work_at(Irql::DISPATCH, |m| m.read_dpc_call(queued.dpc)) {
             self.ke.dpcs.queued.remove(index);
             self.ke.dpcs.running.push(queued);
-            self.interrupt(Routine::Dpc, routine, &arguments, Irql::DISPATCH, After::Dpc);
+            self.interrupt(
+                Routine::Dpc,
+                routine,
+                &arguments,
+                Irql::DISPATCH,
+                After::Dpc { timer: queued.by == QueuedBy::Timer },
+            );
         }
         true
     }

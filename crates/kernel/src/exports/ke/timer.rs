@@ -8,6 +8,7 @@ use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::export;
 use crate::exports::Export;
+use crate::exports::ke::dpc::QueuedBy;
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::time::Deadline;
@@ -165,7 +166,7 @@ impl Machine {
         self.signal(timer)?;
         if !dpc.is_null() {
             let now = self.system_time();
-            self.queue_dpc(dpc, now & 0xffff_ffff, now >> 32)?;
+            self.queue_dpc(dpc, [now & 0xffff_ffff, now >> 32], QueuedBy::Timer)?;
         }
         if period_ms > 0 {
             let at = self.now_ns() + u64::from(period_ms) * 1_000_000;

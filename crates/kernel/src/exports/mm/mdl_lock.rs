@@ -118,6 +118,7 @@ impl Machine {
         let frames = self.pin_buffer(extent.start, extent.pages(), access)?;
         self.write_mdl_frames(list, &frames)?;
         let process = if extent.start.is_kernel() { 0 } else { self.current_process().0 };
+        self.mm.locked_in_process += if process == 0 { 0 } else { frames.len() as u64 };
         self.write_u64(mdl::PROCESS.at(list), process)?;
         let device = frames.iter().any(|frame| !self.memory.is_ram(frame << PAGE_SHIFT));
         let io_space = if device { c::MDL_IO_SPACE } else { 0 };
@@ -129,6 +130,10 @@ impl Machine {
     pub(crate) fn unlock_mdl(&mut self, list: Va, caller: Va) -> Result<(), Trap> {
         let flags = self.mdl_flags(list)?;
         let frames = self.mdl_frames(list)?;
+        let process = self.read_va(mdl::PROCESS.at(list))?;
+        if flags & c::MDL_PAGES_LOCKED == 0 && !process.is_null() {
+            return Err(self.process_pages_not_locked(list, caller));
+        }
         if flags & c::MDL_PAGES_LOCKED == 0 {
             return Err(unlocked_too_often(self, caller, frames.first().copied().unwrap_or(0)));
         }
@@ -136,10 +141,21 @@ impl Machine {
             self.unmap_mdl(list)?;
         }
         unpin(self, caller, &frames)?;
+        if !process.is_null() {
+            self.mm.locked_in_process = self.mm.locked_in_process.saturating_sub(frames.len() as u64);
+        }
         let flags = self.mdl_flags(list)?;
         self.set_mdl_flags(list, flags & !(c::MDL_PAGES_LOCKED | c::MDL_IO_SPACE | c::MDL_WRITE_OPERATION))?;
         self.settle();
         Ok(())
+    }
+
+    /// 0x76, P1 = 1: pages of a process are unlocked that are not locked (docs: debugger/bug-check-0x76).
+    fn process_pages_not_locked(&mut self, list: Va, caller: Va) -> Trap {
+        let parameters = [1, list.0, self.mm.locked_in_process, 0];
+        let check = BugCheck { code: BugCheckCode::PROCESS_HAS_LOCKED_PAGES, parameters };
+        let rule = "the pages of an MDL are unlocked once, after they were locked";
+        self.stop_at(caller, StopKind::BugCheck(check, Cause::Rule { routine: "MmUnlockPages", rule })).into()
     }
 
     /// Pins the pages of a buffer and returns their numbers; a buffer that can never be touched raises

@@ -60,6 +60,8 @@ pub struct State {
     pub(crate) openings: Vec<race::Opening>,
     /// Page-ins in a row without an instruction retired, and the step of that.
     pub(crate) page_ins_in_a_row: (u64, u32),
+    /// Pages of the process that drivers have locked.
+    pub(crate) locked_in_process: u64,
     /// Memory of the process, by address.
     allocations: BTreeMap<Va, virtual_memory::Allocation>,
     /// Views of page tables, by physical address.

@@ -31,7 +31,7 @@ pub(super) fn life(name: &str) -> &'static [Act] {
         "x19-isr-pageable" | "x19-isr-unlocked" => &[Open, Interrupt, Ioctl(0), Interrupt, Close, Unload],
         "x20-unlock-with-pended-irp" => &[Open, StartRead, Close, PassMs(20), Unload],
         "x21-unload-with-work-item" => &[Open, Close, Unload],
-        "x28-dpc-pageable" => &[Open, Interrupt, Close, Unload],
+        "x28-dpc-pageable" | "c8-isr-raised" => &[Open, Interrupt, Close, Unload],
         _ => &[Open, Ioctl(0), Close, Unload],
     }
 }

@@ -107,6 +107,20 @@ const ROWS: &[Row] = &[
     ("b8-wait-raised", &[VERIFIED], Some((0xC4, [P::Is(0x3B), P::Is(DISPATCH), P::Some, P::Is(0)])), &[]),
     ("b8-wait-raised", &[TRIMMED, NEVER], Some((0xB8, [P::Some, P::Is(0), P::Some, P::Is(0)])), &[]),
     ("c4-timer-in-freed-pool", &[VERIFIED], Some((0xC4, [P::Is(0x15), P::Some, P::Is(0), P::Some])), &[]),
+    ("c4-timer-in-freed-pool", &[TRIMMED, NEVER], Some((0xC7, [P::Is(0), P::Some, P::Some, P::Some])), &[]),
+    ("c7-dpc-in-freed-pool", ANY, Some((0xC7, [P::Is(1), P::Some, P::Some, P::Some])), &[]),
+    ("c7-dpc-for-no-processor", ANY, Some((0xC7, [P::Is(3), P::Some, P::Is(63), P::Is(1)])), &[]),
+    ("c7-region-in-dpc", &[TRIMMED, NEVER], Some((0xC7, [P::Is(4), P::At("FatalDpc"), P::Is(0), P::Is(0xFFFF_FFFF)])), &["irql-limit"]),
+    ("c7-region-in-timer-dpc", &[TRIMMED, NEVER], Some((0xC7, [P::Is(5), P::At("FatalDpc"), P::Is(0), P::Is(0xFFFF_FFFF)])), &["irql-limit"]),
+    ("01-region-in-request", ANY, Some((0x01, [P::Service("NtDeviceIoControlFile"), P::Is(0), P::Is(0xFFFF), P::Is(0)])), &[]),
+    ("01-region-in-worker", ANY, Some((0x01, [P::At("FatalWork"), P::Is(0), P::Is(0xFFFF), P::Is(1)])), &[]),
+    ("4a-returns-raised", ANY, Some((0x4A, [P::Service("NtDeviceIoControlFile"), P::Is(DISPATCH), P::Is(0), P::Is(0)])), &[]),
+    ("c8-isr-raised", &[TRIMMED, NEVER], Some((0xC8, [P::Is(0xF_0A03), P::At("FatalInterrupt"), P::Some, P::Is(0)])), &[]),
+    ("76-unlocks-twice", ANY, Some((0x76, [P::Is(1), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("f7-stack-buffer", ANY, Some((0xF7, [P::Some, P::Is(0x5A17_C0DE_F00D), P::Is(!0x5A17_C0DE_F00D), P::Is(0)])), &[]),
+    // The verifier names what a routine did before its count is looked at.
+    ("c7-region-in-dpc", &[VERIFIED], Some((0xC4, [P::Is(0x11A), P::Is(DISPATCH), P::Is(0), P::Is(0)])), &[]),
+    ("c8-isr-raised", &[VERIFIED], Some((0xC4, [P::Is(0x111), P::At("FatalInterrupt"), P::Is(DIRQL), P::Is(15)])), &[]),
     // K17 and K27 are seen in the image alone.
     ("x31-mixed-section", ANY, None, &[]),
 ];

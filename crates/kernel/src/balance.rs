@@ -1,0 +1,85 @@
+//! What routines of a driver leave as they found it: the IRQL, and how often the thread was told to take no APCs.
+
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+
+use crate::call::{Next, Outcome, Trap};
+use crate::machine::Machine;
+use crate::routine::Routine;
+use crate::stop::{Cause, StopKind};
+
+impl Machine {
+    /// The APC disable count of the current thread: one less for each critical region entered (docs:
+    /// debugger/bug-check-0xc7).
+    pub(crate) fn apc_disable_count(&mut self) -> i32 {
+        0_i32.wrapping_sub_unsigned(self.thread().critical_regions)
+    }
+
+    /// `CombinedApcDisable` of the current thread: `SpecialApcDisable` above `KernelApcDisable`, 16 bits each.
+    fn combined_apc_disable(&mut self) -> u32 {
+        let special = 0_u16.wrapping_sub(self.thread().guarded_regions as u16);
+        let kernel = self.apc_disable_count() as u16;
+        u32::from(special) << 16 | u32::from(kernel)
+    }
+
+    fn unbalanced(&mut self, place: Va, code: BugCheckCode, parameters: [u64; 4], cause: Cause) -> Trap {
+        self.stop_at(place, StopKind::BugCheck(BugCheck { code, parameters }, cause)).into()
+    }
+
+    /// 0xC7/4, of a timer 0xC7/5: a DPC routine changed the count of the thread that it interrupted.
+    pub(crate) fn check_dpc_regions(&mut self, routine: Va, before: i32, timer: bool) -> Result<(), Trap> {
+        let after = self.apc_disable_count();
+        if after == before {
+            return Ok(());
+        }
+        let [before, after] = [before, after].map(|count| u64::from(count as u32));
+        let parameters = [if timer { 5 } else { 4 }, routine.0, before, after];
+        Err(self.unbalanced(
+            routine,
+            BugCheckCode::TIMER_OR_DPC_INVALID,
+            parameters,
+            Cause::RegionsNotLeft { what: Routine::Dpc },
+        ))
+    }
+
+    /// 0x01 with a worker routine: it returned to the worker thread, which serves others next.
+    pub(crate) fn worker_routine_ended(&mut self, routine: Va) -> Outcome {
+        self.check_regions(routine, routine, 1, Routine::WorkItem)?;
+        Ok(Next::ExitThread(NtStatus::SUCCESS))
+    }
+
+    /// A system service is about to return to the program: 0x4A above `PASSIVE_LEVEL`, 0x01 in a critical or guarded region.
+    /// `place` is the driver's routine that served it.
+    pub(crate) fn check_return_to_program(&mut self, service: Va, place: Va) -> Result<(), Trap> {
+        let irql = self.irql();
+        if irql > Irql::PASSIVE {
+            let parameters = [service.0, u64::from(irql.level()), 0, 0];
+            let cause = Cause::IrqlNotRestored { what: Routine::Dispatch, before: Irql::PASSIVE, after: irql };
+            return Err(self.unbalanced(place, BugCheckCode::IRQL_GT_ZERO_AT_SYSTEM_SERVICE, parameters, cause));
+        }
+        self.check_regions(service, place, 0, Routine::Dispatch)
+    }
+
+    fn check_regions(&mut self, routine: Va, place: Va, call_type: u64, what: Routine) -> Result<(), Trap> {
+        /// `OriginalApcEnvironment`: no thread is attached to another process.
+        const APC_STATE_INDEX: u64 = 0;
+        let combined = self.combined_apc_disable();
+        if combined == 0 {
+            return Ok(());
+        }
+        let parameters = [routine.0, APC_STATE_INDEX, u64::from(combined), call_type];
+        Err(self.unbalanced(place, BugCheckCode::APC_INDEX_MISMATCH, parameters, Cause::RegionsNotLeft { what }))
+    }
+
+    /// 0xC8: the routine of an interrupt returned at another IRQL; 3 says which kind of routine it was.
+    pub(crate) fn isr_returned_raised(&mut self, what: Routine, routine: Va, before: Irql, lock: Va) -> Trap {
+        const SERVICE_ROUTINE: u64 = 3;
+        let after = self.irql();
+        let connected = self.connected_interrupts();
+        let object = connected.iter().find(|other| other.routine == routine && other.lock == lock);
+        let object = object.map_or(Va::NULL, |interrupt| interrupt.object);
+        let levels = u64::from(after.level()) << 16 | u64::from(before.level()) << 8;
+        let parameters = [levels | SERVICE_ROUTINE, routine.0, object.0, 0];
+        let cause = Cause::IrqlNotRestored { what, before, after };
+        self.unbalanced(routine, BugCheckCode::IRQL_UNEXPECTED_VALUE, parameters, cause)
+    }
+}
