@@ -456,7 +456,7 @@ fn plain(id: RequestId, request: Va) -> Sent {
 impl Machine {
     /// What a program asked for is done: its thread goes back to the program.
     fn check_program_returns(&mut self, sent: &Sent) -> Result<(), Trap> {
-        if sent.file.is_null() || sent.kind == Kind::PagingPath {
+        if sent.file.is_null() || matches!(sent.kind, Kind::DeviceIs { .. }) {
             return Ok(());
         }
         let count = u64::from(self.read_u8(irp::STACK_COUNT.at(sent.request))?);
