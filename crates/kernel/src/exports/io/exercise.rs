@@ -456,29 +456,28 @@ fn plain(id: RequestId, request: Va) -> Sent {
 impl Machine {
     /// What a program asked for is done: its thread goes back to the program.
     fn check_program_returns(&mut self, sent: &Sent) -> Result<(), Trap> {
-        if sent.file.is_null() || matches!(sent.kind, Kind::DeviceIs { .. }) {
-            return Ok(());
-        }
         let count = u64::from(self.read_u8(irp::STACK_COUNT.at(sent.request))?);
         let first = sent.request + irp::SIZEOF + count.saturating_sub(1) * io_stack_location::SIZEOF;
         let major = u32::from(self.read_u8(io_stack_location::MAJOR_FUNCTION.at(first))?);
+        let Some(service) = system_service(major) else { return Ok(()) };
         let device = self.read_va(file_object::DEVICE_OBJECT.at(sent.file))?;
         let device = self.top_of_stack(device)?;
         let driver = self.read_va(device_object::DRIVER_OBJECT.at(device))?;
         let routine = self.read_va(driver_object::MAJOR_FUNCTION.element(major, 8).at(driver))?;
-        let service = self.kernel_images.export("ntoskrnl.exe", system_service(major)).unwrap_or(Va::NULL);
+        let service = self.kernel_images.export("ntoskrnl.exe", service).unwrap_or(Va::NULL);
         self.check_return_to_program(service, routine)
     }
 }
 
-/// The service that sends a request of this kind for a program, as it is exported.
-fn system_service(major: u32) -> &'static str {
+/// The service that sends a request of this kind for a program, as it is exported; `None` for what the system sends itself.
+fn system_service(major: u32) -> Option<&'static str> {
     match major {
-        c::IRP_MJ_READ => "NtReadFile",
-        c::IRP_MJ_WRITE => "NtWriteFile",
-        c::IRP_MJ_DEVICE_CONTROL => "NtDeviceIoControlFile",
-        c::IRP_MJ_CREATE => "ZwCreateFile",
-        _ => "NtClose",
+        c::IRP_MJ_READ => Some("NtReadFile"),
+        c::IRP_MJ_WRITE => Some("NtWriteFile"),
+        c::IRP_MJ_DEVICE_CONTROL => Some("NtDeviceIoControlFile"),
+        c::IRP_MJ_CREATE => Some("ZwCreateFile"),
+        c::IRP_MJ_CLEANUP | c::IRP_MJ_CLOSE => Some("NtClose"),
+        _ => None,
     }
 }
 
