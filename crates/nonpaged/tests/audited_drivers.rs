@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use nonpaged::Driver;
-use nonpaged::check::{Policy, check};
+use nonpaged::check::{Certainty, Policy, check};
 
 /// Image, code, offset, and why the finding is right.
 const EXPECTED: &[(&str, &str, u32, &str)] = &[
@@ -69,7 +69,8 @@ fn findings_that_were_checked_by_hand() {
         if expected.is_empty() {
             continue;
         }
-        let reports = check(&Driver::read(&path).expect("a driver")).expect("it can be audited").reports;
+        let reports =
+            check(&Driver::read(&path).expect("a driver"), Certainty::High).expect("it can be audited").reports;
         let counted = reports.iter().filter(|report| Policy::default().counts(report) && report.at.is_some());
         let found: BTreeSet<(String, u32)> = counted
             .map(|report| (report.code().to_string(), report.at.as_ref().map_or(0, |span| span.place.rva.0)))

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use nonpaged::Driver;
-use nonpaged::check::{Policy, check};
+use nonpaged::check::{Certainty, Policy, check};
 use report::Diagnostic;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ fn runs() -> BTreeMap<String, Shown> {
 /// The findings of the audit that count.
 fn audited(name: &str) -> Vec<Diagnostic> {
     let driver = Driver::read(&root().join("drivers/broken").join(format!("{name}.sys"))).expect("a driver");
-    let reports = check(&driver).expect("it can be audited").reports;
+    let reports = check(&driver, Certainty::High).expect("it can be audited").reports;
     reports.into_iter().filter(|report| Policy::default().counts(report)).collect()
 }
 
@@ -153,7 +153,8 @@ fn repaired_and_good_drivers_show_nothing() {
         if broken && !repaired || ["serial-broken", "checked"].contains(&name.as_str()) {
             continue;
         }
-        let reports = check(&Driver::read(&path).expect("a driver")).expect("it can be audited").reports;
+        let reports =
+            check(&Driver::read(&path).expect("a driver"), Certainty::High).expect("it can be audited").reports;
         let counted = reports.iter().filter(|report| Policy::default().counts(report));
         let codes: BTreeSet<String> = counted.map(|report| report.code().to_string()).collect();
         let expected = if name.starts_with("layout") { BTreeSet::from(["K16".to_owned()]) } else { BTreeSet::new() };

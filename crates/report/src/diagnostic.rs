@@ -2,6 +2,7 @@
 
 use nt_types::BugCheck;
 
+use crate::assumption::Assumption;
 use crate::cause::Cause;
 use crate::code::{Class, Code, Level};
 use crate::context::{Context, Departure, DepartureReason, Replay};
@@ -22,6 +23,8 @@ pub struct Diagnostic {
     pub at: Option<Span>,
     /// When.
     pub step: Option<Step>,
+    /// What must be so for the report to be right, where an image does not show it. Such a report is a warning at most.
+    pub assumes: Option<Assumption>,
     /// The way to the instruction, in the order of execution. Of reports of the audit.
     pub path: Vec<Waypoint>,
     /// What happened before and made it possible, in the order to be told: nearest cause first.
@@ -43,6 +46,7 @@ impl From<Cause> for Diagnostic {
             finding: None,
             at: None,
             step: None,
+            assumes: None,
             path: Vec::new(),
             because: Vec::new(),
             bug_check: None,
@@ -75,7 +79,12 @@ impl Diagnostic {
     }
 
     pub(crate) fn words(&self) -> Words {
-        self.cause.words(self)
+        let mut words = self.cause.words(self);
+        if let Some(assumption) = &self.assumes {
+            words.level = words.level.min(Level::Warning);
+            words.notes.push(assumption.note());
+        }
+        words
     }
 
     /// Notes in the order they are drawn: whose fault, what Windows does, why the page was out, the rest.

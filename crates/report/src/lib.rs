@@ -5,6 +5,7 @@
 //! This crate knows neither the kernel nor an engine; the program converts their evidence into these types.
 #![forbid(unsafe_code)]
 
+mod assumption;
 pub mod cause;
 mod check;
 mod code;
@@ -25,6 +26,7 @@ pub mod table;
 mod verdict;
 mod words;
 
+pub use assumption::Assumption;
 pub use check::{Check, CheckedFile, fingerprint};
 pub use code::{Class, Code, Level};
 pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};

@@ -25,6 +25,22 @@ pub struct Finding {
     pub at: Rva,
     /// The way there: from the system, through calls, to the instruction.
     pub path: Vec<Step>,
+    /// What the image does not show and must be so for the finding to be right; `None` where it shows all of it.
+    pub assumes: Option<Assumption>,
+}
+
+/// What a finding that is only possible takes for granted.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Assumption {
+    /// The section is not locked then, although the driver locks it somewhere.
+    NotLocked {
+        /// The section.
+        section: String,
+    },
+    /// A routine whose purpose is not known is called after initialisation.
+    CalledLater,
+    /// The system calls the routine at DISPATCH_LEVEL, which it may.
+    AtDispatch,
 }
 
 /// A place that is not in memory when it is needed.
@@ -196,7 +212,7 @@ pub(crate) struct Collector<'m, 'a> {
     pub(crate) reach: &'m Reach,
     /// Sections that the driver locks, anywhere.
     locked: Facts,
-    seen: BTreeSet<(FindingKind, Rva)>,
+    seen: BTreeSet<(FindingKind, Rva, Option<Assumption>)>,
     /// Objects in pageable sections that were told.
     objects: BTreeSet<(Kind, Option<Target>)>,
     found: Vec<Finding>,
@@ -219,19 +235,33 @@ impl<'m, 'a> Collector<'m, 'a> {
         locks::find(&mut collector);
         paging::find(&mut collector);
         paged_code::find(&mut collector);
-        collector.found.sort_by(|one, other| (one.at, &one.kind).cmp(&(other.at, &other.kind)));
+        // What is certain comes first, and stays.
+        let key = |finding: &Finding| (finding.at, finding.kind.clone(), finding.assumes.clone());
+        collector.found.sort_by_cached_key(key);
+        collector.found.dedup_by(|next, one| (next.at, &next.kind) == (one.at, &one.kind));
         collector.found
     }
 
     /// Adds a finding at an instruction, reached in a context of its function at a level.
     fn add(&mut self, kind: FindingKind, at: u32, way: Option<(ContextId, Range)>) {
-        let path = way.map_or_else(Vec::new, |(context, irql)| path(self.model, self.reach, context, at, irql));
-        self.add_with(kind, at, path);
+        self.add_assuming(kind, at, way, None);
     }
 
-    fn add_with(&mut self, kind: FindingKind, at: u32, path: Vec<Step>) {
-        if self.seen.insert((kind.clone(), Rva(at))) {
-            self.found.push(Finding { kind, at: Rva(at), path });
+    /// As [`Collector::add`], for a finding that may take something for granted.
+    fn add_assuming(
+        &mut self,
+        kind: FindingKind,
+        at: u32,
+        way: Option<(ContextId, Range)>,
+        assumes: Option<Assumption>,
+    ) {
+        let path = way.map_or_else(Vec::new, |(context, irql)| path(self.model, self.reach, context, at, irql));
+        self.add_with(kind, at, path, assumes);
+    }
+
+    fn add_with(&mut self, kind: FindingKind, at: u32, path: Vec<Step>, assumes: Option<Assumption>) {
+        if self.seen.insert((kind.clone(), Rva(at), assumes.clone())) {
+            self.found.push(Finding { kind, at: Rva(at), path, assumes });
         }
     }
 

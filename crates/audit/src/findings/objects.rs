@@ -1,6 +1,6 @@
 //! Objects and routines in memory that may be out: K09, K10, K11, K21, K22.
 
-use super::{Collector, FindingKind};
+use super::{Assumption, Collector, FindingKind};
 use crate::code::Class;
 use crate::ddi::{Does, Kind, Role};
 use crate::flow::Value;
@@ -34,14 +34,17 @@ fn routines(collector: &mut Collector<'_, '_>) {
             continue;
         };
         let section = collector.model.program.section_name(index);
-        let kind = match root.role {
-            Role::Isr => FindingKind::Isr { section },
-            Role::Dpc | Role::IoTimer if leaves && !locked.has_section(index) => FindingKind::Dpc { section },
-            Role::Completion => FindingKind::Completion { section },
+        let locked = locked.has_section(index);
+        let not_locked = locked.then(|| Assumption::NotLocked { section: section.clone() });
+        let (kind, assumes) = match root.role {
+            // "An ISR must never be pageable", locked or not (R22).
+            Role::Isr => (FindingKind::Isr { section }, None),
+            Role::Dpc | Role::IoTimer if leaves && !locked => (FindingKind::Dpc { section }, None),
+            Role::Completion => (FindingKind::Completion { section }, not_locked),
             _ => continue,
         };
         let named = Step { at: Rva(at), kind: StepKind::Named };
-        collector.add_with(kind, function.entry, vec![named]);
+        collector.add_with(kind, function.entry, vec![named], assumes);
     }
 }
 

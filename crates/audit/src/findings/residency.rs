@@ -1,10 +1,11 @@
 //! Code and data that may be out, or gone, when they are needed: K12, K13.
 
-use super::{Collector, FindingKind, Use};
+use super::{Assumption, Collector, FindingKind, Use};
 use crate::code::Class;
 use crate::ddi::{Does, Role};
-use crate::flow::{Access, Event, EventKind, Facts, Range, Target, Value};
-use crate::reach::Way;
+use crate::flow::{Access, Event, EventKind, Range, Target, Value};
+use crate::reach::{Reach, Way};
+use nt_types::Irql;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let model = collector.model;
@@ -75,20 +76,21 @@ fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, cal
     if to.section().is_none() || from.section() == to.section() {
         return;
     }
+    let Some(section) = to.section() else { return };
     let reach = collector.reach;
-    for Way { context, initialised, irql, held } in reach.at(function, event) {
-        let Some(section) = to.section() else { return };
+    let found = reach.at(function, event).filter_map(|way| {
         let kind = match to {
-            Class::Discarded { .. } if initialised && !matches!(from, Class::Discarded { .. }) => {
+            Class::Discarded { .. } if way.initialised && !matches!(from, Class::Discarded { .. }) => {
                 FindingKind::Discarded { target: collector.target(section, entry), how: Use::Called }
             }
-            Class::Pageable { leaves: true, .. } if is_out(irql, held, section) => {
-                FindingKind::PageableCode { target: collector.target(section, entry), irql: irql.low }
+            Class::Pageable { leaves: true, .. } if is_out(reach, way, section) => {
+                FindingKind::PageableCode { target: collector.target(section, entry), irql: fatal(way.irql) }
             }
-            _ => continue,
+            _ => return None,
         };
-        return collector.add(kind, event.at, Some((context, irql)));
-    }
+        Some((kind, way))
+    });
+    add_first(collector, event.at, found.collect());
 }
 
 /// A use of data that may be out or gone.
@@ -104,24 +106,46 @@ fn touches(
     let (from, to) = (program.class(event.at), program.class(rva));
     let Some(section) = to.section() else { return };
     let reach = collector.reach;
-    for Way { context, initialised, irql, held } in reach.at(function, event) {
+    let found = reach.at(function, event).filter_map(|way| {
         let target = collector.target(section, rva);
         let kind = match to {
-            Class::Discarded { .. } if initialised && !matches!(from, Class::Discarded { .. }) => {
+            Class::Discarded { .. } if way.initialised && !matches!(from, Class::Discarded { .. }) => {
                 let how = if access == Access::Write { Use::Written } else { Use::Read };
                 FindingKind::Discarded { target, how }
             }
-            Class::Pageable { leaves: true, .. } if is_out(irql, held, section) && from.section() != to.section() => {
+            Class::Pageable { leaves: true, .. } if is_out(reach, way, section) && from.section() != to.section() => {
                 let (write, routine) = (access == Access::Write, routine.map(str::to_owned));
-                FindingKind::PageableData { target, write, routine, irql: irql.low }
+                FindingKind::PageableData { target, write, routine, irql: fatal(way.irql) }
             }
-            _ => continue,
+            _ => return None,
         };
-        return collector.add(kind, event.at, Some((context, irql)));
+        Some((kind, way))
+    });
+    add_first(collector, event.at, found.collect());
+}
+
+/// Adds the first of what is found on several ways that takes nothing for granted, else the first.
+fn add_first(collector: &mut Collector<'_, '_>, at: u32, mut found: Vec<(FindingKind, Way)>) {
+    let reach = collector.reach;
+    let assumes = |kind: &FindingKind, way: Way| match kind {
+        FindingKind::Discarded { .. } => (reach.role(way.context) == Role::Unknown).then_some(Assumption::CalledLater),
+        _ => (!way.irql.never_faults()).then_some(Assumption::AtDispatch),
+    };
+    found.sort_by_key(|(kind, way)| assumes(kind, *way).is_some());
+    if let Some((kind, way)) = found.into_iter().next() {
+        let assumes = assumes(&kind, way);
+        collector.add_assuming(kind, at, Some((way.context, way.irql)), assumes);
     }
 }
 
-/// May a page of the section be out where a fault is fatal?
-fn is_out(irql: Range, held: Facts, section: usize) -> bool {
-    irql.never_faults() && !held.has_section(section)
+/// May a page of the section be out where a fault is fatal? Where IRQL is what the system calls a routine at, and may be
+/// DISPATCH_LEVEL, that it is so has to be assumed.
+fn is_out(reach: &Reach, way: Way, section: usize) -> bool {
+    let may_be = way.irql.high == Irql::DISPATCH.level() && way.irql == reach.role(way.context).irql();
+    (way.irql.never_faults() || may_be) && !way.held.has_section(section)
+}
+
+/// The lowest level at which the fault is fatal.
+fn fatal(irql: Range) -> u8 {
+    irql.low.max(Irql::DISPATCH.level())
 }

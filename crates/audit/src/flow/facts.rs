@@ -74,6 +74,12 @@ impl Held {
         self.lost = self.lost.or(facts);
     }
 
+    /// It turns out on this way that the facts did not become true.
+    pub(crate) fn undo(&mut self, facts: Facts) {
+        self.gained = self.gained.without(facts);
+        self.perhaps = self.perhaps.without(facts);
+    }
+
     pub(crate) fn join(self, other: Held) -> Held {
         Held {
             gained: self.gained.and(other.gained),

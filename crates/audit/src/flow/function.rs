@@ -156,7 +156,7 @@ impl Walk<'_, '_> {
     fn spread(&mut self, block: &Block, after: &mut State) {
         let last = self.graph.last(block);
         let conditional = last.flow_control() == FlowControl::ConditionalBranch;
-        let (irql, compared) = (after.irql, after.compared);
+        let (irql, held, compared) = (after.irql, after.held, after.compared);
         for &successor in self.graph.successors(block) {
             if conditional {
                 let start = self.graph.blocks[successor as usize].start;
@@ -180,7 +180,7 @@ impl Walk<'_, '_> {
             if changed && point.visits < u8::MAX {
                 self.space.push(successor);
             }
-            (after.irql, after.compared) = (irql, compared);
+            (after.irql, after.held, after.compared) = (irql, held, compared);
         }
     }
 

@@ -19,8 +19,19 @@ pub(crate) struct State {
     /// The level before the first raise that has not been undone.
     pub(crate) saved: Option<IrqlSet>,
     pub(crate) held: Held,
-    /// The IRQL that the last comparison looked at, and what it was compared with.
-    pub(crate) compared: Option<(IrqlSet, u8)>,
+    /// What the last comparison looked at.
+    pub(crate) compared: Option<Compared>,
+    /// Where in the image the handle of a section was stored last, and the section.
+    pub(crate) kept: Option<(u32, Option<u8>)>,
+}
+
+/// What a comparison looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Compared {
+    /// The current level, with a number.
+    Irql(IrqlSet, u8),
+    /// The handle of a section, with NULL: there is no lock where it is.
+    Handle(Option<u8>),
 }
 
 impl Clone for State {
@@ -46,6 +57,7 @@ impl Default for State {
             saved: None,
             held: Held::default(),
             compared: None,
+            kept: None,
         };
         for (n, register) in [Register::RCX, Register::RDX, Register::R8, Register::R9].into_iter().enumerate() {
             state.set(register, Value::Parameter(n as u8, 0));
@@ -154,6 +166,8 @@ impl State {
         changed |= replace(&mut self.saved, saved);
         let compared = self.compared.filter(|compared| Some(*compared) == other.compared);
         changed |= replace(&mut self.compared, compared);
+        let kept = self.kept.filter(|kept| Some(*kept) == other.kept);
+        changed |= replace(&mut self.kept, kept);
         let (irql, held) = (self.irql.join(other.irql), self.held.join(other.held));
         changed |= replace(&mut self.irql, irql);
         changed | replace(&mut self.held, held)
@@ -168,7 +182,7 @@ impl State {
         self.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED).join(IrqlSet::absolute(super::irql::Range::ANY));
         self.saved = None;
         self.held.gained = super::facts::Facts::NONE;
-        self.compared = None;
+        (self.compared, self.kept) = (None, None);
     }
 }
 

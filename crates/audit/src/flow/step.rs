@@ -4,9 +4,10 @@ use iced_x86::{ConditionCode, FlowControl, Instruction, InstructionInfoFactory, 
 
 use super::calls::Calls;
 use super::event::{Access, EventKind};
+use super::facts::Facts;
 use super::irql::{IrqlSet, Range};
 use super::operand::{self, Place};
-use super::state::State;
+use super::state::{Compared, State};
 use super::value::Value;
 
 /// Interprets instructions and, if asked to, records what they do.
@@ -90,7 +91,12 @@ impl Stepper<'_, '_> {
         let Place::At { base, indexed } = operand::place(state, instruction) else { return };
         match (base, indexed) {
             (Value::Stack(at), false) => state.set_slot(at, value),
-            (base, indexed) => self.calls.stored(base, indexed, value),
+            (base, indexed) => {
+                if let (Value::Image(rva), Value::Handle(section)) = (base, value) {
+                    state.kept = Some((rva, section));
+                }
+                self.calls.stored(base, indexed, value);
+            }
         }
         if let Value::Unknown | Value::Parameter(..) = base
             && instruction.memory_displacement64() == 0x68
@@ -147,7 +153,7 @@ impl Stepper<'_, '_> {
         }
     }
 
-    /// Remembers a comparison of the current level with a number.
+    /// Remembers a comparison of the current level with a number, or of a handle with NULL.
     fn compare(&mut self, state: &mut State, instruction: &Instruction) {
         let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
         if is_above_apc_test(state, instruction, one, other) {
@@ -157,10 +163,14 @@ impl Stepper<'_, '_> {
             (Value::Irql(level), Value::Number(number))
                 if level == state.irql && instruction.mnemonic() == Mnemonic::Cmp =>
             {
-                u8::try_from(number).ok().map(|number| (level, number))
+                u8::try_from(number).ok().map(|number| Compared::Irql(level, number))
             }
             (Value::Irql(level), Value::Irql(_)) if level == state.irql && instruction.mnemonic() == Mnemonic::Test => {
-                Some((level, 0))
+                Some(Compared::Irql(level, 0))
+            }
+            (Value::Handle(section), Value::Handle(_) | Value::Number(0)) => Some(Compared::Handle(section)),
+            (Value::Global(place), Value::Number(0)) => {
+                state.kept.filter(|(kept, _)| *kept == place).map(|(_, section)| Compared::Handle(section))
             }
             _ => None,
         };
@@ -216,9 +226,23 @@ impl Stepper<'_, '_> {
     }
 }
 
-/// The levels on the way that a conditional jump takes, or on the way past it.
+/// What is known on the way that a conditional jump takes, or on the way past it.
 pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
-    let Some((level, number)) = state.compared.filter(|(level, _)| *level == state.irql) else { return };
+    match state.compared {
+        Some(Compared::Irql(level, number)) if level == state.irql => refine_irql(state, jump, taken, level, number),
+        Some(Compared::Handle(section)) if jump.condition_code() == null_condition(taken) => {
+            state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
+        }
+        _ => {}
+    }
+}
+
+/// The condition of a jump after which what was compared with 0 is 0.
+fn null_condition(taken: bool) -> ConditionCode {
+    if taken { ConditionCode::e } else { ConditionCode::ne }
+}
+
+fn refine_irql(state: &mut State, jump: &Instruction, taken: bool, level: IrqlSet, number: u8) {
     let below = || number.checked_sub(1).map(|high| Range::new(0, high));
     let above = || (number < 15).then(|| Range::new(number + 1, 15));
     let (yes, no) = match jump.condition_code() {

@@ -1,6 +1,7 @@
 //! The contexts in which each function is entered.
 
 use super::roots::Root;
+use crate::ddi::Role;
 use crate::flow::{Event, EventKind, Facts, Range};
 use crate::model::Model;
 
@@ -117,6 +118,11 @@ impl Reach {
 
     pub(crate) fn context(&self, ContextId(index): ContextId) -> &Context {
         &self.contexts[index as usize]
+    }
+
+    /// What the way to a context begins with.
+    pub(crate) fn role(&self, id: ContextId) -> Role {
+        self.roots[self.context(id).root as usize].role
     }
 
     /// Does the audit know a way to a function?

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::{Audit, FindingKind};
+use audit::{Audit, Finding, FindingKind};
 use driver_image::Image;
 use driver_image::symbols::Symbols;
 use nt_types::Rva;
@@ -26,10 +26,12 @@ pub(crate) fn symbols(path: &Path) -> (Image, Symbols) {
     (image, symbols)
 }
 
-/// Findings as "function: kind", without those that are information only.
+/// Findings as "function: kind", without those that are only possible, or information only.
 pub(crate) fn findings(path: &Path) -> Vec<String> {
     let (audit, symbols) = audit(path);
-    let counted = audit.findings.iter().filter(|finding| !matches!(finding.kind, FindingKind::RepeatLock { .. }));
+    let counts =
+        |finding: &&Finding| finding.assumes.is_none() && !matches!(finding.kind, FindingKind::RepeatLock { .. });
+    let counted = audit.findings.iter().filter(counts);
     counted.map(|finding| format!("{}: {}", name(&symbols, finding.at), kind(&finding.kind))).collect()
 }
 

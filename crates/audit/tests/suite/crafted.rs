@@ -11,6 +11,8 @@ pub(crate) struct Places {
     /// Slots of the imports, in the order given.
     pub(crate) slots: Vec<u32>,
     pub(crate) data: u32,
+    /// A page of `PAGE`, full of routines that only return.
+    pub(crate) page: u32,
 }
 
 /// Length of the routines, and of what comes before the entry point.
@@ -69,6 +71,7 @@ pub(crate) struct Assembler {
 
 /// Registers by what stands between `lea` and the displacement.
 pub(crate) const RAX: [u8; 3] = [0x48, 0x8d, 0x05];
+pub(crate) const RCX: [u8; 3] = [0x48, 0x8d, 0x0d];
 pub(crate) const RDX: [u8; 3] = [0x48, 0x8d, 0x15];
 pub(crate) const R8: [u8; 3] = [0x4c, 0x8d, 0x05];
 pub(crate) const R9: [u8; 3] = [0x4c, 0x8d, 0x0d];
@@ -106,6 +109,13 @@ impl Assembler {
         self.relative(&[0xff, 0x15], slot)
     }
 
+    /// `mov [place], rax` and `cmp qword [place], 0`
+    pub(crate) fn keep_and_test(&mut self, place: u32) -> &mut Assembler {
+        self.relative(&[0x48, 0x89, 0x05], place);
+        // The displacement counts from the end of the instruction, behind its immediate byte.
+        self.relative(&[0x48, 0x83, 0x3d], place.wrapping_sub(1)).code(&[0])
+    }
+
     /// `mov rax, [slot]` and `call [rax+offset]`
     pub(crate) fn call_through(&mut self, slot: u32, offset: u32) -> &mut Assembler {
         self.relative(&[0x48, 0x8b, 0x05], slot).code(&[0xff, 0x90]).code(&offset.to_le_bytes())
@@ -131,12 +141,13 @@ pub(crate) fn image(
         let text = builder.section(".text", CODE, &code);
         let content = data(&places);
         let at = builder.section(".data", VARIABLES, &content.bytes);
+        let page = builder.section("PAGE", CODE, &[0xc3; 0x1000]);
         let slots = builder.imports(&[(module, &symbols)]);
         let pointers: Vec<Rva> = content.pointers.iter().map(|offset| Rva(at.0 + offset)).collect();
         builder.relocations(&pointers);
         builder.entry_point(Rva(text.0 + ENTRY));
         built = builder.build();
-        places = Places { text: text.0, slots: slots.iter().map(|slot| slot.0).collect(), data: at.0 };
+        places = Places { text: text.0, slots: slots.iter().map(|slot| slot.0).collect(), data: at.0, page: page.0 };
     }
     Image::parse(built).expect("the builder's images are sound")
 }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod broken;
+mod certainty;
 mod common;
 mod crafted;
 mod entries;

@@ -28,15 +28,26 @@ pub struct Checked {
 /// Bytes of code shown at a place.
 const WINDOW: usize = 32;
 
+/// Which findings an audit reports.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Certainty {
+    /// Those for which the image shows all that matters.
+    #[default]
+    High,
+    /// Those that take one thing for granted as well; each says which.
+    Possible,
+}
+
 /// Audits a driver. Nothing of it is executed.
 ///
 /// # Errors
 /// If the image cannot be laid out in memory, or its exports cannot be read.
-pub fn check(driver: &Driver) -> Result<Checked, ImageError> {
+pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageError> {
     let (locator, symbols) = locator(driver)?;
     let audit = audit::audit(&driver.image, &locator.code_starts())?;
     let mut reports = layout::findings(&driver.name, &driver.image);
-    reports.extend(audit.findings.iter().map(|finding| diagnostic(&locator, finding)));
+    let wanted = |finding: &&Finding| certainty == Certainty::Possible || finding.assumes.is_none();
+    reports.extend(audit.findings.iter().filter(wanted).map(|finding| diagnostic(&locator, finding)));
     reports.extend(incomplete(&audit));
     Ok(Checked { reports, symbols })
 }
@@ -85,6 +96,7 @@ fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
     Diagnostic {
         at: Some(span(finding.at)),
         path: finding.path.iter().map(waypoint).collect(),
+        assumes: finding.assumes.as_ref().map(words::assumption),
         ..Diagnostic::from(words::cause(&finding.kind))
     }
 }

@@ -2,8 +2,8 @@
 
 use audit::{FindingKind, Kind, StepKind, Target, Use};
 use nt_types::Irql;
-use report::WaypointKind;
 use report::cause::{Access, Audit, Cause, IrqlMisuse, ObjectKind, ObjectMisuse, Paging, Usage};
+use report::{Assumption, WaypointKind};
 
 /// The cause of a report.
 pub(super) fn cause(kind: &FindingKind) -> Cause {
@@ -48,6 +48,15 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::PagedCodeInNonpaged => Cause::Audit(Audit::PagedCodeInNonpaged),
         FindingKind::PagedCodeMissing => Cause::Audit(Audit::PagedCodeMissing),
         FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
+    }
+}
+
+/// What a finding takes for granted.
+pub(super) fn assumption(assumption: &audit::Assumption) -> Assumption {
+    match assumption {
+        audit::Assumption::NotLocked { section } => Assumption::NotLocked { section: section.clone() },
+        audit::Assumption::CalledLater => Assumption::CalledLater,
+        audit::Assumption::AtDispatch => Assumption::AtDispatch,
     }
 }
 

@@ -286,6 +286,10 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,
 
+    /// How certain a finding must be
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::High)]
+    pub(crate) level: Level,
+
     /// What counts as a finding: error, warning, info, or a code; warnings and errors do in any case
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) deny: Vec<Rule>,
@@ -301,6 +305,15 @@ pub(crate) struct CheckOptions {
     /// Write the findings as a baseline
     #[arg(long, value_name = "FILE")]
     pub(crate) write_baseline: Option<PathBuf>,
+}
+
+/// How certain a finding must be.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Level {
+    /// The image shows all that matters
+    High,
+    /// One thing is taken for granted, too; each report says which
+    Possible,
 }
 
 /// What an audit prints.

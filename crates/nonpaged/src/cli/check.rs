@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nonpaged::check::{Baseline, Policy, check as audit};
+use nonpaged::check::{Baseline, Certainty, Policy, check as audit};
 use report::cause::{Cause, Input, Remark};
 use report::{Check, CheckedFile, Diagnostic, json, junit, sarif};
 
-use super::args::{CheckOptions, Format};
+use super::args::{CheckOptions, Format, Level};
 use super::output::Output;
 use super::{Outcome, input};
 
@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 16;
 pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
     let policy = policy(options)?;
     let paths = drivers(&options.drivers)?;
-    let check = Check { files: in_parallel(&paths, |path| checked(path, &policy)) };
+    let check = Check { files: in_parallel(&paths, |path| checked(path, &policy, options.level.into())) };
     if let Some(path) = &options.write_baseline {
         let text = Baseline::text(check.reports().filter(|report| policy.counts(report)));
         std::fs::write(path, text).map_err(|error| super::output::unwritable(&path.display().to_string(), &error))?;
@@ -33,16 +33,25 @@ pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
     Ok(check.exit_code())
 }
 
+impl From<Level> for Certainty {
+    fn from(level: Level) -> Certainty {
+        match level {
+            Level::High => Certainty::High,
+            Level::Possible => Certainty::Possible,
+        }
+    }
+}
+
 fn policy(options: &CheckOptions) -> Result<Policy, Box<Diagnostic>> {
     let baseline = options.baseline.as_deref().map(input::baseline).transpose()?.unwrap_or_default();
     Ok(Policy { deny: options.deny.clone(), allow: options.allow.clone(), baseline })
 }
 
 /// What is shown of one file.
-fn checked(path: &Path, policy: &Policy) -> CheckedFile {
+fn checked(path: &Path, policy: &Policy, certainty: Certainty) -> CheckedFile {
     let reports = match input::driver(path) {
         Err(report) => vec![*report],
-        Ok(driver) => match audit(&driver) {
+        Ok(driver) => match audit(&driver, certainty) {
             Err(error) => {
                 let reason = error.to_string();
                 vec![Diagnostic::from(Cause::Input(Input::NotLoadable { path: path.display().to_string(), reason }))]

@@ -1,0 +1,68 @@
+//! What an image shows, what it does not, and what a finding then takes for granted.
+
+use audit::{Assumption, Finding, FindingKind};
+use driver_image::Image;
+
+use crate::common;
+use crate::crafted::{Assembler, Data, Places, R8, RCX, image};
+
+fn findings(image: &Image) -> Vec<Finding> {
+    audit::audit(image, &[]).expect("it can be laid out").findings
+}
+
+fn one_place(_: &Places) -> Data {
+    Data::default().zeros(8).clone()
+}
+
+/// `mov eax, 0c0000001h`
+const FAILS: [u8; 5] = [0xb8, 0x01, 0x00, 0x00, 0xc0];
+
+/// A driver whose entry point locks `PAGE`, keeps the handle, and goes on with `then` after comparing it with NULL.
+fn locks(then: impl Fn(&mut Assembler)) -> Image {
+    image("ntoskrnl.exe", &["MmLockPagableDataSection"], one_place, |places| {
+        let mut entry = places.entry();
+        entry.lea(RCX, places.page).call(places.slots[0]).keep_and_test(places.data);
+        then(&mut entry);
+        entry
+    })
+}
+
+/// K05: where the handle is NULL, nothing is locked. Where it is not, a failure leaves a lock.
+#[test]
+fn k05_a_lock_that_failed_is_none() {
+    let when_null = locks(|entry| _ = entry.code(&[0x75, 0x05]).code(&FAILS)); // jne over it
+    assert_eq!(findings(&when_null), []);
+    let when_locked = locks(|entry| _ = entry.code(&[0x74, 0x05]).code(&FAILS)); // je over it
+    let kinds: Vec<FindingKind> = findings(&when_locked).into_iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [FindingKind::UnloadWithLocks { section: "PAGE".into(), entry_fails: true }]);
+}
+
+/// K21: that a completion routine lies in a section that is locked somewhere is only possibly wrong.
+#[test]
+fn k21_a_section_that_is_locked_elsewhere_is_assumed_not_to_be() {
+    let imports = ["IoSetCompletionRoutineEx", "MmLockPagableDataSection"];
+    let names = |locks: bool| {
+        let image = image("ntoskrnl.exe", &imports, one_place, |places| {
+            let mut entry = places.entry();
+            entry.lea(R8, places.page).call(places.slots[0]);
+            if locks {
+                entry.lea(RCX, places.page).call(places.slots[1]);
+            }
+            entry
+        });
+        let found = findings(&image).into_iter();
+        found.map(|finding| (finding.kind, finding.assumes)).collect::<Vec<_>>()
+    };
+    let kind = || FindingKind::Completion { section: "PAGE".into() };
+    assert_eq!(names(false), [(kind(), None)]);
+    assert_eq!(names(true), [(kind(), Some(Assumption::NotLocked { section: "PAGE".into() }))]);
+}
+
+/// K13: a request for a device control may come at DISPATCH_LEVEL, and code that it calls may be out then.
+#[test]
+fn k13_a_request_is_assumed_to_come_at_dispatch_level() {
+    let (audit, symbols) = common::audit(&common::drivers().join("broken/x01-spin-lock-in-page.sys"));
+    let found = audit.findings.iter().filter(|finding| finding.assumes == Some(Assumption::AtDispatch));
+    let places: Vec<String> = found.map(|finding| common::name(&symbols, finding.at)).collect();
+    assert_eq!(places, ["X01DeviceControl"]);
+}
