@@ -84,6 +84,9 @@ impl Diagnostic {
             words.level = words.level.min(Level::Warning);
             words.notes.push(assumption.note());
         }
+        if self.path.iter().any(|waypoint| waypoint.kind.leads_on()) {
+            words.label = Some(words.label.map_or("to here".to_owned(), |label| format!("to here: {label}")));
+        }
         words
     }
 

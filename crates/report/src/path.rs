@@ -44,14 +44,19 @@ impl WaypointKind {
         match self {
             WaypointKind::Named => "the routine is named to the system here".to_owned(),
             WaypointKind::Entered { role, lowest, highest } if lowest == highest => {
-                format!("the system calls this {role} at `{lowest}`")
+                format!("from here: the system calls this {role} at `{lowest}`")
             }
             WaypointKind::Entered { role, lowest, highest } => {
-                format!("the system calls this {role} at `{lowest}` to `{highest}`")
+                format!("from here: the system calls this {role} at `{lowest}` to `{highest}`")
             }
-            WaypointKind::Raised { from, to } => format!("IRQL is raised from `{from}` to `{to}` here"),
-            WaypointKind::Called => "the path goes on from here".to_owned(),
+            WaypointKind::Raised { from, to } => format!("through here: IRQL is raised from `{from}` to `{to}`"),
+            WaypointKind::Called => "through here: this call leads on".to_owned(),
         }
+    }
+
+    /// Is it a step on the way, and not only what led to it?
+    pub(crate) fn leads_on(&self) -> bool {
+        !matches!(self, WaypointKind::Named)
     }
 
     /// The word in the JSON form.
