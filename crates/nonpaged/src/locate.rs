@@ -187,7 +187,7 @@ mod tests {
         let start = start_of("DriverEntry");
         let code = bytes_at(start);
         let decoder = Decoder::with_ip(64, &code, u64::from(start.0), DecoderOptions::NONE);
-        let call = decoder.into_iter().find(iced_x86::Instruction::is_call_near_indirect).expect("it calls an import");
+        let call = decoder.into_iter().find(Instruction::is_call_near_indirect).expect("it calls an import");
         assert_eq!(locator.call_before(Rva(call.next_ip() as u32)), Some(Rva(call.ip() as u32)));
         assert_eq!(locator.call_before(Rva(call.next_ip() as u32 - 1)), None);
         assert_eq!(locator.call_before(Rva(0)), None);

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use kernel::WmiRequest;
-use nonpaged::scenario::{Action, Expect, PnpRequest, Scenario, ScenarioError, SerialEnd};
+use nonpaged::scenario::{Action, Expect, PageInFault, PnpRequest, Scenario, ScenarioError, SerialEnd};
 use nt_types::NtStatus;
 
 fn error(text: &str) -> ScenarioError {
@@ -32,7 +32,7 @@ fn each_verb_is_read() {
         Action::Talk { handle: port(), until: 0x1b, idle_ms: 10 },
         Action::Trim { section: Some("PAGESER".into()) },
         Action::Trim { section: None },
-        Action::FailPageIn { status: NtStatus(0xc000_009c), count: 1 },
+        Action::FailPageIn { fault: PageInFault::Status(NtStatus(0xc000_009c)), after: 0, count: 1 },
         Action::Check,
         Action::Close { handle: port() },
         Action::Stop,

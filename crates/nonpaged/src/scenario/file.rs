@@ -10,8 +10,8 @@ use super::error::line_of;
 use super::values::{Status, bytes};
 use super::wmi::Wmi;
 use super::{
-    Action, DEFAULT_HANDLE, DEFAULT_THREAD, DeviceName, Expect, MAX_BYTES, PnpRequest, Scenario, ScenarioError,
-    SerialEnd, Step, TestCase,
+    Action, DEFAULT_HANDLE, DEFAULT_THREAD, DeviceName, Expect, MAX_BYTES, PageInFault, PnpRequest, Scenario,
+    ScenarioError, SerialEnd, Step, TestCase,
 };
 
 #[derive(Deserialize)]
@@ -250,9 +250,24 @@ struct Trim {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FailPageIn {
-    status: Status,
+    status: Option<Status>,
+    #[serde(default)]
+    corrupt: bool,
+    #[serde(default)]
+    after: u32,
     #[serde(default = "one")]
     count: u32,
+}
+
+impl FailPageIn {
+    fn action(self) -> Result<Action, String> {
+        let fault = match (self.status, self.corrupt) {
+            (Some(status), false) => PageInFault::Status(status.0),
+            (None, true) => PageInFault::Corrupt,
+            _ => return Err("`fail_page_in` has either a `status` or `corrupt = true`".to_owned()),
+        };
+        Ok(Action::FailPageIn { fault, after: self.after, count: self.count })
+    }
 }
 
 fn one() -> u32 {
@@ -341,7 +356,7 @@ fn action(raw: RawStep) -> Result<Action, String> {
             raw.talk.map(|it| Ok(Action::Talk { handle: handle(it.handle), until: it.until, idle_ms: it.idle_ms })),
         ),
         ("trim", raw.trim.map(|trim| Ok(Action::Trim { section: trim.section }))),
-        ("fail_page_in", raw.fail_page_in.map(|it| Ok(Action::FailPageIn { status: it.status.0, count: it.count }))),
+        ("fail_page_in", raw.fail_page_in.map(FailPageIn::action)),
         ("check", raw.check.map(|_| Ok(Action::Check))),
     ];
     let known = verbs.each_ref().map(|(verb, _)| format!("`{verb}`")).join(", ");

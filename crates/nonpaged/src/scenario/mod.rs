@@ -79,7 +79,7 @@ pub enum SerialEnd {
 pub struct TestCase {
     /// The driver, relative to the root of the repository.
     pub driver: String,
-    /// `run` or `map`.
+    /// `run`, `map`, or `replay` with a token among the arguments.
     pub command: String,
     /// Further arguments.
     pub arguments: Vec<String>,
@@ -251,13 +251,24 @@ pub enum Action {
     },
     /// Let the next reads of the paging file fail.
     FailPageIn {
-        /// With this status.
-        status: NtStatus,
-        /// So many of them.
+        /// How.
+        fault: PageInFault,
+        /// So many reads succeed before.
+        after: u32,
+        /// So many fail.
         count: u32,
     },
     /// Nothing but `expect`.
     Check,
+}
+
+/// What goes wrong with a read of the paging file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageInFault {
+    /// It ends with this status.
+    Status(NtStatus),
+    /// It returns something else than was written.
+    Corrupt,
 }
 
 /// What must hold after a step. An empty expectation always holds.

@@ -15,10 +15,16 @@ pub(crate) struct Printed {
 /// Runs a case from the root of the repository, so that paths in its output are relative.
 pub(crate) fn run(root: &Path, case: &Case, further: &[&str]) -> Printed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
-    command.current_dir(root).arg(&case.test.command).arg(&case.test.driver);
-    if case.test.command == "run" {
-        command.arg("--scenario").arg(case.path.strip_prefix(root).expect("cases lie in the repository"));
-    }
+    command.current_dir(root).arg(&case.test.command);
+    match case.test.command.as_str() {
+        "run" => {
+            let scenario = case.path.strip_prefix(root).expect("cases lie in the repository");
+            command.arg(&case.test.driver).arg("--scenario").arg(scenario)
+        }
+        // The token among the arguments names the scenario.
+        "replay" => command.arg("--driver").arg(&case.test.driver),
+        _ => command.arg(&case.test.driver),
+    };
     let output = command.args(&case.test.arguments).args(further).output().expect("the program starts");
     let text = |bytes: &[u8]| normal(root, &String::from_utf8_lossy(bytes));
     Printed { stdout: text(&output.stdout), stderr: text(&output.stderr), code: output.status.code() }

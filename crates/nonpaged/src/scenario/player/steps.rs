@@ -3,13 +3,13 @@
 use devices::{Transmitted, Uart16550};
 use kernel::{Action as Request, Machine};
 use memory::{InjectedFault, Injection, TrimReason};
-use nt_types::{Irql, NtStatus, Va, constants as c};
+use nt_types::{Irql, Va, constants as c};
 use report::cause::{Expectation, Expected};
 
 use super::talk::Talk;
 use super::{Demand, Named, PATIENCE_NS, PlayError, Player, Task, stopped};
 use crate::scenario::expect::{self, Outcome};
-use crate::scenario::{Action, Step};
+use crate::scenario::{Action, PageInFault, Step};
 use crate::session::{Residency, SHORT_NS, SessionError};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -103,7 +103,7 @@ impl Player {
             Action::Interrupt { vector, count } => self.interrupt(m, step, *vector, *count)?,
             Action::Receive { data } => self.receive(m, data),
             Action::Trim { section } => self.trim(m, step, section.as_deref())?,
-            Action::FailPageIn { status, count } => fail_page_in(m, *status, *count),
+            Action::FailPageIn { fault, after, count } => fail_page_in(m, *fault, u64::from(*after), u64::from(*count)),
             Action::Check => {}
         }
         Ok(None)
@@ -210,9 +210,13 @@ impl Player {
     }
 }
 
-fn fail_page_in(m: &mut Machine, status: NtStatus, count: u32) {
-    for number in 1..=u64::from(count) {
-        m.memory.inject(Injection { number, fault: InjectedFault::ReadStatus(status) });
+fn fail_page_in(m: &mut Machine, fault: PageInFault, after: u64, count: u64) {
+    let fault = match fault {
+        PageInFault::Status(status) => InjectedFault::ReadStatus(status),
+        PageInFault::Corrupt => InjectedFault::BitFlip,
+    };
+    for number in after + 1..=after + count {
+        m.memory.inject(Injection { number, fault });
     }
 }
 
