@@ -58,6 +58,15 @@ pub struct DescriptorTable {
     pub limit: u16,
 }
 
+/// A jump, call or return that was taken.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Branch {
+    /// The instruction.
+    pub from: u64,
+    /// Where it led.
+    pub to: u64,
+}
+
 /// Segment selectors; only the bases of FS and GS have a meaning in 64-bit mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are the register names")]
@@ -183,6 +192,8 @@ pub struct Cpu {
     pub tsc: u64,
     /// The instruction before was an STI that set IF: no interrupt may be taken before the next one is committed.
     pub interrupt_shadow: bool,
+    /// The branch that ended the last straight piece of code. Whoever sets `rip` clears it.
+    pub last_branch: Branch,
     pub answers: Answers,
 }
 
@@ -210,6 +221,7 @@ impl Default for Cpu {
             idtr: DescriptorTable::default(),
             tsc: 0,
             interrupt_shadow: false,
+            last_branch: Branch::default(),
             answers: Answers::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Why a run ended.
 
+use crate::cpu::DescriptorTable;
 use crate::mmu::PageFault;
 
 /// The result of [`Engine::run`](crate::Engine::run).
@@ -70,10 +71,19 @@ pub struct DeviceAccess {
 pub enum Privileged {
     /// `rdmsr`: answer with the 64-bit value. (FS/GS bases and TSC are answered by the engine.)
     ReadMsr(u32),
-    /// `wrmsr` of a 64-bit value.
+    /// `wrmsr` of a 64-bit value. (The engine stores FS/GS bases, those of GS when answered, and TSC.)
     WriteMsr(u32, u64),
     /// A write to CR0, CR3 or CR4 that changes it. The engine stores the value when answered.
     WriteControl(u8, u64),
+    /// `lgdt`, or `lidt` where it is that of the interrupts. The engine loads the table when answered.
+    LoadTable {
+        /// The interrupt descriptor table.
+        interrupts: bool,
+        /// What is loaded.
+        table: DescriptorTable,
+    },
+    /// `swapgs`. The engine exchanges the bases when answered.
+    SwapGs,
     /// `wbinvd`, `invd`.
     FlushCaches,
     /// `invlpg` of this address.

@@ -21,7 +21,7 @@ mod exit;
 pub mod flat;
 mod mmu;
 
-pub use cpu::{Answers, Cpu, DescriptorTable, Gpr, Rflags, Segments, X87};
+pub use cpu::{Answers, Branch, Cpu, DescriptorTable, Gpr, Rflags, Segments, X87};
 pub use exit::{Device, DeviceAccess, Exception, Exit, Privileged, Run, Unsupported};
 pub use mmu::{Access, CodeSpan, Fault, Mmu, PageFault, new_code_epoch};
 

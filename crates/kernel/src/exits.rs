@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::stop::{StopKind, Unsupported};
 
 const MSR_GS_BASE: u32 = 0xC000_0101;
+const MSR_KERNEL_GS_BASE: u32 = 0xC000_0102;
 
 impl Machine {
     pub(crate) fn handle_exit(&mut self, run: Run) {
@@ -19,7 +20,8 @@ impl Machine {
             Exit::Device(access) => self.device_access(access),
             Exit::Hypercall => self.hypercall(instruction),
             Exit::IrqlChanged { old } => self.irql_written(Irql::new(old), instruction),
-            Exit::InterruptsEnabled | Exit::Halt => self.attention = true,
+            Exit::InterruptsEnabled => self.attention = true,
+            Exit::Halt => self.forbidden("`hlt`, which stops the processor until an interrupt", instruction),
             Exit::Privileged(what) => self.privileged(what, instruction),
             Exit::Exception(exception) => {
                 self.check_poison(exception.vector, instruction);
@@ -94,7 +96,17 @@ impl Machine {
                 Some(value) => self.cpu().answers.push(value),
                 None => self.unsupported_msr(index, None, instruction),
             },
-            Privileged::WriteMsr(MSR_GS_BASE, value) => self.unsupported_msr(MSR_GS_BASE, Some(value), instruction),
+            Privileged::WriteMsr(index @ (MSR_GS_BASE | MSR_KERNEL_GS_BASE), value) => {
+                self.unsupported_msr(index, Some(value), instruction);
+            }
+            Privileged::SwapGs => {
+                self.forbidden("`swapgs`, after which the kernel does not find its processor", instruction);
+            }
+            Privileged::LoadTable { interrupts, table } => {
+                let name = if interrupts { "lidt" } else { "lgdt" };
+                let what = format!("`{name}`: a table of the driver's own at `{:#x}`", table.base);
+                self.forbidden(&what, instruction);
+            }
             Privileged::WriteMsr(index, value) => match self.ke.write_msr(index, value) {
                 true => self.cpu().answers.push(0),
                 false => self.unsupported_msr(index, Some(value), instruction),
@@ -110,6 +122,13 @@ impl Machine {
                 self.cpu().answers.push(0);
             }
         }
+    }
+
+    /// A privileged instruction by which a driver takes the processor from the system.
+    fn forbidden(&mut self, what: &str, instruction: Va) {
+        let what = Unsupported::Feature(format!("privileged instruction {what}"));
+        let stop = self.stop_at(instruction, StopKind::Unsupported(what));
+        self.halt(stop);
     }
 
     fn unsupported_msr(&mut self, register: u32, write: Option<u64>, instruction: Va) {

@@ -260,7 +260,14 @@ impl Machine {
             spin_locks: self.thread().spin_locks.len(),
             step: self.steps,
             stack: self.stack_trace(instruction),
+            came_from: self.origin(instruction),
         }
+    }
+
+    /// The branch that led to an instruction, if one did.
+    fn origin(&mut self, instruction: Va) -> Option<Va> {
+        let branch = self.cpu().last_branch;
+        (branch.from != 0 && branch.to == instruction.0).then_some(Va(branch.from))
     }
 
     /// A stop at `instruction`.

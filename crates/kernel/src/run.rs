@@ -1,6 +1,6 @@
 //! The run loop: let what is due happen, pick a processor, deliver what is deliverable, execute a slice.
 
-use engine::{Engine, Gpr};
+use engine::{Branch, Engine, Gpr};
 use memory::{Memory, TrimPolicy, TrimReason};
 use nt_types::Va;
 
@@ -261,6 +261,7 @@ impl Machine {
                 cpu.set(Gpr::Rax, value);
                 cpu.set(Gpr::Rsp, rsp.wrapping_add(8));
                 cpu.rip = return_address;
+                cpu.last_branch = Branch::default();
             }
             Err(trap) => self.trap(trap, service),
         }
@@ -308,6 +309,7 @@ impl Machine {
         }
         cpu.set(Gpr::Rsp, rsp);
         cpu.rip = routine.0;
+        cpu.last_branch = Branch::default();
         cpu.rflags &= !engine::Rflags::DF;
     }
 

@@ -34,6 +34,8 @@ pub struct Place {
     pub step: u64,
     /// Return addresses, innermost first; the first is `instruction`.
     pub stack: Vec<Va>,
+    /// The branch that led to `instruction`, where it was not reached from the one before it.
+    pub came_from: Option<Va>,
 }
 
 /// What ended the run.

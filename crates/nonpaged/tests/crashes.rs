@@ -49,14 +49,24 @@ fn jump(address: u64) -> Vec<u8> {
 #[test]
 fn wild_jumps() {
     let kernel = "error[0x50]: unmapped address `0xfffffa0012340000` executed";
-    assert_crash(&jump(0xFFFF_FA00_1234_0000), 10, kernel, &["PAGE_FAULT_IN_NONPAGED_AREA"]);
+    let from = ["the processor came from here", "100a | ff e0              jmp   rax", "jumped from here"];
+    assert_crash(&jump(0xFFFF_FA00_1234_0000), 10, kernel, &[&["PAGE_FAULT_IN_NONPAGED_AREA"], &from[..]].concat());
     let user = "error[0x1E]: user-mode address `0x12340000` executed, where no code is";
-    assert_crash(&jump(0x1234_0000), 10, user, &["(0xc0000005, 0x12340000, 0x8, 0x12340000)"]);
+    assert_crash(&jump(0x1234_0000), 10, user, &[&["(0xc0000005, 0x12340000, 0x8, 0x12340000)"], &from[..]].concat());
     let not_canonical = "error[0x50]: non-canonical address `0x8000000012340000` executed";
     assert_crash(&jump(0x8000_0000_1234_0000), 10, not_canonical, &["100a | ff e0              jmp   rax"]);
     // lea rax, .data; jmp rax
     let data = "error[0xFC]: code of non-executable section `.data` executed";
-    assert_crash(&[0x48, 0x8D, 0x05, 0xF9, 0x0F, 0, 0, 0xFF, 0xE0], 10, data, &["EXECUTE_OF_NOEXECUTE_MEMORY"]);
+    assert_crash(
+        &[0x48, 0x8D, 0x05, 0xF9, 0x0F, 0, 0, 0xFF, 0xE0],
+        10,
+        data,
+        &["EXECUTE_OF_NOEXECUTE_MEMORY", from[0], from[2]],
+    );
+    // A return to what is no return address: mov rax, address; push rax; ret
+    let code = [&[0x48, 0xB8], &0xFFFF_FA00_5678_0000_u64.to_le_bytes()[..], &[0x50, 0xC3]].concat();
+    let returned = "error[0x50]: unmapped address `0xfffffa0056780000` executed";
+    assert_crash(&code, 10, returned, &["100b | c3                 ret", "jumped from here"]);
 }
 
 /// `push rax; call $-1`, for ever.
@@ -80,6 +90,22 @@ fn privileged_instructions_are_named() {
     assert_crash(&[0xB9, 0x82, 0, 0, 0xC0, 0x0F, 0x32], 20, read, &["rdmsr"]);
     assert_crash(&[0xF3, 0x0F, 0xC7, 0x33], 20, "unsupported: instruction `f3 0f c7 33`", &["vmxon"]);
     assert_crash(&[0x0F, 0x05], 20, "unsupported: instruction `0f 05`", &["syscall"]);
+    let hlt = "unsupported: privileged instruction `hlt`, which stops the processor until an interrupt";
+    assert_crash(&[0xF4], 20, hlt, &["1000 | f4"]);
+    let swapgs = "unsupported: privileged instruction `swapgs`, after which the kernel does not find its processor";
+    assert_crash(&[0x0F, 0x01, 0xF8], 20, swapgs, &["1000 | 0f 01 f8"]);
+    // sidt and sgdt are harmless; lgdt, lidt of what they stored: push rax; push rax; sgdt [rsp]; lgdt [rsp]
+    for (store, load, name) in [(0x04, 0x14, "lgdt"), (0x0C, 0x1C, "lidt")] {
+        let code = [0x50, 0x50, 0x0F, 0x01, store, 0x24, 0x0F, 0x01, load, 0x24];
+        let (exit, text) = crash(&code);
+        let title = format!("unsupported: privileged instruction `{name}`: a table of the driver's own at `0x");
+        assert!(exit == Some(20) && text.starts_with(&title), "{text}");
+    }
+    // ltr ax, lldt ax, and wrmsr to IA32_GS_BASE
+    assert_crash(&[0x0F, 0x00, 0xD8], 20, "unsupported: instruction `0f 00 d8`", &["ltr"]);
+    assert_crash(&[0x0F, 0x00, 0xD0], 20, "unsupported: instruction `0f 00 d0`", &["lldt"]);
+    let base = "unsupported: write of 0x0 to model-specific register 0xc0000101";
+    assert_crash(&[0xB9, 0x01, 0x01, 0, 0xC0, 0x31, 0xC0, 0x31, 0xD2, 0x0F, 0x30], 20, base, &["wrmsr"]);
     // The way into the modelled kernel is open to its own stubs only.
     let vmcall = "error[0x1E]: exception STATUS_ILLEGAL_INSTRUCTION not handled";
     assert_crash(&[0x0F, 0x01, 0xC1], 10, vmcall, &["vmcall"]);

@@ -33,6 +33,8 @@ pub enum EventKind {
     },
     /// The faulting code was called from here. Drawn inside the window of the event before it where it lies there.
     Entered,
+    /// The processor came from here to where no code is.
+    Jumped,
     /// An unlock, or the first one to leave the section unlocked.
     SectionUnlocked {
         /// The section.

@@ -52,7 +52,8 @@ fn swapgs_exchanges_the_bases(make: MakeEngine<'_>) {
     });
     guest.cpu.gs_base = 1;
     guest.cpu.kernel_gs_base = 2;
-    guest.expect(Exit::Halt, 2);
+    guest.expect_before(Exit::Privileged(Privileged::SwapGs), 0);
+    guest.answer(0, Exit::Halt, 2);
     assert_eq!((guest.cpu.gs_base, guest.cpu.kernel_gs_base), (2, 1));
 }
 
@@ -68,7 +69,13 @@ fn base_registers_are_read_and_written(make: MakeEngine<'_>) {
     for number in [0xc000_0100, 0xc000_0101, 0xc000_0102] {
         let guest = Guest::new(make, write_and_read);
         let mut guest = guest.with(Gpr::Rcx, number).with(Gpr::Rax, 0x1000).with(Gpr::Rdx, 0xffff_8000);
-        guest.expect(Exit::Halt, 4);
+        if number == 0xc000_0100 {
+            guest.expect(Exit::Halt, 4);
+        } else {
+            let write = Privileged::WriteMsr(number as u32, 0xffff_8000_0000_1000);
+            guest.expect_before(Exit::Privileged(write), 0);
+            guest.answer(0, Exit::Halt, 4);
+        }
         let bases = [guest.cpu.fs_base, guest.cpu.gs_base, guest.cpu.kernel_gs_base];
         assert_eq!(bases[(number & 3) as usize], 0xffff_8000_0000_1000);
         assert_eq!((guest.get(Gpr::Rax), guest.get(Gpr::Rdx)), (0x1000, 0xffff_8000));
@@ -138,7 +145,9 @@ fn descriptor_tables_are_stored_and_loaded(make: MakeEngine<'_>) {
     });
     guest.cpu.idtr = DescriptorTable { base: 0xffff_f800_0000_1000, limit: 0xfff };
     guest.cpu.set(Gpr::Rbx, DATA - 3);
-    guest.expect(Exit::Halt, 3);
+    let table = guest.cpu.idtr;
+    guest.expect_before(Exit::Privileged(Privileged::LoadTable { interrupts: false, table }), 1);
+    guest.answer(0, Exit::Halt, 2);
     assert_eq!(guest.cpu.gdtr, guest.cpu.idtr);
 }
 

@@ -2,7 +2,7 @@
 
 use super::guest::{CODE, DATA, Guest, STACK};
 use super::{MakeEngine, cases};
-use crate::{DescriptorTable, Exit, Gpr};
+use crate::{DescriptorTable, Exit, Gpr, Privileged};
 use iced_x86::code_asm::{CodeAssembler, ax, bx, cs, cx, dl, ds, dx, eax, ebx, ptr, rbx, ss};
 
 cases![
@@ -74,7 +74,9 @@ fn both_descriptor_tables_are_stored_and_loaded(make: MakeEngine<'_>) {
     });
     guest.cpu.gdtr = DescriptorTable { base: 0xffff_f800_0000_2000, limit: 0x57 };
     guest.cpu.set(Gpr::Rbx, DATA);
-    guest.expect(Exit::Halt, 3);
+    let table = guest.cpu.gdtr;
+    guest.expect_before(Exit::Privileged(Privileged::LoadTable { interrupts: true, table }), 1);
+    guest.answer(0, Exit::Halt, 2);
     assert_eq!(guest.cpu.idtr, guest.cpu.gdtr);
 }
 

@@ -3,7 +3,7 @@
 use super::{Context, is_canonical};
 use crate::block::Block;
 use crate::op::{Flow, Op, Outcome, Stop};
-use engine::{Exception, Exit, Mmu, Rflags};
+use engine::{Branch, Exception, Exit, Mmu, Rflags};
 
 impl<M: Mmu> Context<'_, M> {
     /// Executes a block until it jumps out, one of its operations stops, the budget is used up or all are done.
@@ -34,13 +34,25 @@ impl<M: Mmu> Context<'_, M> {
                 self.retired += ops.len() as u64;
                 self.rip = ops.last().map_or(self.rip, Op::next);
             }
-            Ok(Flow::Jump) => self.retired += u64::from(self.ended) + 1,
+            Ok(Flow::Jump) => {
+                self.retired += u64::from(self.ended) + 1;
+                self.note_branch(&ops[usize::from(self.ended)]);
+            }
             Err(_) => {
                 self.retired += u64::from(self.ended);
                 self.stopped(&ops[usize::from(self.ended)]);
             }
         }
         outcome.map(drop)
+    }
+
+    /// Remembers where the branch was that has just been taken. An instruction that repeats, or that goes on behind itself,
+    /// is none.
+    #[inline(always)]
+    fn note_branch(&mut self, op: &Op<M>) {
+        if self.rip != op.address && self.rip != op.next() {
+            self.cpu.last_branch = Branch { from: op.address, to: self.rip };
+        }
     }
 
     #[cold]

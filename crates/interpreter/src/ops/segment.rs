@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::op::{Chain, Flow, Op, Outcome, Stop, chained};
 use crate::operand::{InMemory, InRegister, Kind, Place, Source, bits, by_place, by_width, kind};
 use crate::width::Width;
-use engine::{DescriptorTable, Mmu};
+use engine::{DescriptorTable, Exit, Mmu, Privileged};
 use iced_x86::{Code, Instruction, Mnemonic};
 
 pub(super) fn select<M: Mmu>(instruction: &Instruction) -> Option<Chain<M>> {
@@ -94,6 +94,7 @@ fn load_segment<M: Mmu, S: Source>(context: &mut Context<'_, M>, op: &Op<M>) -> 
 
 /// A descriptor table register.
 trait Table {
+    const INTERRUPTS: bool;
     fn of<'a, M: Mmu>(context: &'a mut Context<'_, M>) -> &'a mut DescriptorTable;
 }
 
@@ -101,12 +102,16 @@ struct Global;
 struct Interrupts;
 
 impl Table for Global {
+    const INTERRUPTS: bool = false;
+
     fn of<'a, M: Mmu>(context: &'a mut Context<'_, M>) -> &'a mut DescriptorTable {
         &mut context.cpu.gdtr
     }
 }
 
 impl Table for Interrupts {
+    const INTERRUPTS: bool = true;
+
     fn of<'a, M: Mmu>(context: &'a mut Context<'_, M>) -> &'a mut DescriptorTable {
         &mut context.cpu.idtr
     }
@@ -122,7 +127,9 @@ fn store_table<M: Mmu, T: Table>(context: &mut Context<'_, M>, op: &Op<M>) -> Ou
 
 fn load_table<M: Mmu, T: Table>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let [l0, l1, base @ ..] = context.load_bytes::<10>(op, context.address(op))?;
-    *T::of(context) = DescriptorTable { base: u64::from_le_bytes(base), limit: u16::from_le_bytes([l0, l1]) };
+    let table = DescriptorTable { base: u64::from_le_bytes(base), limit: u16::from_le_bytes([l0, l1]) };
+    context.ask(op, Exit::Privileged(Privileged::LoadTable { interrupts: T::INTERRUPTS, table }))?;
+    *T::of(context) = table;
     Ok(Flow::Next)
 }
 

@@ -169,14 +169,20 @@ fn write_msr<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     match number {
         msr::TSC => context.cpu.tsc = value.wrapping_sub(context.retired),
         msr::FS_BASE => context.cpu.fs_base = value,
-        msr::GS_BASE => context.cpu.gs_base = value,
-        msr::KERNEL_GS_BASE => context.cpu.kernel_gs_base = value,
-        number => drop(context.ask(op, Exit::Privileged(Privileged::WriteMsr(number, value)))?),
+        number => {
+            context.ask(op, Exit::Privileged(Privileged::WriteMsr(number, value)))?;
+            match number {
+                msr::GS_BASE => context.cpu.gs_base = value,
+                msr::KERNEL_GS_BASE => context.cpu.kernel_gs_base = value,
+                _ => {}
+            }
+        }
     }
     Ok(Flow::Next)
 }
 
-fn swap_gs<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>) -> Outcome {
+fn swap_gs<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
+    context.ask(op, Exit::Privileged(Privileged::SwapGs))?;
     let cpu = &mut *context.cpu;
     std::mem::swap(&mut cpu.gs_base, &mut cpu.kernel_gs_base);
     Ok(Flow::Next)

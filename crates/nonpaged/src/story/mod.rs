@@ -37,7 +37,12 @@ impl Story {
     /// The report of why a run ended.
     pub fn stop(&self, machine: &Machine, stop: &Stop) -> Diagnostic {
         let scene = self.scene(machine, machine.events.iter().as_slice(), &stop.place);
-        self.complete(&scene, stops::report(&scene, &stop.kind))
+        let mut report = stops::report(&scene, &stop.kind);
+        let is_new =
+            |jump: &report::Event| jump.at != report.at && report.because.iter().all(|event| event.at != jump.at);
+        let jump = scene.jump().filter(is_new);
+        report.because.extend(jump);
+        self.complete(&scene, report)
     }
 
     /// The reports of a finding; `before` is what had happened until then.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use driver_image::SectionFlags;
 use kernel::{Event, EventKind, Machine, Place, Routine};
 use nt_types::{Irql, Va};
 use report::cause::{Home, Tag};
@@ -53,6 +54,15 @@ impl<'a> Scene<'a> {
             Some(_) if self.spot(address).is_some() => self.call(address),
             Some(_) => self.place.stack.iter().skip(1).find_map(|caller| self.call(*caller)),
         }
+    }
+
+    /// The instruction that led to where no code is.
+    pub(super) fn jump(&self) -> Option<report::Event> {
+        let code = |spot: Spot<'_>| spot.section().is_some_and(|section| section.flags.has(SectionFlags::EXECUTE));
+        let here = Some(self.place.instruction).filter(|_| self.place.service.is_none())?;
+        let at = self.place.came_from.filter(|_| !self.spot(here).is_some_and(code))?;
+        let at = Some(self.span(at)?);
+        Some(report::Event { kind: report::EventKind::Jumped, step: self.place.step, at })
     }
 
     /// Where the driver was when an event happened; `None` where the system acted on its own.

@@ -78,6 +78,7 @@ fn happening(kind: &EventKind) -> String {
     match kind {
         EventKind::IrqlRaised { from, to, by } => raised(&format!("from `{from}` to `{to}`"), *by),
         EventKind::Entered => "the routine was entered from".to_owned(),
+        EventKind::Jumped => "the processor came from".to_owned(),
         EventKind::SectionUnlocked { section, to: 0, .. } => format!("section `{section}` became pageable"),
         EventKind::SectionUnlocked { section, .. } => {
             format!("section `{section}` was unlocked, but not for the last time,")
@@ -155,6 +156,7 @@ fn label(kind: &EventKind) -> Option<String> {
         }
         EventKind::Completed { status, .. } => Some(format!("with status {status}")),
         EventKind::Entered => Some("call".to_owned()),
+        EventKind::Jumped => Some("jumped from here".to_owned()),
         EventKind::DriverPaged | EventKind::DriverReset => Some("by this call".to_owned()),
         _ => None,
     }

@@ -47,6 +47,8 @@ enum What {
     },
     /// The routine at fault was called.
     Entered,
+    /// The processor came from here to where no code is.
+    Jumped,
     /// A section was locked.
     SectionLocked {
         /// Its name.
@@ -194,6 +196,7 @@ impl From<&EventKind> for What {
         match kind.clone() {
             EventKind::IrqlRaised { from, to, .. } => What::IrqlRaised { from: from.level(), to: to.level() },
             EventKind::Entered => What::Entered,
+            EventKind::Jumped => What::Jumped,
             EventKind::SectionLocked { section, count } => What::SectionLocked { section, lock_count: count },
             EventKind::SectionUnlocked { section, to, outstanding, .. } => {
                 What::SectionUnlocked { section, lock_count: to, outstanding: outstanding.count }
