@@ -1,0 +1,61 @@
+//! Every broken sample is found by default settings, and every repaired twin is clean in all schedules with one deed.
+
+#[path = "common/pairs.rs"]
+mod pairs;
+
+use std::num::NonZeroUsize;
+
+use explore::{Campaign, Limits, Outcome, Strategy};
+use kernel::ChoicePoints;
+use pairs::{IMPERFECT_TWINS, OUT_OF_REACH, Pair, pairs};
+
+/// Far more than any of them takes; see the table in docs/explore.md.
+const MOST_SCHEDULES: u64 = 2_000;
+
+/// A search that ends by the number of schedules, not by the time of this machine.
+fn hunt(pair: &Pair) -> Outcome {
+    let limits = Limits { time: None, schedules: Some(MOST_SCHEDULES), until_first: true };
+    let threads = NonZeroUsize::MIN.saturating_add(1);
+    pair.search(false).campaign(Campaign { limits, threads, ..Campaign::default() }).run().expect(&pair.name)
+}
+
+fn exhaust_twin(pair: &Pair) -> Outcome {
+    let limits = Limits { time: None, schedules: None, until_first: false };
+    let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, limits, ..Campaign::default() };
+    let is_imperfect = IMPERFECT_TWINS.iter().any(|(name, _)| *name == pair.name);
+    let usual = ChoicePoints::USUAL.bits();
+    let without_failures = ChoicePoints::from_bits(usual & !ChoicePoints::FAIL.bits());
+    let points = if is_imperfect { without_failures } else { ChoicePoints::USUAL };
+    pair.search(true).choices(points).campaign(campaign).run().expect(&pair.name)
+}
+
+#[test]
+fn every_broken_sample_is_found() {
+    let pairs = pairs();
+    assert!(pairs.len() >= 60, "{} samples", pairs.len());
+    for pair in pairs.iter().filter(|pair| pair.is_in_reach()) {
+        let outcome = hunt(pair);
+        let codes: Vec<&str> = outcome.failures.iter().map(|failure| failure.signature.code.as_str()).collect();
+        let is_right = |code: &String| codes.contains(&code.as_str());
+        assert!(!codes.is_empty() && pair.expected.iter().all(is_right), "{}: {codes:?}", pair.name);
+    }
+}
+
+#[test]
+fn every_twin_is_clean_in_all_schedules_with_one_deed() {
+    for pair in pairs().iter().filter(|pair| pair.name != "x23-storport-locks") {
+        let outcome = exhaust_twin(pair);
+        assert!(outcome.failures.is_empty(), "{}: {:?}", pair.name, outcome.failures);
+        assert!(outcome.exhausted && outcome.progress.unknown == 0, "{}: {}", pair.name, outcome.proven);
+        assert_eq!(outcome.proven.deeds, Some(1), "{}: {}", pair.name, outcome.proven);
+    }
+}
+
+/// The lists of exceptions name samples that are there.
+#[test]
+fn exceptions_are_samples() {
+    let names: Vec<String> = pairs().into_iter().map(|pair| pair.name).collect();
+    for (name, _) in OUT_OF_REACH.iter().chain(&IMPERFECT_TWINS) {
+        assert!(names.iter().any(|known| known == name), "{name}");
+    }
+}
