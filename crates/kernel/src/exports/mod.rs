@@ -82,23 +82,27 @@ impl Export {
 
 /// A row of an export table: `export!(Ntoskrnl, KeSetEvent(event: Va, increment: i32, wait: bool), DISPATCH)`. The Rust
 /// function of the same name must take `&mut Machine` and exactly these types. With `..` after the last parameter it
-/// takes the [`Call`] too: for variable arguments and for routines that look at their caller. The IRQL is the highest at
-/// which the routine may be called, or a range as in `DISPATCH..=HIGH`.
+/// takes the [`Call`] too: for variable arguments and for routines that look at their caller. A routine that is another
+/// one by a second name says so: `NtClose = ZwClose(handle: u64)`. The IRQL is the highest at which the routine may be
+/// called, or a range as in `DISPATCH..=HIGH`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! export {
-    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ; ..), $($irql:tt)+) => {
+    ($module:ident, $name:ident ( $($rest:tt)* ), $($irql:tt)+) => {
+        $crate::export!($module, $name = $name($($rest)*), $($irql)+)
+    };
+    ($module:ident, $name:ident = $routine:ident ( $($arg:ident : $ty:ty),* ; ..), $($irql:tt)+) => {
         $crate::export!(@row $module, $name($($arg: $ty),*), [$($irql)+], |m, call| {
             let mut _index = 0..;
             $(let $arg: $ty = call.argument(m, _index.next().unwrap_or(0))?;)*
-            $name(m, call $(, $arg)*)
+            $routine(m, call $(, $arg)*)
         })
     };
-    ($module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), $($irql:tt)+) => {
+    ($module:ident, $name:ident = $routine:ident ( $($arg:ident : $ty:ty),* ), $($irql:tt)+) => {
         $crate::export!(@row $module, $name($($arg: $ty),*), [$($irql)+], |m, _call| {
             let mut _index = 0..;
             $(let $arg: $ty = _call.argument(m, _index.next().unwrap_or(0))?;)*
-            $name(m $(, $arg)*)
+            $routine(m $(, $arg)*)
         })
     };
     (@row $module:ident, $name:ident ( $($arg:ident : $ty:ty),* ), [$($irql:tt)+], $handler:expr) => {

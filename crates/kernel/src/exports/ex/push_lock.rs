@@ -18,7 +18,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExAcquireRundownProtectionEx(reference: Va, count: u32), DISPATCH),
     export!(Ntoskrnl, ExInitializePushLock(lock: Va), DISPATCH),
     export!(Ntoskrnl, ExInitializeRundownProtection(reference: Va), APC),
-    export!(Ntoskrnl, ExReInitializeRundownProtection(reference: Va), APC),
+    export!(Ntoskrnl, ExReInitializeRundownProtection = ExInitializeRundownProtection(reference: Va), APC),
     export!(Ntoskrnl, ExReleasePushLockExclusiveEx(lock: Va, flags: u32), APC),
     export!(Ntoskrnl, ExReleasePushLockSharedEx(lock: Va, flags: u32), APC),
     export!(Ntoskrnl, ExReleaseRundownProtection(reference: Va), DISPATCH),
@@ -94,10 +94,6 @@ fn ExReleasePushLockSharedEx(m: &mut Machine, lock: Va, _flags: u32) -> Outcome 
 fn ExInitializeRundownProtection(m: &mut Machine, reference: Va) -> Outcome {
     m.write_u64(reference, 0)?;
     Ok(Next::VOID)
-}
-
-fn ExReInitializeRundownProtection(m: &mut Machine, reference: Va) -> Outcome {
-    ExInitializeRundownProtection(m, reference)
 }
 
 fn ExRundownCompleted(m: &mut Machine, reference: Va) -> Outcome {

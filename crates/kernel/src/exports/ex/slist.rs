@@ -12,7 +12,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, ExInterlockedFlushSList(head: Va), HIGH),
+    export!(Ntoskrnl, ExInterlockedFlushSList = ExpInterlockedFlushSList(head: Va), HIGH),
     export!(Ntoskrnl, ExQueryDepthSList(head: Va), DISPATCH),
     export!(Ntoskrnl, ExpInterlockedFlushSList(head: Va), DISPATCH),
     export!(Ntoskrnl, ExpInterlockedPopEntrySList(head: Va), DISPATCH),
@@ -46,10 +46,6 @@ fn ExpInterlockedFlushSList(m: &mut Machine, head: Va) -> Outcome {
     let (counts, first) = read(m, head)?;
     write(m, head, counts & !DEPTH, Va::NULL)?;
     Ok(Next::pointer(first))
-}
-
-fn ExInterlockedFlushSList(m: &mut Machine, head: Va) -> Outcome {
-    ExpInterlockedFlushSList(m, head)
 }
 
 fn ExQueryDepthSList(m: &mut Machine, head: Va) -> Outcome {

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, NtQuerySystemInformation(class: u32, information: Va, length: u32, result: Va), PASSIVE),
+    export!(Ntoskrnl, NtQuerySystemInformation = ZwQuerySystemInformation(class: u32, information: Va, length: u32, result: Va), PASSIVE),
     export!(Ntoskrnl, ZwPowerInformation(level: u32, input: Va, input_length: u32, output: Va, output_length: u32), PASSIVE),
     export!(Ntoskrnl, ZwQuerySystemInformation(class: u32, information: Va, length: u32, result: Va), PASSIVE),
     export!(Ntoskrnl, ZwSetSystemInformation(class: u32, information: Va, length: u32), PASSIVE),
@@ -58,18 +58,22 @@ fn ZwQuerySystemInformation(m: &mut Machine, class: u32, information: Va, length
         CODE_INTEGRITY => Fields::of_size(8).half(0, 8).half(4, 1).0,
         other => return Err(m.refuse("ZwQuerySystemInformation", format!("`SystemInformationClass` {other}"))),
     };
-    if !result.is_null() {
-        m.write_u32(result, bytes.len() as u32)?;
-    }
-    if (length as usize) < bytes.len() {
-        return Ok(Next::status(NtStatus::INFO_LENGTH_MISMATCH));
-    }
-    m.write_bytes(information, &bytes)?;
-    Ok(Next::status(NtStatus::SUCCESS))
+    m.give_information(&bytes, (information, length), result)
 }
 
-fn NtQuerySystemInformation(m: &mut Machine, class: u32, information: Va, length: u32, result: Va) -> Outcome {
-    ZwQuerySystemInformation(m, class, information, length, result)
+impl Machine {
+    /// Stores the whole answer to a query, and its size where that is wanted: STATUS_INFO_LENGTH_MISMATCH where it does not
+    /// fit.
+    pub(crate) fn give_information(&mut self, bytes: &[u8], (buffer, length): (Va, u32), result: Va) -> Outcome {
+        if !result.is_null() {
+            self.write_u32(result, bytes.len() as u32)?;
+        }
+        if (length as usize) < bytes.len() {
+            return Ok(Next::status(NtStatus::INFO_LENGTH_MISMATCH));
+        }
+        self.write_bytes(buffer, bytes)?;
+        Ok(Next::status(NtStatus::SUCCESS))
+    }
 }
 
 /// SYSTEM_BASIC_INFORMATION.

@@ -15,7 +15,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoDeleteDevice(device: Va), APC),
     export!(Ntoskrnl, IoDetachDevice(target: Va), PASSIVE),
     export!(Ntoskrnl, IoGetAttachedDevice(device: Va), DISPATCH),
-    export!(Ntoskrnl, IoGetAttachedDeviceReference(device: Va), DISPATCH),
+    export!(Ntoskrnl, IoGetAttachedDeviceReference = IoGetAttachedDevice(device: Va), DISPATCH),
 ];
 
 const IO_TYPE_DEVICE: u16 = 3;
@@ -101,10 +101,6 @@ fn IoDetachDevice(m: &mut Machine, target: Va) -> Outcome {
 
 fn IoGetAttachedDevice(m: &mut Machine, device: Va) -> Outcome {
     Ok(Next::pointer(m.top_of_stack(device)?))
-}
-
-fn IoGetAttachedDeviceReference(m: &mut Machine, device: Va) -> Outcome {
-    IoGetAttachedDevice(m, device)
 }
 
 /// References to a device by those who send it a request.

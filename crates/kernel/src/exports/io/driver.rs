@@ -11,7 +11,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoRegisterBootDriverReinitialization(driver: Va, routine: Va, context: u64), PASSIVE),
+    export!(Ntoskrnl, IoRegisterBootDriverReinitialization = IoRegisterDriverReinitialization(driver: Va, routine: Va, context: u64), PASSIVE),
     export!(Ntoskrnl, IoRegisterDriverReinitialization(driver: Va, routine: Va, context: u64), PASSIVE),
     export!(Ntoskrnl, IopInvalidDeviceRequest(device: Va, request: Va), DISPATCH),
 ];
@@ -22,10 +22,6 @@ fn IoRegisterDriverReinitialization(m: &mut Machine, driver: Va, routine: Va, co
     m.write_u32(driver_extension::COUNT.at(extension), count)?;
     m.io.reinitializations.push(Reinitialization { driver_object: driver, routine, context, count });
     Ok(Next::VOID)
-}
-
-fn IoRegisterBootDriverReinitialization(m: &mut Machine, driver: Va, routine: Va, context: u64) -> Outcome {
-    IoRegisterDriverReinitialization(m, driver, routine, context)
 }
 
 /// What `MajorFunction` holds where a driver sets nothing.

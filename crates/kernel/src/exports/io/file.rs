@@ -15,7 +15,7 @@ use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoCreateFile(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32), PASSIVE),
+    export!(Ntoskrnl, IoCreateFile = ZwCreateFile(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32), PASSIVE),
     export!(Ntoskrnl, IoCreateFileSpecifyDeviceObjectHint(handle: Va, access: u32, attributes: Va, status: Va, size: Va, kind: u32, share: u32, disposition: u32, options: u32, ea: Va, ea_length: u32, file_type: u32, parameters: Va, flags: u32, hint: Va), PASSIVE),
     export!(Ntoskrnl, IoGetDeviceObjectPointer(name: Va, access: u32, file: Va, device: Va), PASSIVE),
     export!(Ntoskrnl, IopCloseFile(file: Va), PASSIVE),
@@ -122,22 +122,6 @@ fn ZwCreateFile(
 ) -> Outcome {
     let opening = Opening { access, share: share as u16, disposition, options };
     open_by_attributes(m, attributes, opening, handle, status)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
-fn IoCreateFile(
-    m: &mut Machine,
-    handle: Va,
-    access: u32,
-    attributes: Va,
-    status: Va,
-    size: Va,
-    kind: u32,
-    share: u32,
-    disposition: u32,
-    options: u32,
-) -> Outcome {
-    ZwCreateFile(m, handle, access, attributes, status, size, kind, share, disposition, options)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]

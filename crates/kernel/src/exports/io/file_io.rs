@@ -1,7 +1,7 @@
-//! Requests by handle (ddi: ZwReadFile, ZwWriteFile, ZwDeviceIoControlFile, ZwQueryInformationFile). A file is a device of
+//! Requests by handle (ddi: ZwReadFile, ZwWriteFile, ZwDeviceIoControlFile, ZwQueryDirectoryFile). A file is a device of
 //! this machine, so each call becomes a request for its driver; nothing of the host can be reached.
 
-use nt_types::layout::{device_object, file_object, io_stack_location as sl, io_status_block, irp};
+use nt_types::layout::{file_object, io_stack_location as sl, io_status_block, irp};
 use nt_types::{NtStatus, Va, constants as c};
 
 use super::build::{Back, Control, Transfer};
@@ -15,25 +15,17 @@ use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, NtDeviceIoControlFile(file: u64, event: u64, apc: Va, context: u64, status: Va, code: u32, input: Va, input_length: u32, output: Va, output_length: u32; ..), PASSIVE),
-    export!(Ntoskrnl, NtQueryInformationFile(file: u64, status: Va, information: Va, length: u32, class: u32; ..), PASSIVE),
-    export!(Ntoskrnl, NtReadFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
-    export!(Ntoskrnl, NtSetInformationFile(file: u64, status: Va, information: Va, length: u32, class: u32; ..), PASSIVE),
-    export!(Ntoskrnl, NtWriteFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
+    export!(Ntoskrnl, NtDeviceIoControlFile = ZwDeviceIoControlFile(file: u64, event: u64, apc: Va, context: u64, status: Va, code: u32, input: Va, input_length: u32, output: Va, output_length: u32; ..), PASSIVE),
+    export!(Ntoskrnl, NtReadFile = ZwReadFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
+    export!(Ntoskrnl, NtWriteFile = ZwWriteFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
     export!(Ntoskrnl, ZwDeviceIoControlFile(file: u64, event: u64, apc: Va, context: u64, status: Va, code: u32, input: Va, input_length: u32, output: Va, output_length: u32; ..), PASSIVE),
     export!(Ntoskrnl, ZwFlushBuffersFile(file: u64, status: Va), PASSIVE),
     export!(Ntoskrnl, ZwFsControlFile(file: u64, event: u64, apc: Va, context: u64, status: Va, code: u32, input: Va, input_length: u32, output: Va, output_length: u32; ..), PASSIVE),
     export!(Ntoskrnl, ZwQueryDirectoryFile(file: u64, event: u64, apc: Va, context: u64, status: Va, information: Va, length: u32, class: u32, single: bool, name: Va, restart: bool), PASSIVE),
-    export!(Ntoskrnl, ZwQueryInformationFile(file: u64, status: Va, information: Va, length: u32, class: u32; ..), PASSIVE),
-    export!(Ntoskrnl, ZwQueryVolumeInformationFile(file: u64, status: Va, information: Va, length: u32, class: u32; ..), PASSIVE),
     export!(Ntoskrnl, ZwReadFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
-    export!(Ntoskrnl, ZwSetInformationFile(file: u64, status: Va, information: Va, length: u32, class: u32; ..), PASSIVE),
     export!(Ntoskrnl, ZwWriteFile(file: u64, event: u64, apc: Va, context: u64, status: Va, buffer: Va, length: u32, offset: Va, key: Va; ..), PASSIVE),
 ];
 
-/// `FilePositionInformation`, which the I/O manager answers itself, and `FileFsDeviceInformation`.
-const FILE_POSITION_INFORMATION: u32 = 14;
-const FILE_FS_DEVICE_INFORMATION: u32 = 4;
 /// `IRP_MN_QUERY_DIRECTORY`, `SL_RESTART_SCAN`, `SL_RETURN_SINGLE_ENTRY`.
 const QUERY_DIRECTORY: u8 = 1;
 const SL_RESTART_SCAN: u8 = 1;
@@ -72,21 +64,21 @@ impl FileIo {
 
 /// What every routine here is given.
 #[derive(Clone, Copy)]
-struct Common {
+pub(super) struct Common {
     routine: &'static str,
     file: u64,
     event: u64,
     apc: Va,
-    status: Va,
+    pub(super) status: Va,
 }
 
 impl Common {
-    fn plain(routine: &'static str, file: u64, status: Va) -> Common {
+    pub(super) fn plain(routine: &'static str, file: u64, status: Va) -> Common {
         Common { routine, file, event: 0, apc: Va::NULL, status }
     }
 
     /// The file object, and where its requests' results go. The event is reset, the status block is in memory.
-    fn resolve(self, m: &mut Machine) -> Result<Result<(Va, Back), NtStatus>, Trap> {
+    pub(super) fn resolve(self, m: &mut Machine) -> Result<Result<(Va, Back), NtStatus>, Trap> {
         if !self.apc.is_null() {
             return Err(m.refuse(self.routine, "`ApcRoutine` other than NULL"));
         }
@@ -109,7 +101,7 @@ impl Common {
     }
 
     /// Sends a request that was built for the file.
-    fn send(self, m: &mut Machine, file: Va, request: Va, offset: Option<u64>) -> Outcome {
+    pub(super) fn send(self, m: &mut Machine, file: Va, request: Va, offset: Option<u64>) -> Outcome {
         let device = m.device_of_file(file)?;
         let stack = m.next_stack_location(request)?;
         m.write_u64(sl::FILE_OBJECT.at(stack), file.0)?;
@@ -154,40 +146,6 @@ fn ZwWriteFile(
 ) -> Outcome {
     let common = Common { routine: "ZwWriteFile", file, event, apc, status };
     transfer(m, call, common, c::IRP_MJ_WRITE, (buffer, length), offset)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
-fn NtReadFile(
-    m: &mut Machine,
-    call: &Call,
-    file: u64,
-    event: u64,
-    apc: Va,
-    context: u64,
-    status: Va,
-    buffer: Va,
-    length: u32,
-    offset: Va,
-    key: Va,
-) -> Outcome {
-    ZwReadFile(m, call, file, event, apc, context, status, buffer, length, offset, key)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
-fn NtWriteFile(
-    m: &mut Machine,
-    call: &Call,
-    file: u64,
-    event: u64,
-    apc: Va,
-    context: u64,
-    status: Va,
-    buffer: Va,
-    length: u32,
-    offset: Va,
-    key: Va,
-) -> Outcome {
-    ZwWriteFile(m, call, file, event, apc, context, status, buffer, length, offset, key)
 }
 
 /// A synchronous file has a position, which a missing offset means; another one needs an offset.
@@ -240,24 +198,6 @@ fn ZwDeviceIoControlFile(
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
-fn NtDeviceIoControlFile(
-    m: &mut Machine,
-    call: &Call,
-    file: u64,
-    event: u64,
-    apc: Va,
-    context: u64,
-    status: Va,
-    code: u32,
-    input: Va,
-    input_length: u32,
-    output: Va,
-    output_length: u32,
-) -> Outcome {
-    ZwDeviceIoControlFile(m, call, file, event, apc, context, status, code, input, input_length, output, output_length)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the documented parameters")]
 fn ZwFsControlFile(
     m: &mut Machine,
     call: &Call,
@@ -296,130 +236,6 @@ fn ZwFlushBuffersFile(m: &mut Machine, file: u64, status: Va) -> Outcome {
     let device = m.device_of_file(file)?;
     let (request, _) = m.built_request(device, c::IRP_MJ_FLUSH_BUFFERS, &back)?;
     common.send(m, file, request, None)
-}
-
-fn ZwQueryInformationFile(
-    m: &mut Machine,
-    _call: &Call,
-    file: u64,
-    status: Va,
-    information: Va,
-    length: u32,
-    class: u32,
-) -> Outcome {
-    let common = Common::plain("ZwQueryInformationFile", file, status);
-    ask(m, common, c::IRP_MJ_QUERY_INFORMATION, (information, length), class)
-}
-
-fn NtQueryInformationFile(
-    m: &mut Machine,
-    call: &Call,
-    file: u64,
-    status: Va,
-    information: Va,
-    length: u32,
-    class: u32,
-) -> Outcome {
-    ZwQueryInformationFile(m, call, file, status, information, length, class)
-}
-
-fn ZwSetInformationFile(
-    m: &mut Machine,
-    _call: &Call,
-    file: u64,
-    status: Va,
-    information: Va,
-    length: u32,
-    class: u32,
-) -> Outcome {
-    let common = Common::plain("ZwSetInformationFile", file, status);
-    ask(m, common, c::IRP_MJ_SET_INFORMATION, (information, length), class)
-}
-
-fn NtSetInformationFile(
-    m: &mut Machine,
-    call: &Call,
-    file: u64,
-    status: Va,
-    information: Va,
-    length: u32,
-    class: u32,
-) -> Outcome {
-    ZwSetInformationFile(m, call, file, status, information, length, class)
-}
-
-fn ZwQueryVolumeInformationFile(
-    m: &mut Machine,
-    _call: &Call,
-    file: u64,
-    status: Va,
-    information: Va,
-    length: u32,
-    class: u32,
-) -> Outcome {
-    let common = Common::plain("ZwQueryVolumeInformationFile", file, status);
-    ask(m, common, c::IRP_MJ_QUERY_VOLUME_INFORMATION, (information, length), class)
-}
-
-/// Information about a file, through a system buffer. Some classes the I/O manager knows itself.
-fn ask(m: &mut Machine, common: Common, major: u32, (information, length): (Va, u32), class: u32) -> Outcome {
-    let (file, back) = match common.resolve(m)? {
-        Ok(resolved) => resolved,
-        Err(status) => return Ok(Next::status(status)),
-    };
-    let sets = major == c::IRP_MJ_SET_INFORMATION;
-    let data = if sets { m.read_bytes(information, length.into())? } else { Vec::new() };
-    if let Some(status) = own_answer(m, file, major, class, (information, length))? {
-        m.write_u32(common.status, status.0)?;
-        m.write_u64(io_status_block::INFORMATION.at(common.status), if sets { 0 } else { 8 })?;
-        return Ok(Next::status(status));
-    }
-    let device = m.device_of_file(file)?;
-    let (request, stack) = m.built_request(device, major, &back)?;
-    m.write_u32(sl::PARAMETERS_QUERY_FILE_LENGTH.at(stack), length)?;
-    m.write_u32(sl::PARAMETERS_QUERY_FILE_FILE_INFORMATION_CLASS.at(stack), class)?;
-    m.write_u64(irp::USER_BUFFER.at(request), information.0)?;
-    m.give_system_buffer(request, &data, length, if sets { 0 } else { c::IRP_INPUT_OPERATION })?;
-    common.send(m, file, request, None)
-}
-
-fn own_answer(
-    m: &mut Machine,
-    file: Va,
-    major: u32,
-    class: u32,
-    (information, length): (Va, u32),
-) -> Result<Option<NtStatus>, Trap> {
-    let position = file_object::CURRENT_BYTE_OFFSET.at(file);
-    let known = match (major, class) {
-        (c::IRP_MJ_QUERY_VOLUME_INFORMATION, FILE_FS_DEVICE_INFORMATION) => true,
-        (c::IRP_MJ_QUERY_INFORMATION | c::IRP_MJ_SET_INFORMATION, FILE_POSITION_INFORMATION) => {
-            m.is_synchronous_file(file)?
-        }
-        _ => false,
-    };
-    if known && length < 8 {
-        return Ok(Some(NtStatus::INFO_LENGTH_MISMATCH));
-    }
-    match (known, major) {
-        (false, _) => return Ok(None),
-        (true, c::IRP_MJ_QUERY_INFORMATION) => {
-            let offset = m.read_u64(position)?;
-            m.write_u64(information, offset)?;
-        }
-        (true, c::IRP_MJ_SET_INFORMATION) => {
-            let offset = m.read_u64(information)?;
-            m.write_u64(position, offset)?;
-        }
-        (true, _) => {
-            let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
-            let kind = m.read_u32(device_object::DEVICE_TYPE.at(device))?;
-            let characteristics = m.read_u32(device_object::CHARACTERISTICS.at(device))?;
-            m.write_u32(information, kind)?;
-            m.write_u32(information + 4, characteristics)?;
-        }
-    }
-    Ok(Some(NtStatus::SUCCESS))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -461,7 +277,7 @@ impl Machine {
     }
 
     /// The device that requests about a file go to.
-    fn device_of_file(&mut self, file: Va) -> Result<Va, Trap> {
+    pub(super) fn device_of_file(&mut self, file: Va) -> Result<Va, Trap> {
         let device = self.read_va(file_object::DEVICE_OBJECT.at(file))?;
         self.top_of_stack(device)
     }

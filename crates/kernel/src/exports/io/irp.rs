@@ -21,7 +21,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoInitializeIrp(request: Va, size: u16, stack_size: u8), DISPATCH),
     export!(Ntoskrnl, IoReleaseCancelSpinLock(old: Irql; ..), DISPATCH..=DISPATCH),
     export!(Ntoskrnl, IofCallDriver(device: Va, request: Va; ..), DISPATCH),
-    export!(Ntoskrnl, PoCallDriver(device: Va, request: Va; ..), DISPATCH),
+    export!(Ntoskrnl, PoCallDriver = IofCallDriver(device: Va, request: Va; ..), DISPATCH),
     export!(Ntoskrnl, PoStartNextPowerIrp(request: Va), DISPATCH),
 ];
 
@@ -66,10 +66,6 @@ fn IoFreeIrp(m: &mut Machine, request: Va) -> Outcome {
 
 fn IofCallDriver(m: &mut Machine, call: &Call, device: Va, request: Va) -> Outcome {
     m.send_request(call.return_address, device, request)
-}
-
-fn PoCallDriver(m: &mut Machine, call: &Call, device: Va, request: Va) -> Outcome {
-    IofCallDriver(m, call, device, request)
 }
 
 fn PoStartNextPowerIrp(_m: &mut Machine, _request: Va) -> Outcome {

@@ -16,6 +16,7 @@ mod error_log;
 pub mod exercise;
 mod extension;
 mod file;
+mod file_information;
 mod file_io;
 mod forward;
 mod hard_error;
@@ -64,6 +65,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
     error_log::EXPORTS,
     extension::EXPORTS,
     file::EXPORTS,
+    file_information::EXPORTS,
     file_io::EXPORTS,
     forward::EXPORTS,
     hard_error::EXPORTS,

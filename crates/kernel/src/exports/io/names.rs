@@ -12,9 +12,9 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoCreateSymbolicLink(link: Va, target: Va), PASSIVE),
-    export!(Ntoskrnl, IoCreateUnprotectedSymbolicLink(link: Va, target: Va), PASSIVE),
+    export!(Ntoskrnl, IoCreateUnprotectedSymbolicLink = IoCreateSymbolicLink(link: Va, target: Va), PASSIVE),
     export!(Ntoskrnl, IoVolumeDeviceToDosName(volume: Va, name: Va), PASSIVE),
-    export!(Ntoskrnl, RtlVolumeDeviceToDosName(volume: Va, name: Va), PASSIVE),
+    export!(Ntoskrnl, RtlVolumeDeviceToDosName = IoVolumeDeviceToDosName(volume: Va, name: Va), PASSIVE),
     export!(Ntoskrnl, IoDeleteSymbolicLink(link: Va), PASSIVE),
 ];
 
@@ -149,17 +149,9 @@ fn IoCreateSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
     }))
 }
 
-fn IoCreateUnprotectedSymbolicLink(m: &mut Machine, link: Va, target: Va) -> Outcome {
-    IoCreateSymbolicLink(m, link, target)
-}
-
 /// There is no mount manager, which would know the letters of volumes.
 fn IoVolumeDeviceToDosName(_m: &mut Machine, _volume: Va, _name: Va) -> Outcome {
     Ok(Next::status(NtStatus::OBJECT_NAME_NOT_FOUND))
-}
-
-fn RtlVolumeDeviceToDosName(m: &mut Machine, volume: Va, name: Va) -> Outcome {
-    IoVolumeDeviceToDosName(m, volume, name)
 }
 
 fn IoDeleteSymbolicLink(m: &mut Machine, link: Va) -> Outcome {

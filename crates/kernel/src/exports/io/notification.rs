@@ -14,7 +14,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoReportTargetDeviceChange(device: Va, notification: Va), PASSIVE),
     export!(Ntoskrnl, IoReportTargetDeviceChangeAsynchronous(device: Va, notification: Va, callback: Va, context: u64), DISPATCH),
     export!(Ntoskrnl, IoUnregisterPlugPlayNotification(entry: Va), PASSIVE),
-    export!(Ntoskrnl, IoUnregisterPlugPlayNotificationEx(entry: Va), PASSIVE),
+    export!(Ntoskrnl, IoUnregisterPlugPlayNotificationEx = IoUnregisterPlugPlayNotification(entry: Va), PASSIVE),
 ];
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
@@ -82,10 +82,6 @@ fn IoUnregisterPlugPlayNotification(m: &mut Machine, entry: Va) -> Outcome {
     m.io.watchers.remove(index);
     m.pool_free(entry);
     Ok(Next::status(NtStatus::SUCCESS))
-}
-
-fn IoUnregisterPlugPlayNotificationEx(m: &mut Machine, entry: Va) -> Outcome {
-    IoUnregisterPlugPlayNotification(m, entry)
 }
 
 /// Custom events reach who registered for the target device.

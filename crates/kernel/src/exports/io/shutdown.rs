@@ -12,7 +12,7 @@ use crate::machine::Machine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoRegisterFsRegistrationChange(driver: Va, routine: Va), APC),
-    export!(Ntoskrnl, IoRegisterLastChanceShutdownNotification(device: Va), PASSIVE),
+    export!(Ntoskrnl, IoRegisterLastChanceShutdownNotification = IoRegisterShutdownNotification(device: Va), PASSIVE),
     export!(Ntoskrnl, IoRegisterShutdownNotification(device: Va), PASSIVE),
     export!(Ntoskrnl, IoUnregisterFsRegistrationChange(driver: Va, routine: Va), APC),
     export!(Ntoskrnl, IoUnregisterShutdownNotification(device: Va), PASSIVE),
@@ -22,10 +22,6 @@ pub(super) const EXPORTS: &[Export] = &[
 fn IoRegisterShutdownNotification(m: &mut Machine, device: Va) -> Outcome {
     set_registered(m, device, true)?;
     Ok(Next::status(NtStatus::SUCCESS))
-}
-
-fn IoRegisterLastChanceShutdownNotification(m: &mut Machine, device: Va) -> Outcome {
-    IoRegisterShutdownNotification(m, device)
 }
 
 fn IoUnregisterShutdownNotification(m: &mut Machine, device: Va) -> Outcome {

@@ -22,8 +22,8 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeInitializeSemaphore(semaphore: Va, count: i32, limit: i32), HIGH),
     export!(Ntoskrnl, KePulseEvent(event: Va, increment: i32, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeReadStateEvent(event: Va), DISPATCH),
-    export!(Ntoskrnl, KeReadStateMutex(mutex: Va), DISPATCH),
-    export!(Ntoskrnl, KeReadStateSemaphore(semaphore: Va), HIGH),
+    export!(Ntoskrnl, KeReadStateMutex = KeReadStateEvent(mutex: Va), DISPATCH),
+    export!(Ntoskrnl, KeReadStateSemaphore = KeReadStateEvent(semaphore: Va), HIGH),
     export!(Ntoskrnl, KeReleaseMutex(mutex: Va, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeReleaseSemaphore(semaphore: Va, increment: i32, adjustment: i32, wait: bool; ..), DISPATCH),
     export!(Ntoskrnl, KeResetEvent(event: Va), DISPATCH),
@@ -93,14 +93,6 @@ fn KePulseEvent(m: &mut Machine, call: &Call, event: Va, _increment: i32, wait: 
 
 fn KeReadStateEvent(m: &mut Machine, event: Va) -> Outcome {
     Ok(Next::Return(m.signal_state(event)? as u32 as u64))
-}
-
-fn KeReadStateMutex(m: &mut Machine, mutex: Va) -> Outcome {
-    KeReadStateEvent(m, mutex)
-}
-
-fn KeReadStateSemaphore(m: &mut Machine, semaphore: Va) -> Outcome {
-    KeReadStateEvent(m, semaphore)
 }
 
 fn KeReleaseMutex(m: &mut Machine, call: &Call, mutex: Va, wait: bool) -> Outcome {

@@ -25,16 +25,16 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExReleaseSpinLockSharedFromDpcLevel(lock: Va), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLock(lock: Va, handle: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockAtDpcLevel(lock: Va, handle: Va; ..), DISPATCH..=HIGH),
-    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockForDpc(lock: Va, handle: Va; ..), DISPATCH),
+    export!(Ntoskrnl, KeAcquireInStackQueuedSpinLockForDpc = KeAcquireInStackQueuedSpinLock(lock: Va, handle: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeAcquireSpinLockAtDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
-    export!(Ntoskrnl, KeAcquireSpinLockForDpc(lock: Va; ..), DISPATCH),
+    export!(Ntoskrnl, KeAcquireSpinLockForDpc = KeAcquireSpinLockRaiseToDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeAcquireSpinLockRaiseToDpc(lock: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeInitializeSpinLock(lock: Va), HIGH),
     export!(Ntoskrnl, KeReleaseInStackQueuedSpinLock(handle: Va; ..), DISPATCH..=DISPATCH),
-    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockForDpc(handle: Va; ..), DISPATCH),
+    export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockForDpc = KeReleaseInStackQueuedSpinLock(handle: Va; ..), DISPATCH),
     export!(Ntoskrnl, KeReleaseInStackQueuedSpinLockFromDpcLevel(handle: Va; ..), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeReleaseSpinLock(lock: Va, old: Irql; ..), DISPATCH..=DISPATCH),
-    export!(Ntoskrnl, KeReleaseSpinLockForDpc(lock: Va, old: Irql; ..), DISPATCH),
+    export!(Ntoskrnl, KeReleaseSpinLockForDpc = KeReleaseSpinLock(lock: Va, old: Irql; ..), DISPATCH),
     export!(Ntoskrnl, KeReleaseSpinLockFromDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
     export!(Ntoskrnl, KeTestSpinLock(lock: Va), HIGH),
     export!(Ntoskrnl, KeTryToAcquireSpinLockAtDpcLevel(lock: Va; ..), DISPATCH..=HIGH),
@@ -60,10 +60,6 @@ fn KeAcquireSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va) -> Outcom
     Ok(Next::VOID)
 }
 
-fn KeAcquireSpinLockForDpc(m: &mut Machine, call: &Call, lock: Va) -> Outcome {
-    KeAcquireSpinLockRaiseToDpc(m, call, lock)
-}
-
 fn KeTryToAcquireSpinLockAtDpcLevel(m: &mut Machine, _call: &Call, lock: Va) -> Outcome {
     if m.read_u64(lock)? != 0 {
         return Ok(Next::Return(0));
@@ -83,10 +79,6 @@ fn KeReleaseSpinLock(m: &mut Machine, call: &Call, lock: Va, old: Irql) -> Outco
     Ok(Next::VOID)
 }
 
-fn KeReleaseSpinLockForDpc(m: &mut Machine, call: &Call, lock: Va, old: Irql) -> Outcome {
-    KeReleaseSpinLock(m, call, lock, old)
-}
-
 fn KeReleaseSpinLockFromDpcLevel(m: &mut Machine, _call: &Call, lock: Va) -> Outcome {
     m.release_spin_lock(lock)?;
     Ok(Next::VOID)
@@ -103,10 +95,6 @@ fn KeAcquireInStackQueuedSpinLock(m: &mut Machine, call: &Call, lock: Va, queued
     Ok(Next::VOID)
 }
 
-fn KeAcquireInStackQueuedSpinLockForDpc(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
-    KeAcquireInStackQueuedSpinLock(m, call, lock, queued)
-}
-
 fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
     m.write_u64(handle::LOCK_QUEUE.then(queue::LOCK).at(queued), lock.0)?;
     KeAcquireSpinLockAtDpcLevel(m, call, lock)
@@ -117,10 +105,6 @@ fn KeReleaseInStackQueuedSpinLock(m: &mut Machine, call: &Call, queued: Va) -> O
     KeReleaseInStackQueuedSpinLockFromDpcLevel(m, call, queued)?;
     m.set_irql(Irql::new(old), call.return_address);
     Ok(Next::VOID)
-}
-
-fn KeReleaseInStackQueuedSpinLockForDpc(m: &mut Machine, call: &Call, queued: Va) -> Outcome {
-    KeReleaseInStackQueuedSpinLock(m, call, queued)
 }
 
 fn KeReleaseInStackQueuedSpinLockFromDpcLevel(m: &mut Machine, _call: &Call, queued: Va) -> Outcome {

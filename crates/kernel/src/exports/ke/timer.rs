@@ -23,7 +23,8 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeQueryInterruptTime(), HIGH),
     export!(Hal, KeQueryPerformanceCounter(frequency: Va), HIGH),
     export!(Ntoskrnl, KeQuerySystemTimePrecise(time: Va), HIGH),
-    export!(Ntoskrnl, KeQueryUnbiasedInterruptTime(), HIGH),
+    // The machine does not sleep, so there is no bias.
+    export!(Ntoskrnl, KeQueryUnbiasedInterruptTime = KeQueryInterruptTime(), HIGH),
     export!(Ntoskrnl, KeQueryTimeIncrement(), HIGH),
     export!(Ntoskrnl, KeReadStateTimer(timer: Va), DISPATCH),
     export!(Ntoskrnl, KeSetTimer(timer: Va, due: i64, dpc: Va), DISPATCH),
@@ -93,11 +94,6 @@ fn KeQuerySystemTimePrecise(m: &mut Machine, time: Va) -> Outcome {
     let now = m.system_time();
     m.write_u64(time, now)?;
     Ok(Next::VOID)
-}
-
-/// The machine does not sleep, so there is no bias.
-fn KeQueryUnbiasedInterruptTime(m: &mut Machine) -> Outcome {
-    KeQueryInterruptTime(m)
 }
 
 fn KeQueryTimeIncrement(_m: &mut Machine) -> Outcome {

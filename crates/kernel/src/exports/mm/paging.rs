@@ -23,7 +23,8 @@ use crate::wait::{Wait, WaitOn};
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmLockPagableDataSection(address: Va; ..), APC),
-    export!(Ntoskrnl, MmLockPagableImageSection(address: Va; ..), APC),
+    // An alias that some import libraries offer (D15).
+    export!(Ntoskrnl, MmLockPagableImageSection = MmLockPagableDataSection(address: Va; ..), APC),
     export!(Ntoskrnl, MmLockPagableSectionByHandle(handle: u64; ..), APC),
     export!(Ntoskrnl, MmPageEntireDriver(address: Va; ..), APC),
     export!(Ntoskrnl, MmResetDriverPaging(address: Va; ..), APC),
@@ -123,11 +124,6 @@ fn MmLockPagableDataSection(m: &mut Machine, call: &Call, address: Va) -> Outcom
     let caller = owner_of(m, site);
     let answer = m.memory.paging_mut().lock_by_address(address, caller);
     lock(m, site, answer)
-}
-
-/// An alias that some import libraries offer (D15).
-fn MmLockPagableImageSection(m: &mut Machine, call: &Call, address: Va) -> Outcome {
-    MmLockPagableDataSection(m, call, address)
 }
 
 fn MmLockPagableSectionByHandle(m: &mut Machine, call: &Call, handle: u64) -> Outcome {

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, NtClose(handle: u64), PASSIVE),
+    export!(Ntoskrnl, NtClose = ZwClose(handle: u64), PASSIVE),
     export!(Ntoskrnl, ObCloseHandle(handle: u64, mode: u8), PASSIVE),
     export!(Ntoskrnl, ObMakeTemporaryObject(object: Va), PASSIVE),
     export!(Ntoskrnl, ZwClose(handle: u64), PASSIVE),
@@ -26,10 +26,6 @@ fn ZwClose(m: &mut Machine, handle: u64) -> Outcome {
         Some(Object::Body(_, body)) => m.dereference_object(body),
         Some(_) => Ok(Next::status(NtStatus::SUCCESS)),
     }
-}
-
-fn NtClose(m: &mut Machine, handle: u64) -> Outcome {
-    ZwClose(m, handle)
 }
 
 fn ObCloseHandle(m: &mut Machine, handle: u64, _mode: u8) -> Outcome {

@@ -14,7 +14,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, PsRemoveCreateThreadNotifyRoutine(routine: Va), APC),
     export!(Ntoskrnl, PsRemoveLoadImageNotifyRoutine(routine: Va), APC),
     export!(Ntoskrnl, PsSetCreateProcessNotifyRoutine(routine: Va, remove: bool), PASSIVE),
-    export!(Ntoskrnl, PsSetCreateProcessNotifyRoutineEx(routine: Va, remove: bool), PASSIVE),
+    export!(Ntoskrnl, PsSetCreateProcessNotifyRoutineEx = PsSetCreateProcessNotifyRoutine(routine: Va, remove: bool), PASSIVE),
     export!(Ntoskrnl, PsSetCreateThreadNotifyRoutine(routine: Va), PASSIVE),
     export!(Ntoskrnl, PsSetLoadImageNotifyRoutine(routine: Va), PASSIVE),
 ];
@@ -24,10 +24,6 @@ const MAX_ROUTINES: usize = 64;
 
 fn PsSetCreateProcessNotifyRoutine(m: &mut Machine, routine: Va, remove: bool) -> Outcome {
     if remove { drop_routine(m, routine, NtStatus::INVALID_PARAMETER) } else { keep(m, routine) }
-}
-
-fn PsSetCreateProcessNotifyRoutineEx(m: &mut Machine, routine: Va, remove: bool) -> Outcome {
-    PsSetCreateProcessNotifyRoutine(m, routine, remove)
 }
 
 fn PsSetCreateThreadNotifyRoutine(m: &mut Machine, routine: Va) -> Outcome {

@@ -13,7 +13,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, NtQueryInformationProcess(process: u64, class: u32, information: Va, length: u32, result: Va), PASSIVE),
+    export!(Ntoskrnl, NtQueryInformationProcess = ZwQueryInformationProcess(process: u64, class: u32, information: Va, length: u32, result: Va), PASSIVE),
     export!(Ntoskrnl, PsDereferencePrimaryToken(token: Va), DISPATCH),
     export!(Ntoskrnl, PsGetProcessImageFileName(process: Va), HIGH),
     export!(Ntoskrnl, PsGetProcessInheritedFromUniqueProcessId(process: Va), HIGH),
@@ -71,25 +71,7 @@ fn ZwQueryInformationProcess(
         IMAGE_FILE_NAME | IMAGE_FILE_NAME_WIN32 => vec![0; unicode_string::SIZEOF as usize],
         other => return Err(m.refuse("ZwQueryInformationProcess", format!("`ProcessInformationClass` {other}"))),
     };
-    if !result.is_null() {
-        m.write_u32(result, bytes.len() as u32)?;
-    }
-    if (length as usize) < bytes.len() {
-        return Ok(Next::status(NtStatus::INFO_LENGTH_MISMATCH));
-    }
-    m.write_bytes(information, &bytes)?;
-    Ok(Next::status(NtStatus::SUCCESS))
-}
-
-fn NtQueryInformationProcess(
-    m: &mut Machine,
-    process: u64,
-    class: u32,
-    information: Va,
-    length: u32,
-    result: Va,
-) -> Outcome {
-    ZwQueryInformationProcess(m, process, class, information, length, result)
+    m.give_information(&bytes, (information, length), result)
 }
 
 /// PROCESS_BASIC_INFORMATION: exit status, PEB, affinity, priority, identifier, parent.

@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeDetachProcess(), DISPATCH),
     export!(Ntoskrnl, KeStackAttachProcess(process: Va, state: Va), APC),
     export!(Ntoskrnl, KeUnstackDetachProcess(state: Va), APC),
-    export!(Ntoskrnl, PsGetCurrentProcess(), HIGH),
+    export!(Ntoskrnl, PsGetCurrentProcess = IoGetCurrentProcess(), HIGH),
     export!(Ntoskrnl, PsGetCurrentProcessId(), HIGH),
     export!(Ntoskrnl, PsGetProcessExitStatus(process: Va), APC),
     export!(Ntoskrnl, PsGetProcessId(process: Va), HIGH),
@@ -38,10 +38,6 @@ pub(crate) const BUILD_NUMBER: u32 = 19_041;
 
 fn IoGetCurrentProcess(m: &mut Machine) -> Outcome {
     Ok(Next::pointer(m.current_process()))
-}
-
-fn PsGetCurrentProcess(m: &mut Machine) -> Outcome {
-    IoGetCurrentProcess(m)
 }
 
 fn IoThreadToProcess(m: &mut Machine, _thread: Va) -> Outcome {

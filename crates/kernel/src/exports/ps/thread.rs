@@ -11,8 +11,8 @@ use crate::thread::ThreadId;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, IoIsSystemThread(thread: Va), DISPATCH),
-    export!(Ntoskrnl, KeGetCurrentThread(), HIGH),
+    export!(Ntoskrnl, IoIsSystemThread = PsIsSystemThread(thread: Va), DISPATCH),
+    export!(Ntoskrnl, KeGetCurrentThread = PsGetCurrentThread(), HIGH),
     export!(Ntoskrnl, KeQueryPriorityThread(thread: Va), HIGH),
     export!(Ntoskrnl, KeSetBasePriorityThread(thread: Va, increment: i32), DISPATCH),
     export!(Ntoskrnl, KeSetPriorityThread(thread: Va, priority: i32), DISPATCH),
@@ -68,10 +68,6 @@ fn PsGetCurrentThread(m: &mut Machine) -> Outcome {
     Ok(Next::pointer(m.thread().object))
 }
 
-fn KeGetCurrentThread(m: &mut Machine) -> Outcome {
-    PsGetCurrentThread(m)
-}
-
 fn PsGetCurrentThreadId(m: &mut Machine) -> Outcome {
     Ok(Next::Return(number_of(m.current_thread())))
 }
@@ -90,10 +86,6 @@ fn PsGetThreadProcessId(_m: &mut Machine, _thread: Va) -> Outcome {
 
 fn PsIsSystemThread(_m: &mut Machine, _thread: Va) -> Outcome {
     Ok(Next::Return(1))
-}
-
-fn IoIsSystemThread(m: &mut Machine, thread: Va) -> Outcome {
-    PsIsSystemThread(m, thread)
 }
 
 fn KeQueryPriorityThread(m: &mut Machine, thread: Va) -> Outcome {

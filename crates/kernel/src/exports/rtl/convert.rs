@@ -18,7 +18,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlAnsiStringToUnicodeString(destination: Va, source: Va, allocate: bool; ..), PASSIVE),
     export!(Ntoskrnl, RtlCreateUnicodeString(destination: Va, source: Va; ..), PASSIVE),
     export!(Ntoskrnl, RtlDowncaseUnicodeString(destination: Va, source: Va, allocate: bool; ..), APC),
-    export!(Ntoskrnl, RtlFreeAnsiString(string: Va), APC),
+    export!(Ntoskrnl, RtlFreeAnsiString = RtlFreeUnicodeString(string: Va), APC),
     export!(Ntoskrnl, RtlFreeUnicodeString(string: Va), APC),
     export!(Ntoskrnl, RtlMultiByteToUnicodeN(destination: Va, room: u32, written: Va, source: Va, length: u32), APC),
     export!(Ntoskrnl, RtlUnicodeStringToAnsiString(destination: Va, source: Va, allocate: bool; ..), PASSIVE),
@@ -98,10 +98,6 @@ fn RtlFreeUnicodeString(m: &mut Machine, string: Va) -> Outcome {
     m.fill_bytes(string, 0, unicode_string::SIZEOF)?;
     m.pool_free(buffer);
     Ok(Next::VOID)
-}
-
-fn RtlFreeAnsiString(m: &mut Machine, string: Va) -> Outcome {
-    RtlFreeUnicodeString(m, string)
 }
 
 fn RtlxUnicodeStringToAnsiSize(m: &mut Machine, string: Va) -> Outcome {

@@ -17,7 +17,7 @@ use crate::registry::{KeyId, Value};
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlQueryRegistryValues(relative: u32, path: Va, entries: Va, context: u64, environment: Va; ..), PASSIVE),
-    export!(Ntoskrnl, RtlQueryRegistryValuesEx(relative: u32, path: Va, entries: Va, context: u64, environment: Va; ..), PASSIVE),
+    export!(Ntoskrnl, RtlQueryRegistryValuesEx = RtlQueryRegistryValues(relative: u32, path: Va, entries: Va, context: u64, environment: Va; ..), PASSIVE),
 ];
 
 /// Most entries of a table: one that does not end is an error of the driver that must not hold the machine.
@@ -106,18 +106,6 @@ fn RtlQueryRegistryValues(
     let pending = VecDeque::new();
     let (routine, site) = (Va::NULL, call.return_address);
     go_on(m, Query { entry: entries, done: 0, top, key: top, pending, routine, entry_context: 0, context, site })
-}
-
-fn RtlQueryRegistryValuesEx(
-    m: &mut Machine,
-    call: &Call,
-    relative: u32,
-    path: Va,
-    entries: Va,
-    context: u64,
-    environment: Va,
-) -> Outcome {
-    RtlQueryRegistryValues(m, call, relative, path, entries, context, environment)
 }
 
 /// Goes through the table until a routine must be called or the table ends.

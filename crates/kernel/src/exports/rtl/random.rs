@@ -9,7 +9,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, RtlRandom(seed: Va), APC),
+    export!(Ntoskrnl, RtlRandom = RtlRandomEx(seed: Va), APC),
     export!(Ntoskrnl, RtlRandomEx(seed: Va), APC),
     export!(Ntoskrnl, rand(), HIGH),
     export!(Ntoskrnl, srand(seed: u32), HIGH),
@@ -45,10 +45,6 @@ fn RtlRandomEx(m: &mut Machine, seed: Va) -> Outcome {
     let next = Random { state: state.into(), c_state: 0 }.next();
     m.write_u32(seed, (next >> 32) as u32)?;
     Ok(Next::Return(next % 0x7FFF_FFFF))
-}
-
-fn RtlRandom(m: &mut Machine, seed: Va) -> Outcome {
-    RtlRandomEx(m, seed)
 }
 
 fn srand(m: &mut Machine, seed: u32) -> Outcome {

@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlCopyUnicodeString(destination: Va, source: Va), HIGH),
     export!(Ntoskrnl, RtlEqualUnicodeString(first: Va, second: Va, fold: bool), PASSIVE),
     export!(Ntoskrnl, RtlInitAnsiString(destination: Va, source: Va), DISPATCH),
-    export!(Ntoskrnl, RtlInitString(destination: Va, source: Va), DISPATCH),
+    export!(Ntoskrnl, RtlInitString = RtlInitAnsiString(destination: Va, source: Va), DISPATCH),
     export!(Ntoskrnl, RtlInitUnicodeString(destination: Va, source: Va), DISPATCH),
 ];
 
@@ -34,10 +34,6 @@ fn RtlInitAnsiString(m: &mut Machine, destination: Va, source: Va) -> Outcome {
     let length = if source.is_null() { 0 } else { m.read_c_string(source)?.len() as u64 };
     let maximum = if source.is_null() { 0 } else { length + 1 };
     write_counted(m, destination, length, maximum, source)
-}
-
-fn RtlInitString(m: &mut Machine, destination: Va, source: Va) -> Outcome {
-    RtlInitAnsiString(m, destination, source)
 }
 
 fn write_counted(m: &mut Machine, destination: Va, length: u64, maximum: u64, buffer: Va) -> Outcome {

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, ExLocalTimeToSystemTime(local: Va, system: Va), HIGH),
+    export!(Ntoskrnl, ExLocalTimeToSystemTime = ExSystemTimeToLocalTime(local: Va, system: Va), HIGH),
     export!(Ntoskrnl, ExSystemTimeToLocalTime(system: Va, local: Va), HIGH),
     export!(Ntoskrnl, RtlTimeFieldsToTime(fields: Va, time: Va), HIGH),
     export!(Ntoskrnl, RtlSecondsSince1970ToTime(seconds: u32, time: Va), HIGH),
@@ -129,10 +129,6 @@ fn ExSystemTimeToLocalTime(m: &mut Machine, system: Va, local: Va) -> Outcome {
     let time = m.read_u64(system)?;
     m.write_u64(local, time)?;
     Ok(Next::VOID)
-}
-
-fn ExLocalTimeToSystemTime(m: &mut Machine, local: Va, system: Va) -> Outcome {
-    ExSystemTimeToLocalTime(m, local, system)
 }
 
 #[cfg(test)]

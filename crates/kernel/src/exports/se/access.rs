@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
-    export!(Ntoskrnl, NtSetSecurityObject(handle: u64, information: u32, descriptor: Va), PASSIVE),
+    export!(Ntoskrnl, NtSetSecurityObject = ZwSetSecurityObject(handle: u64, information: u32, descriptor: Va), PASSIVE),
     export!(Ntoskrnl, SeCaptureSubjectContext(context: Va), PASSIVE),
     export!(Ntoskrnl, SeLockSubjectContext(context: Va), PASSIVE),
     export!(Ntoskrnl, SeReleaseSubjectContext(context: Va), PASSIVE),
@@ -57,8 +57,4 @@ fn ZwSetSecurityObject(m: &mut Machine, handle: u64, _information: u32, descript
         Some(_) if revision != 1 => NtStatus::UNKNOWN_REVISION,
         Some(_) => NtStatus::SUCCESS,
     }))
-}
-
-fn NtSetSecurityObject(m: &mut Machine, handle: u64, information: u32, descriptor: Va) -> Outcome {
-    ZwSetSecurityObject(m, handle, information, descriptor)
 }
