@@ -58,11 +58,13 @@ fn image(module: &str) -> Option<&'static str> {
     })
 }
 
-/// `export!(Ntoskrnl, KeSetEvent(event: Va, increment: i32, wait: bool), DISPATCH),`
+/// `export!(Ntoskrnl, KeSetEvent(event: Va, increment: i32, wait: bool), DISPATCH),`, or with a second name
+/// `export!(Ntoskrnl, NtClose = ZwClose(handle: u64), PASSIVE),`
 fn routine(line: &str) -> Option<Export> {
     let row = line.trim().strip_prefix("export!(")?.strip_suffix("),")?;
     let (module, rest) = row.split_once(", ")?;
     let (name, rest) = rest.split_once('(')?;
+    let name = name.split_once(" = ").map_or(name, |(name, _)| name);
     let (parameters, irql) = rest.rsplit_once("), ")?;
     let parameters = parameters.trim_end_matches("; ..").to_owned();
     let (name, irql) = (name.trim().to_owned(), irql.to_owned());
@@ -104,6 +106,8 @@ mod tests {
         assert!(!export.is_pageable());
         let export = routine("    export!(Ntoskrnl, ExX(a: Va), APC..=APC),").expect("a row");
         assert_eq!((export.irql.as_str(), export.is_pageable()), ("APC..=APC", true));
+        let export = routine("    export!(Ntoskrnl, NtX = ZwX(a: Va), PASSIVE),").expect("a row");
+        assert_eq!((export.name.as_str(), export.parameters.as_deref()), ("NtX", Some("a: Va")));
         assert!(routine("    let export = 1;").is_none());
         let variable = variable("    variable(\"KeTickCount\", &[], 8),").expect("a row");
         assert_eq!((variable.name.as_str(), variable.parameters), ("KeTickCount", None));
