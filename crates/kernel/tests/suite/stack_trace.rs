@@ -17,6 +17,11 @@ struct Sample {
 
 impl Sample {
     fn new() -> Sample {
+        Sample::with_version(1)
+    }
+
+    /// The innermost function has unwind information of this version: version 2 says where the epilog lies.
+    fn with_version(version: u8) -> Sample {
         let mut p = Program::new(&["KeBugCheck"]);
         let root = p.here();
         p.code.push(rbp).unwrap();
@@ -80,7 +85,14 @@ impl Sample {
         p.unwind(outer, outer_end, Unwind { prolog_size: 11, frame: 0x25, codes, ..Unwind::default() });
         // save rdi; save rsi; sub rsp, 1000h; push r12; push rbp
         let codes = vec![[25, 0x74], [8, 0], [20, 0x64], [6, 0], [15, 0x01], [0, 2], [8, 0xC0], [6, 0x50]];
-        p.unwind(inner, end, Unwind { prolog_size: 25, frame: 0, codes, ..Unwind::default() });
+        let mut unwind = Unwind { prolog_size: 25, frame: 0, codes, ..Unwind::default() };
+        if version == 2 {
+            // pop r12; pop rbp; ret: four bytes, at the end of the function.
+            let epilog = [[4, 0x16]];
+            let slots = [&epilog[..], &unwind.codes].concat();
+            unwind.bytes = [vec![2, 25, slots.len() as u8, 0], slots.concat(), vec![0; 2]].concat();
+        }
+        p.unwind(inner, end, unwind);
         let (file, [root, call, root_call, begin, end]) = p.link([root, call, root_call, inner, end]);
         Sample { file, root, calls: [call, root_call], begin, end }
     }
@@ -96,7 +108,15 @@ impl Sample {
 
 #[test]
 fn every_instruction_of_a_function_leads_to_its_callers() {
-    let sample = Sample::new();
+    leads_to_its_callers(&Sample::new());
+}
+
+#[test]
+fn so_it_does_with_unwind_information_of_version_2() {
+    leads_to_its_callers(&Sample::with_version(2));
+}
+
+fn leads_to_its_callers(sample: &Sample) {
     let (mut inside, mut steps) = (0, 1);
     loop {
         let (guest, stop) = sample.stack_after(steps);
