@@ -70,10 +70,8 @@ impl Default for State {
 impl State {
     /// In a handler that control reaches from anywhere in the function.
     pub(crate) fn anywhere() -> State {
-        let mut state = State::default();
-        state.registers = [Value::Unknown; 16];
-        state.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED);
-        state
+        let irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED);
+        State { registers: [Value::Unknown; 16], irql, ..State::default() }
     }
 
     pub(crate) fn get(&self, register: Register) -> Value {
