@@ -19,7 +19,7 @@ mod flow;
 mod model;
 mod reach;
 
-use driver_image::{Image, ImageError};
+use driver_image::{Image, ImageError, Section, SectionFlags};
 use nt_types::Rva;
 
 pub use advice::{Advice, Destination, Merge, Move};
@@ -81,6 +81,8 @@ pub struct Incomplete {
     pub too_many_functions: bool,
     /// The function table cannot be read.
     pub unreadable_function_table: bool,
+    /// Executable sections of which the file has no bytes: their code is made at run time, as packers do.
+    pub empty_code_sections: u32,
 }
 
 impl Incomplete {
@@ -88,6 +90,13 @@ impl Incomplete {
     pub fn is_complete(&self) -> bool {
         *self == Incomplete::default()
     }
+}
+
+fn empty_code_sections(image: &Image) -> u32 {
+    let empty = |section: &&Section| {
+        section.flags.has(SectionFlags::EXECUTE) && section.raw_size == 0 && section.virtual_size > 0
+    };
+    image.sections().iter().filter(empty).count() as u32
 }
 
 /// Where code of an image could go instead. `names` as for [`audit`].
@@ -120,6 +129,7 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         left_out_contexts: reach.left_out,
         too_many_functions: model.functions.too_many,
         unreadable_function_table: model.functions.unreadable_table,
+        empty_code_sections: empty_code_sections(image),
     };
     let entry = |root: &reach::Root| {
         let levels = root.role.irql();

@@ -81,3 +81,28 @@ fn overlapping_functions_are_cut_off() {
     assert!(audit.incomplete.too_many_functions);
     assert!(audit.extent.instructions < 8 * u64::from(image.headers().size_of_image) + (4 << 20), "{:?}", audit.extent);
 }
+
+/// A packer leaves an empty section for the code that it unpacks: what is not there is not looked at.
+#[test]
+fn code_that_is_made_at_run_time_is_told() {
+    let mut builder = PeBuilder::new();
+    builder.section_of_size("UPX0", CODE, &[], 0x2000);
+    let start = builder.section("UPX1", CODE, &[0xc3]);
+    builder.entry_point(start);
+    let image = Image::parse(builder.build()).expect("the builder's images are sound");
+    let audit = audit::audit(&image, &[]).expect("it can be laid out");
+    assert_eq!(audit.incomplete.empty_code_sections, 1);
+    assert_eq!(audit::audit(&of_code(&[0xc3]), &[]).expect("it can be laid out").incomplete.empty_code_sections, 0);
+}
+
+/// A function table that cannot be read is told: without it, functions are found by calls alone.
+#[test]
+fn a_function_table_that_cannot_be_read_is_told() {
+    let mut builder = PeBuilder::new();
+    let text = builder.section(".text", CODE, &[0xc3]);
+    builder.entry_point(text);
+    builder.directory(Directory::Exception, text, 12 << 20);
+    let image = Image::parse(builder.build()).expect("the builder's images are sound");
+    let audit = audit::audit(&image, &[]).expect("it can be laid out");
+    assert!(audit.incomplete.unreadable_function_table);
+}

@@ -110,6 +110,7 @@ fn incomplete(audit: &Audit) -> Option<Diagnostic> {
         left_out_contexts,
         too_many_functions,
         unreadable_function_table,
+        empty_code_sections,
     } = audit.incomplete;
     let counted = [
         (undecoded_functions, "functions hold bytes that are no instructions, or are too long"),
@@ -120,6 +121,7 @@ fn incomplete(audit: &Audit) -> Option<Diagnostic> {
             u32::from(too_many_functions),
             "limit was reached: there are more functions, or more of them overlap, than are looked at",
         ),
+        (empty_code_sections, "executable sections have no bytes in the file: their code is made at run time"),
         (u32::from(unreadable_function_table), "function table cannot be read: functions that it lists are missing"),
     ];
     let reasons: Vec<String> =

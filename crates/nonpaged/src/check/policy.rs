@@ -97,6 +97,16 @@ mod tests {
         assert!(Policy::default().counts(&warning()) && !Policy::default().counts(&information()));
     }
 
+    /// `--deny` and `--allow` take each finding by number and by name.
+    #[test]
+    fn each_finding_can_be_named() {
+        for finding in report::Finding::ALL {
+            let rule = Ok(Rule::Code(finding.id().to_owned()));
+            assert_eq!(finding.id().parse::<Rule>(), rule);
+            assert_eq!(finding.name().parse::<Rule>(), rule);
+        }
+    }
+
     #[test]
     fn rules_are_levels_codes_and_names() {
         assert!(policy(&["info"], &[]).counts(&information()));
