@@ -98,6 +98,7 @@ impl Machine {
 
     /// Starts a page-in and blocks the thread until it ends; what touched the page starts over then (D6).
     fn page_in(&mut self, address: Va) {
+        self.note_needed(address);
         if self.thrashes() {
             let error = self.memory.too_few_frames(address);
             return self.in_page_failed(&error, address);

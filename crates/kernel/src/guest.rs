@@ -15,7 +15,14 @@ macro_rules! scalar_access {
             $(
                 #[doc = concat!("Reads a `", stringify!($type), "`.")]
                 pub fn $read(&mut self, address: Va) -> Result<$type, Trap> {
-                    Ok(<$type>::from_le_bytes(self.memory.load(address.0)?))
+                    match self.memory.load(address.0) {
+                        Ok(bytes) => Ok(<$type>::from_le_bytes(bytes)),
+                        Err(fault) => {
+                            let mut bytes = [0; size_of::<$type>()];
+                            self.read_again(address, &mut bytes, fault)?;
+                            Ok(<$type>::from_le_bytes(bytes))
+                        }
+                    }
                 }
 
                 #[doc = concat!("Writes a `", stringify!($type), "`.")]
@@ -43,7 +50,9 @@ impl Machine {
     /// Reads `length` bytes.
     pub fn read_bytes(&mut self, address: Va, length: u64) -> Result<Vec<u8>, Trap> {
         let mut bytes = vec![0; self.bounded(length)?];
-        self.memory.read_bytes(address, &mut bytes)?;
+        if let Err(fault) = self.memory.read_bytes(address, &mut bytes) {
+            self.read_again(address, &mut bytes, fault)?;
+        }
         Ok(bytes)
     }
 

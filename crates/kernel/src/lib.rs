@@ -5,6 +5,7 @@
 //! checks, `irql` every change of IRQL, `driver` the life of a driver, `request` what the harness asks.
 #![forbid(unsafe_code)]
 
+mod attempt;
 mod balance;
 mod boot;
 mod call;

@@ -177,6 +177,7 @@ impl Machine {
         let outcome = match self.read_u64(Va(rsp)) {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
+                self.attempt(&call);
                 self.note_passed(EXPORTS[index], &call);
                 self.check_objects_of_call(EXPORTS[index], &call);
                 let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
@@ -226,7 +227,10 @@ impl Machine {
 
     fn finish(&mut self, outcome: Outcome, rsp: u64, service: Va) {
         match outcome {
-            Ok(next) => self.apply(next, rsp, service),
+            Ok(next) => {
+                self.attempt_ended();
+                self.apply(next, rsp, service);
+            }
             Err(trap) => self.trap(trap, service),
         }
     }

@@ -49,6 +49,7 @@ impl Machine {
             state: ThreadState::Ready,
             context,
             frames,
+            attempt: None,
             object,
             stack: (stack, high),
             priority: if new.idle { 0 } else { 8 },

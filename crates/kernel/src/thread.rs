@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::Cpu;
 use nt_types::{NtStatus, Va};
 
+use crate::attempt::Attempt;
 use crate::call::{Frame, Next, Outcome, Then};
 use crate::machine::Machine;
 use crate::wait::Wait;
@@ -47,6 +48,8 @@ pub struct Thread {
     pub context: Box<Cpu>,
     /// Modelled frames below the guest code, outermost first.
     pub frames: Vec<Frame>,
+    /// The call that it is in, while that may have to start over.
+    pub attempt: Option<Attempt>,
     /// Its ETHREAD in guest memory.
     pub object: Va,
     /// Lowest and highest address of its kernel stack, which is given back after the thread has ended.

@@ -131,8 +131,63 @@ fn r168_a_failed_page_in_is_no_exception() {
     assert!(!probe.machine.events.iter().any(|event| matches!(event.kind, EventKind::Exception { .. })));
 }
 
-/// A page that the host does not take stays in memory, with its content, and the run ends with what the host said: at a
-/// trim, at the last unlock, and when frames run short.
+/// D27: no frame is free and nothing may leave: a fault and a first lock end in 0x7A, 0xC000009A, and no lock counts.
+#[test]
+fn d27_no_frame_for_a_fault_or_a_lock_is_0x7a() {
+    for what in ["fault", "lock"] {
+        let mut probe = Probe::new(Options::default(), MemoryConfig { frames: 512, ..MemoryConfig::default() });
+        let (page, routine) = (probe.paged(), if what == "fault" { probe.reader() } else { probe.export(LOCK) });
+        let call = probe.begin(0, routine, [page.0, 0]);
+        let (backing, protection) = (memory::Backing::Resident, memory::Protection::READ_WRITE);
+        while probe.machine.memory.allocate(Region::NonpagedPool, 1, backing, protection).is_ok() {}
+        let check = bug_check(&probe.finish(call).expect_err("there is no frame"));
+        assert_eq!((check.code.0, check.parameters[1]), (0x7A, 0xC000_009A), "{what}");
+        assert_eq!(probe.counts(), [0, 0], "{what}");
+    }
+}
+
+/// The same where pages leave because a driver raises its IRQL, or because frames run short: the page stays, and the run ends
+/// with what the host said.
+#[test]
+fn a_write_that_fails_at_a_raise_or_under_pressure_loses_nothing() {
+    for (trim, frames) in [(TrimPolicy::OnRaise, 4096), (TrimPolicy::Pressure, 512)] {
+        for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+            let config = MemoryConfig { trim, frames, ..MemoryConfig::default() };
+            let mut probe = Probe::new(Options::default(), config);
+            let (writer, page) = (probe.writer(), probe.paged());
+            probe.call(0, writer, [page.0, 0]).expect("it comes in");
+            let mut before = [0; 64];
+            probe.machine.memory.peek(page, &mut before).expect("it is in memory");
+            for number in 1..=64 {
+                probe.machine.memory.inject(Injection { number, fault: InjectedFault::WriteIo(kind) });
+            }
+            let outcome = match trim {
+                TrimPolicy::OnRaise => probe.ask("KfRaiseIrql", &[2]),
+                _ => {
+                    let block = paged_pool(&mut probe);
+                    probe.ask("RtlFillMemory", &[block, 1024 * PAGE_SIZE, 1])
+                }
+            };
+            let stop = outcome.expect_err("a page cannot leave");
+            assert!(
+                matches!(stop.kind, StopKind::PagingFile(WriteError::Io(found)) if found == kind),
+                "{:?}",
+                stop.kind
+            );
+            let mut after = [0; 64];
+            probe.machine.memory.peek(page, &mut after).expect("it is still there");
+            assert_eq!((after, probe.is_resident(page)), (before, true), "{trim:?}");
+        }
+    }
+}
+
+/// 4 MiB of it.
+fn paged_pool(probe: &mut Probe) -> u64 {
+    probe.ask("ExAllocatePoolWithTag", &[1, 1024 * PAGE_SIZE, 1]).expect("there are addresses")
+}
+
+/// A page that the host does not take stays in memory, with its content, and the run ends with what the host said: at
+/// the last unlock.
 #[test]
 fn a_write_that_fails_ends_the_run_and_loses_nothing() {
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
@@ -182,10 +237,10 @@ fn d27_a_lock_that_does_not_fit_is_0x7a() {
     assert_eq!((none.budget, probe.count(page)), (FRAMES, 0));
 }
 
-/// D27: what one call needs at the same time does not fit: pages come in and push each other out without end, which is the
-/// same bug check and not an endless loop.
+/// D6: a call that reads more than memory holds starts over for each page, and gets one page further each time: a string as
+/// long as all frames together is measured.
 #[test]
-fn d27_thrashing_without_end_is_0x7a() {
+fn d6_a_string_longer_than_memory_is_read_to_its_end() {
     const FRAMES: u32 = 256;
     let config = MemoryConfig { frames: FRAMES, trim: TrimPolicy::Pressure, ..MemoryConfig::default() };
     let mut probe = Probe::new(Options::default(), config);
@@ -193,8 +248,23 @@ fn d27_thrashing_without_end_is_0x7a() {
     let bytes = u64::from(FRAMES) * PAGE_SIZE;
     let block = probe.ask("ExAllocatePoolWithTag", &[1, bytes, tag]).expect("there are addresses");
     probe.ask("RtlFillMemory", &[block, bytes - 1, 0x41]).expect("it goes on piece by piece");
-    // The string is as long as all frames together, and a call is done as a whole.
-    let stop = probe.ask("strlen", &[block]).expect_err("it does not fit");
+    assert_eq!(probe.ask("strlen", &[block]).expect("it gets on"), bytes - 1);
+    assert!(probe.machine.memory.counters().frames_used <= FRAMES);
+}
+
+/// D27: what one call writes at the same time does not fit: pages come in and push each other out without end, which is bug
+/// check 0x7A and not an endless loop.
+#[test]
+fn d27_thrashing_without_end_is_0x7a() {
+    const FRAMES: u32 = 256;
+    let config = MemoryConfig { frames: FRAMES, trim: TrimPolicy::Pressure, ..MemoryConfig::default() };
+    let mut probe = Probe::new(Options::default(), config);
+    let tag = u64::from(u32::from_le_bytes(*b"Test"));
+    let bytes = u64::from(FRAMES) * PAGE_SIZE;
+    let block = probe.ask("ExAllocatePoolWithTag", &[1, 2 * bytes, tag]).expect("there are addresses");
+    probe.ask("RtlFillMemory", &[block, bytes - 1, 0x41]).expect("it goes on piece by piece");
+    // The string is as long as all frames together, and the copy is written as a whole.
+    let stop = probe.ask("strcpy", &[block + bytes, block]).expect_err("it does not fit");
     let check = bug_check(&stop);
     assert_eq!((check.code.0, check.parameters[1]), (0x7A, 0xC000_009A), "{:?}", stop.kind);
 }

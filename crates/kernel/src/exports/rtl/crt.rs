@@ -1,7 +1,7 @@
 //! Strings of the C runtime: what its narrow and wide functions have in common (docs: C runtime library reference,
 //! string manipulation).
 
-use nt_types::Va;
+use nt_types::{PAGE_SIZE, Va};
 
 use crate::call::{Next, Outcome, Trap};
 use crate::machine::Machine;
@@ -34,14 +34,26 @@ impl Unit {
 
     /// The units before the NUL, at most `limit`.
     pub(super) fn string(self, m: &mut Machine, at: Va, limit: u64) -> Result<Vec<u16>, Trap> {
-        let mut units = Vec::new();
-        while (units.len() as u64) < limit.min(MAX_UNITS) {
-            match self.read(m, at + self.size() * units.len() as u64)? {
-                0 => break,
-                unit => units.push(unit),
+        let (limit, mut units) = (limit.min(MAX_UNITS), Vec::new());
+        while (units.len() as u64) < limit {
+            let part = self.part(m, at + self.size() * units.len() as u64, limit - units.len() as u64)?;
+            let end = part.iter().position(|unit| *unit == 0);
+            units.extend_from_slice(&part[..end.unwrap_or(part.len())]);
+            if end.is_some() {
+                break;
             }
         }
         Ok(units)
+    }
+
+    /// The units up to the end of a page, at most `limit`; one that lies on two pages for itself.
+    fn part(self, m: &mut Machine, at: Va, limit: u64) -> Result<Vec<u16>, Trap> {
+        let units = ((PAGE_SIZE - at.0 % PAGE_SIZE) / self.size()).clamp(1, limit);
+        let bytes = m.read_bytes(at, units * self.size())?;
+        Ok(match self {
+            Unit::Wide => bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect(),
+            Unit::Narrow => bytes.into_iter().map(u16::from).collect(),
+        })
     }
 
     pub(super) fn write(self, m: &mut Machine, at: Va, units: &[u16]) -> Result<(), Trap> {
