@@ -132,19 +132,21 @@ fn yes() -> bool {
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum RequestIrql {
-    PassiveLevel,
-    ApcLevel,
-    DispatchLevel,
+    #[serde(rename = "PASSIVE_LEVEL")]
+    Passive,
+    #[serde(rename = "APC_LEVEL")]
+    Apc,
+    #[serde(rename = "DISPATCH_LEVEL")]
+    Dispatch,
 }
 
 impl RequestIrql {
     fn irql(self) -> Irql {
         match self {
-            RequestIrql::PassiveLevel => Irql::PASSIVE,
-            RequestIrql::ApcLevel => Irql::APC,
-            RequestIrql::DispatchLevel => Irql::DISPATCH,
+            RequestIrql::Passive => Irql::PASSIVE,
+            RequestIrql::Apc => Irql::APC,
+            RequestIrql::Dispatch => Irql::DISPATCH,
         }
     }
 }
