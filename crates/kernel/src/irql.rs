@@ -1,12 +1,15 @@
 //! Every change of IRQL, and what the memory manager and the checker do at it.
 
+use std::ops::RangeInclusive;
+
 use memory::{TrimReason, TrimReport};
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
 use crate::event::EventKind;
-use crate::exports::{Export, mm};
+use crate::exports::Export;
 use crate::finding::FindingKind;
+use crate::irql_rules;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
 use crate::verifier::Trigger;
@@ -165,35 +168,56 @@ impl Machine {
     }
 
     /// A DDI compliance rule is broken while the verifier is on: 0xC4 with the rule's number and a text (R143, D39).
-    pub(crate) fn irql_rule_violated(&mut self, rule: u64, routine: &'static str, limit: Irql, place: Va) -> Trap {
-        let text = format!("{routine} should only be called at IRQL <= {limit}; it was called at {}\0", self.irql());
+    fn irql_rule_violated(
+        &mut self,
+        rule: u64,
+        export: &'static Export,
+        allowed: RangeInclusive<Irql>,
+        place: Va,
+    ) -> Trap {
+        let how = if *allowed.start() == Irql::PASSIVE && *allowed.end() > Irql::PASSIVE { "<=" } else { "=" };
+        let (routine, limit, irql) = (export.name, allowed.end(), self.irql());
+        let text = format!("{routine} should only be called at IRQL {how} {limit}; it was called at {irql}\0");
         let address = self.kernel_object(text.len() as u64, *b"Vrfy").unwrap_or(Va::NULL);
         if !address.is_null() {
             let _ = self.memory.poke(address, text.as_bytes());
         }
         let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
         let check = BugCheck { code, parameters: [rule, address.0, 0, 0] };
-        self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, limit })).into()
+        self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, allowed })).into()
     }
 
-    /// A service called outside its documented IRQLs. With the verifier a violation of rule IrqlMmApcLte is 0xC4, and
-    /// nothing has changed (D39); else it is K02 and the call goes on as far as it physically can (D40). For other services
-    /// it is a finding; what then happens is physics.
+    /// A service called outside its documented IRQLs. With the verifier a violation of an IRQL rule is 0xC4, and nothing has
+    /// changed (D39). Else it is K02 for those of IrqlMmApcLte, and the call goes on as far as it physically can (D40); for
+    /// other services it is a finding; what then happens is physics.
     pub(crate) fn check_service_irql(&mut self, export: &'static Export, call: &Call) -> Result<(), Trap> {
         self.check_verified_call(export, call)?;
-        let (irql, routine) = (self.irql(), export.name);
-        if export.irql.contains(&irql) {
+        let (irql, routine, allowed) = (self.irql(), export.name, self.allowed_irql(export, call)?);
+        if allowed.contains(&irql) {
             return Ok(());
         }
-        let ruled = mm::IRQL_MM_APC_LTE.contains(&routine);
-        if ruled && self.options.verifier.ddi_compliance {
-            return Err(self.irql_rule_violated(0x0002_0019, routine, *export.irql.end(), call.return_address));
+        let rule = irql_rules::broken_by(routine, irql);
+        if let Some(rule) = rule.filter(|_| self.is_compliance_checked(call)) {
+            return Err(self.irql_rule_violated(rule, export, allowed, call.return_address));
         }
-        let kind = match ruled {
-            true => FindingKind::K02MmIrql { routine, irql },
-            false => FindingKind::IrqlOutOfRange { export, irql },
+        let kind = match rule {
+            Some(irql_rules::IRQL_MM_APC_LTE) => FindingKind::K02MmIrql { routine, irql },
+            _ if export.irql.contains(&irql) => return Ok(()),
+            _ => FindingKind::IrqlOutOfRange { export, irql },
         };
         self.find(kind, call.return_address);
         Ok(())
+    }
+
+    /// The IRQLs at which this call of the export is allowed. With `Wait` set to TRUE an event is set at or below `APC_LEVEL`
+    /// (docs: devtest/wdm-irqlkesetevent).
+    fn allowed_irql(&mut self, export: &'static Export, call: &Call) -> Result<RangeInclusive<Irql>, Trap> {
+        let waits = export.name == "KeSetEvent" && call.argument(self, 2)?;
+        Ok(if waits { Irql::PASSIVE..=Irql::APC } else { export.irql.clone() })
+    }
+
+    /// True for a call of a verified driver while DDI compliance checking is on.
+    fn is_compliance_checked(&self, call: &Call) -> bool {
+        self.options.verifier.ddi_compliance && self.modules.driver_at(call.return_address).is_some()
     }
 }

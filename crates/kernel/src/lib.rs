@@ -24,6 +24,7 @@ mod finding;
 mod guest;
 mod interrupt;
 mod irql;
+mod irql_rules;
 mod keeper;
 mod machine;
 mod modules;

@@ -1,5 +1,7 @@
 //! Why a run ended, with the evidence.
 
+use std::ops::RangeInclusive;
+
 use engine::Access;
 use nt_types::{BugCheck, Irql, NtStatus, Va};
 
@@ -78,8 +80,8 @@ pub enum Cause {
     Irql {
         /// The routine.
         routine: &'static str,
-        /// Its ceiling.
-        limit: Irql,
+        /// The levels at which it may be called.
+        allowed: RangeInclusive<Irql>,
     },
     /// The thread would have to wait at `DISPATCH_LEVEL` or above (D40).
     WaitAtDispatch {

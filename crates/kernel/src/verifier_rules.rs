@@ -26,6 +26,9 @@ const FAST_MUTEX: &str = "a fast mutex is acquired at or below `APC_LEVEL` and r
 const NO_WAIT: &str = "a wait at `DISPATCH_LEVEL` has a timeout of zero";
 const SIGNAL: &str = "an event is set at or below `DISPATCH_LEVEL`";
 const PAGES: &str = "pages are locked and mapped at or below `DISPATCH_LEVEL`";
+const UNLOCK: &str = "pages are unlocked that MmProbeAndLockPages has locked";
+const NONPAGED_MDL: &str = "MmBuildMdlForNonPagedPool gets an MDL of nonpaged pool";
+const APCS_DISABLED: &str = "a resource, or a fast mutex in its unsafe form, is used while APCs are disabled";
 const REGION: &str = "a critical region is entered and left at or below `APC_LEVEL`";
 const ZW: &str = "Zw routines are called at `PASSIVE_LEVEL`";
 
@@ -93,21 +96,80 @@ impl Machine {
                 if irql == Irql::DISPATCH && zero { None } else { broken(0x3B, object, timeout, NO_WAIT) }
             }
             "KeSetEvent" if irql > Irql::DISPATCH => broken(0x80, first, 0, SIGNAL),
-            "MmProbeAndLockPages" if irql > Irql::DISPATCH => broken(0x70, first, call.raw(self, 1)?, PAGES),
-            "MmMapIoSpace" if irql > Irql::DISPATCH => broken(0x73, first, call.raw(self, 1)?, PAGES),
-            "MmMapLockedPagesSpecifyCache" => {
-                let user = call.raw(self, 1)? as u32 & 0xFF == c::USER_MODE;
-                let (subcode, limit) = if user { (0x77, Irql::APC) } else { (0x76, Irql::DISPATCH) };
-                if irql > limit { broken(subcode, first, u64::from(user), PAGES) } else { None }
-            }
-            "MmUnlockPages" if irql > Irql::DISPATCH => broken(0x78, first, 0, PAGES),
-            "MmUnmapLockedPages" if irql > Irql::DISPATCH => broken(0x79, first, call.raw(self, 1)?, PAGES),
             "KeEnterCriticalRegion" if forced && irql > Irql::APC => broken(0x11A, 0, 0, REGION),
             "KeLeaveCriticalRegion" if forced && irql > Irql::APC => broken(0x11B, 0, 0, REGION),
             _ if routine.starts_with("Zw") && irql > Irql::PASSIVE => {
                 Some(Broken { parameters: [0xE6, call.return_address.0, level, 0], rule: ZW })
             }
+            _ if routine.starts_with("Mm") => self.broken_memory_rule(routine, call)?,
+            _ => self.broken_apc_rule(routine, first),
+        })
+    }
+
+    /// Pages are locked, mapped and described by MDLs.
+    fn broken_memory_rule(&mut self, routine: &str, call: &Call) -> Result<Option<Broken>, Trap> {
+        let irql = self.irql();
+        let (level, too_high) = (u64::from(irql.level()), irql > Irql::DISPATCH);
+        let (list, second) = (call.raw(self, 0)?, call.raw(self, 1)?);
+        let user = second as u32 & 0xFF == c::USER_MODE;
+        let raised =
+            |subcode: u64, p3: u64, p4: u64| Some(Broken { parameters: [subcode, level, p3, p4], rule: PAGES });
+        let mapped = |of_kernel: u64, of_user: u64| match user {
+            true if irql > Irql::APC => raised(of_user, list, 1),
+            false if too_high => raised(of_kernel, list, 0),
+            _ => None,
+        };
+        Ok(match routine {
+            "MmProbeAndLockPages" if too_high => raised(0x70, list, second & 0xFF),
+            "MmMapIoSpace" if too_high => raised(0x73, list, second),
+            "MmMapLockedPages" => mapped(0x74, 0x75),
+            "MmMapLockedPagesSpecifyCache" => mapped(0x76, 0x77),
+            "MmUnlockPages" if too_high => raised(0x78, list, 0),
+            "MmUnmapLockedPages" if Va(list).is_kernel() && too_high => raised(0x79, list, second),
+            "MmUnmapLockedPages" if !Va(list).is_kernel() && irql > Irql::APC => raised(0x7A, list, second),
+            "MmUnmapIoSpace" if too_high => raised(0x7B, list, second),
+            "MmAllocatePagesForMdl" | "MmAllocatePagesForMdlEx" | "MmFreePagesFromMdl" if too_high => {
+                raised(0x7E, u64::from(Irql::DISPATCH.level()), 0)
+            }
+            "MmUnlockPages" => self.broken_unlock(Va(list))?,
+            "MmBuildMdlForNonPagedPool" => self.broken_mdl(Va(list))?,
             _ => None,
         })
+    }
+
+    /// Unlocking what was not locked, or cannot be.
+    fn broken_unlock(&mut self, list: Va) -> Result<Option<Broken>, Trap> {
+        let flags = self.mdl_flags(list)?;
+        let subcode = match flags {
+            _ if flags & c::MDL_SOURCE_IS_NONPAGED_POOL != 0 => 0x7D,
+            _ if flags & c::MDL_PAGES_LOCKED == 0 => 0x7C,
+            _ => return Ok(None),
+        };
+        Ok(Some(Broken { parameters: [subcode, list.0, u64::from(flags), 0], rule: UNLOCK }))
+    }
+
+    /// An MDL for nonpaged pool that describes paged pool.
+    fn broken_mdl(&mut self, list: Va) -> Result<Option<Broken>, Trap> {
+        let start = self.mdl_extent(list)?.buffer();
+        let paged = self.mm.pool.block_around(start).is_some_and(|(_, block)| block.kind == PoolKind::Paged);
+        let (level, flags) = (u64::from(self.irql().level()), u64::from(self.mdl_flags(list)?));
+        Ok(paged.then_some(Broken { parameters: [0x7F, level, list.0, flags], rule: NONPAGED_MDL }))
+    }
+
+    /// Resources and unsafe fast mutexes want APCs disabled.
+    fn broken_apc_rule(&mut self, routine: &str, object: u64) -> Option<Broken> {
+        let irql = self.irql();
+        let disabled = u64::from(self.apc_disable_count() as u32);
+        let enabled = irql < Irql::APC && disabled == 0 && self.thread().guarded_regions == 0;
+        let subcode = match routine {
+            "ExAcquireResourceExclusiveLite" | "ExAcquireResourceSharedLite" => 0x37,
+            "ExAcquireSharedStarveExclusive" | "ExAcquireSharedWaitForExclusive" => 0x37,
+            "ExReleaseResourceLite" => 0x38,
+            "ExAcquireFastMutexUnsafe" => 0x39,
+            "ExReleaseFastMutexUnsafe" => 0x3A,
+            _ => return None,
+        };
+        let parameters = [subcode, u64::from(irql.level()), disabled, object];
+        enabled.then_some(Broken { parameters, rule: APCS_DISABLED })
     }
 }

@@ -25,6 +25,7 @@ mod stack_trace;
 mod storm;
 mod unwind_data;
 mod unwinding;
+mod verifier_rules;
 mod ways_out;
 mod whole_driver;
 mod wmilib;

@@ -195,6 +195,13 @@ impl Probe {
         self.finish(request)
     }
 
+    /// Calls `routine` at this IRQL, which may wait for ever: what stopped the run within a millisecond.
+    pub(crate) fn attempt(&mut self, irql: u8, routine: Va, arguments: [u64; 2]) -> Option<Box<Stop>> {
+        self.begin(irql, routine, arguments);
+        let end = self.machine.now_ns() + 1_000_000;
+        self.run(Until::Time(end)).err()
+    }
+
     /// Begins a call of an export at `PASSIVE_LEVEL` with any number of arguments, on a thread of its own.
     pub(crate) fn begin_service(&mut self, name: &str, arguments: &[u64]) -> RequestId {
         let routine = self.export(name);

@@ -36,8 +36,8 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         Why::Irql { routine, .. } if check.parameters[0] == IRQL_MM_APC_LTE => {
             paging::above_apc(scene, routine, scene.irql())
         }
-        Why::Irql { routine, limit } => {
-            let (routine, allowed) = ((*routine).to_owned(), nt_types::Irql::PASSIVE..=*limit);
+        Why::Irql { routine, allowed } => {
+            let (routine, allowed) = ((*routine).to_owned(), allowed.clone());
             let misuse = IrqlMisuse::OutOfRange { routine, irql: scene.irql(), allowed, pageable: false };
             Diagnostic { because: irql::history(scene), ..Diagnostic::from(Cause::Irql(misuse)) }
         }

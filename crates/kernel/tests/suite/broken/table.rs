@@ -116,7 +116,8 @@ const ROWS: &[Row] = &[
     ("01-region-in-worker", ANY, Some((0x01, [P::At("FatalWork"), P::Is(0), P::Is(0xFFFF), P::Is(1)])), &[]),
     ("4a-returns-raised", ANY, Some((0x4A, [P::Service("NtDeviceIoControlFile"), P::Is(DISPATCH), P::Is(0), P::Is(0)])), &[]),
     ("c8-isr-raised", &[TRIMMED, NEVER], Some((0xC8, [P::Is(0xF_0A03), P::At("FatalInterrupt"), P::Some, P::Is(0)])), &[]),
-    ("76-unlocks-twice", ANY, Some((0x76, [P::Is(1), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("76-unlocks-twice", &[VERIFIED], Some((0xC4, [P::Is(0x7C), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("76-unlocks-twice", &[TRIMMED, NEVER], Some((0x76, [P::Is(1), P::Some, P::Is(0), P::Is(0)])), &[]),
     ("f7-stack-buffer", ANY, Some((0xF7, [P::Some, P::Is(0x5A17_C0DE_F00D), P::Is(!0x5A17_C0DE_F00D), P::Is(0)])), &[]),
     // The verifier names what a routine did before its count is looked at.
     ("c7-region-in-dpc", &[VERIFIED], Some((0xC4, [P::Is(0x11A), P::Is(DISPATCH), P::Is(0), P::Is(0)])), &[]),
