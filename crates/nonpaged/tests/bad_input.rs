@@ -131,3 +131,15 @@ fn a_disk_that_takes_no_more_is_a_limit() {
     assert!(ends[1..].iter().all(|code| matches!(code, Some(0 | 30))), "{ends:?}");
     assert_eq!((ends[1], ends.last()), (Some(30), Some(&Some(0))), "{ends:?}");
 }
+
+/// STATUS_DRIVER_ENTRYPOINT_NOT_FOUND: the driver beside it that it imports from does not export all that it wants.
+#[test]
+fn an_import_that_the_driver_beside_it_lacks() {
+    let drivers = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers");
+    let folder = TempDir::new().expect("a temporary folder");
+    let client = folder.path().join("client.sys");
+    std::fs::copy(format!("{drivers}/library/client.sys"), &client).expect("it can be copied");
+    std::fs::copy(format!("{drivers}/null/null.sys"), folder.path().join("library.sys")).expect("it can be copied");
+    let output = program().arg("run").arg(&client).output().expect("the program starts");
+    assert_refused(&output, 65, "it imports `ChecksumLock` from `library.sys`, which is loaded and does not export it");
+}
