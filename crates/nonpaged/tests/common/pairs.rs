@@ -24,8 +24,10 @@ pub(crate) const OUT_OF_REACH: [(&str, &str); 3] = [
 ];
 
 /// Twins with a fault of their own under the default choices, and why.
-pub(crate) const IMPERFECT_TWINS: [(&str, &str); 1] =
-    [("x25-foreign-unlock", "the request that unlocks needs memory, and the twin gives up where there is none")];
+pub(crate) const IMPERFECT_TWINS: [(&str, &str); 2] = [
+    ("76-unlocks-twice", "`MmProbeAndLockPages` raises where there is no memory, and the twin has no handler"),
+    ("x25-foreign-unlock", "the request that unlocks needs memory, and the twin gives up where there is none"),
+];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -39,9 +41,14 @@ impl Pair {
         self.scenario.iter().fold(search, Search::scenario)
     }
 
-    /// True where a search is expected to find it.
-    pub(crate) fn is_in_reach(&self) -> bool {
-        OUT_OF_REACH.iter().all(|(name, _)| *name != self.name)
+    /// Why no search finds it, where none does.
+    pub(crate) fn out_of_reach(&self) -> Option<&'static str> {
+        OUT_OF_REACH.iter().find(|(name, _)| *name == self.name).map(|(_, why)| *why)
+    }
+
+    /// Why its twin is not clean, where it is not.
+    pub(crate) fn imperfection(&self) -> Option<&'static str> {
+        IMPERFECT_TWINS.iter().find(|(name, _)| *name == self.name).map(|(_, why)| *why)
     }
 }
 

@@ -1,0 +1,92 @@
+//! Prints the tables of docs/explore.md: `cargo run --release -p nonpaged --example explore_table`.
+#![expect(clippy::print_stdout, reason = "it prints tables")]
+
+#[path = "../tests/common/pairs.rs"]
+mod pairs;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use explore::{Campaign, Failure, Limits, Outcome, Strategy};
+use nonpaged::explore::Search;
+use pairs::{Pair, pairs};
+
+/// Searches of each strategy.
+const SEEDS: u64 = 20;
+/// A search that took so many schedules has not found it.
+const GIVEN_UP: u64 = 5_000;
+/// The threads of a search by default settings.
+const THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// Samples that break only under some schedule, and processors.
+const BY_SCHEDULE: [(&str, usize); 4] =
+    [("x08-page-entire-race", 1), ("x08-page-entire-race", 2), ("x33-lock-leak-on-error", 1), ("x34-two-closers", 1)];
+
+fn main() {
+    let pairs = pairs();
+    strategies(&pairs);
+    println!();
+    samples(&pairs);
+}
+
+fn strategies(pairs: &[Pair]) {
+    println!("| driver | processors | deeds | {} |", Strategy::ALL.map(|(_, name)| name).join(" | "));
+    println!("|---|---|---|---|---|---|---|---|");
+    for (name, processors) in BY_SCHEDULE {
+        let Some(pair) = pairs.iter().find(|pair| pair.name == name) else { continue };
+        let search = pair.search(false).processors(processors);
+        let medians = Strategy::ALL.map(|(strategy, _)| median(&search, strategy));
+        let deeds = hunt(&search, Strategy::Mixed, 0, THREADS).failures.iter().map(|f| f.schedule.len()).min();
+        println!("| `{name}` | {processors} | {} | {} |", deeds.unwrap_or_default(), medians.join(" | "));
+    }
+}
+
+fn median(search: &Search, strategy: Strategy) -> String {
+    let first = |seed| {
+        let found = hunt(search, strategy, seed, NonZeroUsize::MIN).failures;
+        found.iter().map(|failure| failure.found_by).min().unwrap_or(u64::MAX)
+    };
+    let mut numbers: Vec<u64> = (0..SEEDS).map(first).collect();
+    numbers.sort_unstable();
+    match numbers[numbers.len() / 2] {
+        u64::MAX => format!("> {GIVEN_UP}"),
+        number => number.to_string(),
+    }
+}
+
+fn hunt(search: &Search, strategy: Strategy, seed: u64, threads: NonZeroUsize) -> Outcome {
+    let limits = Limits { time: Some(Duration::from_secs(10)), schedules: Some(GIVEN_UP), until_first: true };
+    let campaign = Campaign { strategy, seed, limits, threads, ..Campaign::default() };
+    search.clone().campaign(campaign).run().expect("the samples load")
+}
+
+fn samples(pairs: &[Pair]) {
+    println!("| driver | steps | failure | schedule | deeds | the twin |");
+    println!("|---|---|---|---|---|---|");
+    let mut slowest = Duration::ZERO;
+    for pair in pairs {
+        if let Some(why) = pair.out_of_reach() {
+            println!("| `{}` | | not found: it {why} | | | |", pair.name);
+            continue;
+        }
+        let found = hunt(&pair.search(false), Strategy::Mixed, 0, THREADS);
+        slowest = slowest.max(found.progress.elapsed);
+        let is_other = |failure: &Failure| pair.expected.as_ref().is_some_and(|code| *code != failure.signature.code);
+        let first = found.failures.iter().min_by_key(|failure| (is_other(failure), failure.found_by));
+        let (code, number, deeds) =
+            first.map_or(("none", 0, 0), |f| (f.signature.code.as_str(), f.found_by, f.schedule.len()));
+        let steps = if pair.scenario.is_some() { "scenario" } else { "exercise" };
+        println!("| `{}` | {steps} | {code} | {number} | {deeds} | {} |", pair.name, twin(pair));
+    }
+    println!("\nThe slowest search took {:.1} s on two threads.", slowest.as_secs_f64());
+}
+
+fn twin(pair: &Pair) -> String {
+    let limits = Limits { time: None, schedules: None, until_first: false };
+    let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, limits, ..Campaign::default() };
+    let shown = pair.search(true).campaign(campaign).run().expect("the samples load").proven.to_string();
+    match pair.imperfection() {
+        Some(why) => format!("{shown}: {why}"),
+        None => shown,
+    }
+}
