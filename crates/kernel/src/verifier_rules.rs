@@ -162,8 +162,10 @@ impl Machine {
         let disabled = u64::from(self.apc_disable_count() as u32);
         let enabled = irql < Irql::APC && disabled == 0 && self.thread().guarded_regions == 0;
         let subcode = match routine {
-            "ExAcquireResourceExclusiveLite" | "ExAcquireResourceSharedLite" => 0x37,
-            "ExAcquireSharedStarveExclusive" | "ExAcquireSharedWaitForExclusive" => 0x37,
+            "ExAcquireResourceExclusiveLite"
+            | "ExAcquireResourceSharedLite"
+            | "ExAcquireSharedStarveExclusive"
+            | "ExAcquireSharedWaitForExclusive" => 0x37,
             "ExReleaseResourceLite" => 0x38,
             "ExAcquireFastMutexUnsafe" => 0x39,
             "ExReleaseFastMutexUnsafe" => 0x3A,
