@@ -3,6 +3,7 @@
 //! pip or the registry is out of reach, the tests say so and pass.
 
 mod package;
+mod published;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -106,7 +106,7 @@ impl Machine {
                 return Ok(Vec::new());
             }
             _ if !status.is_success() => return Ok(Vec::new()),
-            c::IRP_MN_QUERY_PNP_DEVICE_STATE => self.check_state(information)?,
+            c::IRP_MN_QUERY_PNP_DEVICE_STATE => return self.take_state(device, information as u32),
             c::IRP_MN_QUERY_DEVICE_RELATIONS => return self.take_relations(device, Va(information)),
             c::IRP_MN_QUERY_ID => {
                 let text = self.read_wide_text(Va(information))?;
@@ -132,12 +132,15 @@ impl Machine {
         Ok(Vec::new())
     }
 
-    fn check_state(&mut self, state: u64) -> Result<(), Trap> {
-        const BAD: u32 = c::PNP_DEVICE_FAILED | c::PNP_DEVICE_REMOVED | c::PNP_DEVICE_DISABLED;
-        if state as u32 & BAD != 0 {
+    /// A device that failed or is gone is removed by surprise (docs: kernel/handling-an-irp-mn-surprise-removal-request); its
+    /// IRP_MN_REMOVE_DEVICE comes when nobody has it open, with the end of the machine's use of it.
+    fn take_state(&mut self, device: Va, state: u32) -> Result<Vec<Question>, Trap> {
+        if state & c::PNP_DEVICE_DISABLED != 0 {
             return Err(self.refuse("IoInvalidateDeviceState", format!("a device in state {state:#x}")));
         }
-        Ok(())
+        let is_lost = state & (c::PNP_DEVICE_FAILED | c::PNP_DEVICE_REMOVED) != 0;
+        let question = Question { device, minor: c::IRP_MN_SURPRISE_REMOVAL, kind: 0 };
+        Ok(is_lost.then_some(question).into_iter().collect())
     }
 
     /// A list of all devices on a bus: those that are new are asked about, those that are missing removed.

@@ -3,6 +3,7 @@
 mod attach;
 mod build;
 mod complete;
+mod completion_ex;
 mod configuration;
 mod create_driver;
 mod csq;
@@ -55,6 +56,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
     attach::EXPORTS,
     build::EXPORTS,
     complete::EXPORTS,
+    completion_ex::EXPORTS,
     configuration::EXPORTS,
     create_driver::EXPORTS,
     csq::EXPORTS,
@@ -121,6 +123,8 @@ pub struct State {
 pub enum Then {
     /// A completion routine returned.
     Completing(complete::Completing),
+    /// A completion routine of IoSetCompletionRoutineEx returned.
+    UnloadSafe(completion_ex::Completed),
     /// A cancel routine returned.
     Cancelled,
     /// A request about a file that a driver opened.
@@ -149,6 +153,7 @@ impl Then {
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Then::Completing(then) => then.run(m, value),
+            Then::UnloadSafe(then) => then.run(m, value),
             Then::Cancelled => Ok(crate::call::Next::Return(1)),
             Then::File(then) => then.run(m),
             Then::Exercise(step) => step.run(m, value),

@@ -2,7 +2,7 @@
 
 use nt_types::Va;
 
-use crate::call::{Next, Outcome};
+use crate::call::{Next, Outcome, Then};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
@@ -12,6 +12,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoGetInitialStack(), APC),
     export!(Ntoskrnl, IoGetRemainingStackSize(), HIGH),
     export!(Ntoskrnl, IoGetStackLimits(low: Va, high: Va), HIGH),
+    export!(Ntoskrnl, KeExpandKernelStackAndCallout(routine: Va, parameter: u64, size: u64), APC),
     export!(Ntoskrnl, KeFlushEntireTb(invalid: bool, all: bool), DISPATCH),
     export!(Ntoskrnl, KeFlushIoBuffers(list: Va, read: bool, dma: bool), DISPATCH),
     export!(Ntoskrnl, KeInvalidateAllCaches(), HIGH),
@@ -45,9 +46,25 @@ fn IoGetInitialStack(m: &mut Machine) -> Outcome {
 }
 
 fn IoGetRemainingStackSize(m: &mut Machine) -> Outcome {
-    let bottom = m.thread().stack.0;
-    let rsp = m.cpu().get(engine::Gpr::Rsp);
-    Ok(Next::Return(rsp.saturating_sub(bottom.0)))
+    Ok(Next::Return(m.remaining_stack()))
+}
+
+/// The routine is called where there is room for it. No second stack is made for what needs more.
+fn KeExpandKernelStackAndCallout(m: &mut Machine, routine: Va, parameter: u64, size: u64) -> Outcome {
+    let left = m.remaining_stack();
+    if size > left {
+        let what = format!("`Size` {size:#x}, which is more than the {left:#x} bytes that are left");
+        return Err(m.refuse("KeExpandKernelStackAndCallout", what));
+    }
+    Ok(Next::call(routine, &[parameter], Then::Value(0)))
+}
+
+impl Machine {
+    /// Bytes of the current thread's stack that are not in use.
+    fn remaining_stack(&mut self) -> u64 {
+        let bottom = self.thread().stack.0;
+        self.cpu().get(engine::Gpr::Rsp).saturating_sub(bottom.0)
+    }
 }
 
 /// Another ready thread gets the processor; without one the caller is told so.

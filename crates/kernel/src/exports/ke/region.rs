@@ -14,6 +14,7 @@ use crate::wait::{Wait, WaitOn};
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeAcquireGuardedMutex(mutex: Va), APC),
+    export!(Ntoskrnl, KeAcquireGuardedMutexUnsafe(mutex: Va), APC),
     export!(Ntoskrnl, KeAreAllApcsDisabled(), DISPATCH),
     export!(Ntoskrnl, KeAreApcsDisabled(), DISPATCH),
     export!(Ntoskrnl, KeEnterCriticalRegion(), APC),
@@ -22,6 +23,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, KeLeaveCriticalRegion(), APC),
     export!(Ntoskrnl, KeLeaveGuardedRegion(), APC),
     export!(Ntoskrnl, KeReleaseGuardedMutex(mutex: Va), APC),
+    export!(Ntoskrnl, KeReleaseGuardedMutexUnsafe(mutex: Va), APC),
     export!(Ntoskrnl, KeTryToAcquireGuardedMutex(mutex: Va), APC),
 ];
 
@@ -66,6 +68,12 @@ fn KeInitializeGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {
 }
 
 fn KeAcquireGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {
+    KeAcquireGuardedMutexUnsafe(m, mutex)?;
+    KeEnterGuardedRegion(m)
+}
+
+/// The same for who is in a guarded region already.
+fn KeAcquireGuardedMutexUnsafe(m: &mut Machine, mutex: Va) -> Outcome {
     if m.read_u32(guarded::COUNT.at(mutex))? != 1 {
         return Err(Trap::Block(Wait::on(WaitOn::Address(mutex))));
     }
@@ -78,20 +86,24 @@ fn KeTryToAcquireGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {
         return Ok(Next::Return(0));
     }
     take(m, mutex)?;
+    KeEnterGuardedRegion(m)?;
     Ok(Next::Return(1))
 }
 
 fn take(m: &mut Machine, mutex: Va) -> Result<(), Trap> {
     let owner = m.thread().object;
     m.write_u32(guarded::COUNT.at(mutex), 0)?;
-    m.write_u64(guarded::OWNER.at(mutex), owner.0)?;
-    m.thread().guarded_regions += 1;
-    Ok(())
+    m.write_u64(guarded::OWNER.at(mutex), owner.0)
 }
 
 fn KeReleaseGuardedMutex(m: &mut Machine, mutex: Va) -> Outcome {
+    KeReleaseGuardedMutexUnsafe(m, mutex)?;
+    KeLeaveGuardedRegion(m)
+}
+
+fn KeReleaseGuardedMutexUnsafe(m: &mut Machine, mutex: Va) -> Outcome {
     m.write_u64(guarded::OWNER.at(mutex), 0)?;
     m.write_u32(guarded::COUNT.at(mutex), 1)?;
     m.wake_all_on(&WaitOn::Address(mutex));
-    KeLeaveGuardedRegion(m)
+    Ok(Next::VOID)
 }

@@ -3,7 +3,8 @@
 use devices::{Bus, SerialLine, Uart16550};
 use kernel::Options;
 use memory::MemoryConfig;
-use nt_types::constants as c;
+use nt_types::layout::irp;
+use nt_types::{NtStatus, Va, constants as c};
 
 use super::check_status;
 use crate::probe::Probe;
@@ -153,4 +154,28 @@ fn an_invalidated_device_is_asked_again() {
     probe.pass_us(10);
     assert_eq!(probe.recorded().0, 0);
     assert!(probe.refused("IoRequestDeviceEject", &[device]).contains("ejected"));
+}
+
+/// docs: kernel/handling-an-irp-mn-surprise-removal-request: a device that says that it failed is removed by surprise.
+#[test]
+fn a_device_that_failed_is_removed_by_surprise() {
+    let mut probe = Probe::plain();
+    let device = probe.device();
+    probe.ask("IoInvalidateDeviceState", &[device]).expect("it is queued");
+    probe.pass_us(10);
+    let request = probe.recorded().1[1];
+    probe.machine.write_u32(irp::IO_STATUS_STATUS.at(Va(request)), NtStatus::SUCCESS.0).expect("it can be written");
+    probe.set_word(irp::IO_STATUS_INFORMATION.at(Va(request)).0, c::PNP_DEVICE_FAILED.into());
+    probe.ask("IofCompleteRequest", &[request, 0]).expect("it is completed");
+    probe.pass_us(10);
+    let minors: Vec<u32> = probe
+        .machine
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            kernel::EventKind::IrpSent { minor, .. } => Some(minor.into()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(minors, [c::IRP_MN_QUERY_PNP_DEVICE_STATE, c::IRP_MN_SURPRISE_REMOVAL]);
 }

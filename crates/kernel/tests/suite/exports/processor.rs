@@ -178,6 +178,11 @@ fn regions_and_guarded_mutexes() {
     assert_eq!(probe.answered(&[waiter]), [false]);
     probe.ask("KeReleaseGuardedMutex", &[mutex]).expect("it is held");
     probe.finish(waiter).expect("it is free");
+    let waiter = probe.begin_service("KeAcquireGuardedMutexUnsafe", &[mutex]);
+    probe.pass_us(10);
+    assert_eq!(probe.answered(&[waiter]), [false]);
+    probe.ask("KeReleaseGuardedMutexUnsafe", &[mutex]).expect("it is held");
+    probe.finish(waiter).expect("it is free");
     probe.set_bytes(mutex, &[1, 0, 0, 0]);
     at(&mut probe, 0, "ExAcquireFastMutex", [mutex, 0]);
     assert_eq!(probe.half(mutex), 0);

@@ -172,3 +172,25 @@ fn a_completion_routine_stops_the_completion_and_resumes_it() {
     assert_eq!(probe.recorded().0, 2, "no routine is called twice");
     assert_eq!(probe.ask("KeReadStateEvent", &[at.event]).expect("it is an event"), 1);
 }
+
+/// ddi: IoSetCompletionRoutineEx: the device stays until the routine has returned, by way of IopUnloadSafeCompletion.
+#[test]
+fn a_completion_routine_keeps_its_device() {
+    let mut probe = Probe::plain();
+    let (recorder, device) = (probe.recorder().0, probe.device());
+    let request = probe.ask("IoAllocateIrp", &[2, 0]).expect("there is memory");
+    let stack = probe.word(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(Va(request)).0) - sl::SIZEOF;
+    check_status!(probe, "IoSetCompletionRoutineEx", [device, request, recorder, 0x77, 1, 0, 1] => SUCCESS);
+    let invoke = (c::SL_INVOKE_ON_SUCCESS | c::SL_INVOKE_ON_CANCEL) as u8;
+    assert_eq!(probe.bytes(sl::CONTROL.at(Va(stack)).0, 1), [invoke]);
+    assert_eq!(probe.word(sl::COMPLETION_ROUTINE.at(Va(stack)).0), probe.export("IopUnloadSafeCompletion").0);
+    probe.ask("IoDeleteDevice", &[device]).expect("it is deleted");
+    assert_eq!(probe.half(device) & 0xFFFF, c::IO_TYPE_DEVICE, "it is kept");
+    let before = probe.recorded().0;
+    probe.set_bytes(irp::CURRENT_LOCATION.at(Va(request)).0, &[2]);
+    probe.set_word(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(Va(request)).0, stack);
+    probe.record_returning(raw(NtStatus::MORE_PROCESSING_REQUIRED));
+    probe.ask("IofCompleteRequest", &[request, 0]).expect("it is completed");
+    let (calls, [_, given, context, ..]) = probe.recorded();
+    assert_eq!((calls, given, context), (before + 1, request, 0x77));
+}

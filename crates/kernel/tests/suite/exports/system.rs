@@ -213,6 +213,12 @@ fn plain_questions() {
     assert_eq!(probe.word(high) - probe.word(low), 0x6000);
     let left = probe.ask("IoGetRemainingStackSize", &[]).expect("there is a stack");
     assert!((0x4000..0x6000).contains(&left), "{left:#x}");
+    let (recorder, before) = (probe.recorder().0, probe.recorded().0);
+    probe.record_returning(7);
+    check_status!(probe, "KeExpandKernelStackAndCallout", [recorder, 0x55, 0x2000] => SUCCESS);
+    assert_eq!((probe.recorded().0, probe.recorded().1[0]), (before + 1, 0x55));
+    assert!(probe.refused("KeExpandKernelStackAndCallout", &[recorder, 0, 0x6000]).contains("0x6000"));
+    let mut probe = Probe::plain();
     let top = probe.ask("IoGetInitialStack", &[]).expect("there is a stack");
     assert_eq!(top % 0x1000, 0);
     check!(probe, "ExSetTimerResolution", [10_000, 1] => 156_250);
