@@ -169,3 +169,22 @@ fn a_device_outlives_the_request_that_deletes_it() {
     assert!(probe.machine.answer_of(request).is_some());
     assert!(probe.machine.read_u32(Va(own)).is_err(), "and now it is gone");
 }
+
+/// The card's configuration space and memory are the model's: writing all of both changes nothing else, and what lies
+/// beyond answers as an empty bus does.
+#[test]
+fn the_card_is_no_way_out() {
+    let (mut probe, _) = with_card();
+    let buffer = probe.place(0);
+    probe.set_bytes(buffer, &[0xFF; 0x80]);
+    for offset in [0, 0x80, 0xC0, 0xFF, 0x100, u64::from(u32::MAX)] {
+        let written =
+            probe.ask("HalSetBusDataByOffset", &[PCI, 0, SLOT, buffer, offset, 0x80]).expect("it is answered");
+        assert!(written <= 0x100_u64.saturating_sub(offset), "{offset:#x}");
+    }
+    for address in [MEMORY + devices::pci::MEMORY_BYTES, 0xFFFF_F000] {
+        let view = probe.ask("MmMapIoSpace", &[address, 8, 0]).expect("it is mapped");
+        let byte = probe.call(0, probe.reader(), [view, 0]).expect("nobody is there");
+        assert_eq!(byte as u8, 0xFF, "{address:#x}");
+    }
+}
