@@ -163,7 +163,7 @@ mod tests {
             stop_at: 9,
         };
         assert_eq!(replay.to_string(), "nonpaged run \"my driver.sys\" --trim=at-once --seed 1 --stop-at 9");
-        let replay = Replay { token: Some("np1-AAAA".into()), ..replay };
+        let replay = Replay { token: Some("np2-AAAA".into()), ..replay };
         assert_eq!(replay.to_string(), "nonpaged replay np2-AAAA --stop-at 9");
     }
 }

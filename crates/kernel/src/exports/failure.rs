@@ -59,6 +59,7 @@ const LOW_RESOURCES: &[(&str, Says)] = &[
     ("IoBuildAsynchronousFsdRequest", Says::Nothing),
     ("IoBuildDeviceIoControlRequest", Says::Nothing),
     ("IoBuildSynchronousFsdRequest", Says::Nothing),
+    ("IoSetCompletionRoutineEx", Says::Status(INSUFFICIENT)),
     ("MmAllocateContiguousMemory", Says::Nothing),
     ("MmAllocateContiguousMemorySpecifyCache", Says::Nothing),
     ("MmAllocatePagesForMdl", Says::Nothing),

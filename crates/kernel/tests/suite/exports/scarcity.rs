@@ -26,6 +26,8 @@ const DELAY_NS: u64 = 1_000_000_000;
 /// What the calls need; made while there still is memory.
 struct Things {
     device: u64,
+    request: u64,
+    routine: u64,
     list: u64,
     unlocked: u64,
     unicode: u64,
@@ -43,6 +45,8 @@ fn scarce_after_a_second() -> (Probe, Things) {
     let mut probe = Probe::new(options, MemoryConfig::default());
     let device = probe.device();
     probe.record_returning(raw(NtStatus::PENDING));
+    let routine = probe.recorder().0;
+    let request = probe.ask("IoAllocateIrp", &[2, 0]).expect("there is memory");
     let buffer = probe.ask("ExAllocatePoolWithTag", &[0, 0x2000, 1]).expect("there is memory");
     let mut list = |lock: bool| {
         let list = probe.ask("IoAllocateMdl", &[buffer, 0x1000, 0, 0, 0]).expect("there is memory");
@@ -58,7 +62,7 @@ fn scarce_after_a_second() -> (Probe, Things) {
     assert_eq!(status, 0);
     let [target, guid, status, zero] = [8, 10, 12, 14].map(|place| probe.place(place));
     let frames = probe.ask("MmGetPhysicalAddress", &[buffer]).expect("it is resident");
-    (probe, Things { device, list, unlocked, unicode, ansi, target, guid, status, zero, frames })
+    (probe, Things { device, request, routine, list, unlocked, unicode, ansi, target, guid, status, zero, frames })
 }
 
 #[rustfmt::skip]
@@ -84,6 +88,7 @@ fn calls(at: &Things) -> Vec<(&'static str, Vec<u64>, Fails)> {
         ("IoBuildAsynchronousFsdRequest", vec![read, at.device, 0, 0, 0, at.status], Null),
         ("IoBuildDeviceIoControlRequest", vec![0x22_2000, at.device, 0, 0, 0, 0, 0, 0, at.status], Null),
         ("IoBuildSynchronousFsdRequest", vec![read, at.device, 0, 0, 0, 0, at.status], Null),
+        ("IoSetCompletionRoutineEx", vec![at.device, at.request, at.routine, 0, 1, 1, 1], SCARCE),
         ("MmAllocateContiguousMemory", vec![0x1000, u64::MAX], Null),
         ("MmAllocateContiguousMemorySpecifyCache", vec![0x1000, 0, u64::MAX, 0, 1], Null),
         ("MmAllocatePagesForMdl", vec![0, u64::MAX, 0, 0x1000], Null),
@@ -106,9 +111,14 @@ fn calls(at: &Things) -> Vec<(&'static str, Vec<u64>, Fails)> {
     ]
 }
 
+fn returns_status(name: &str) -> bool {
+    name.starts_with("Rtl") && name != "RtlCreateUnicodeString"
+        || ["IoSetCompletionRoutineEx", "PoRequestPowerIrp"].contains(&name)
+}
+
 fn failed(name: &str, outcome: Result<u64, Box<kernel::Stop>>) -> Fails {
     match outcome {
-        Ok(value) if name.starts_with("Rtl") && name != "RtlCreateUnicodeString" || name.starts_with("Po") => {
+        Ok(value) if returns_status(name) => {
             let status = NtStatus(value as u32);
             if status.is_success() { Fails::Never } else { Fails::Status(status) }
         }
