@@ -3,6 +3,7 @@
 
 use nt_types::constants as c;
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
+use section_paging::PageRun;
 
 use crate::call::{Call, Trap};
 use crate::exports::Export;
@@ -28,6 +29,7 @@ const SIGNAL: &str = "an event is set at or below `DISPATCH_LEVEL`";
 const PAGES: &str = "pages are locked and mapped at or below `DISPATCH_LEVEL`";
 const UNLOCK: &str = "pages are unlocked that MmProbeAndLockPages has locked";
 const NONPAGED_MDL: &str = "MmBuildMdlForNonPagedPool gets an MDL of nonpaged pool";
+const PAGEABLE_MDL: &str = "MmBuildMdlForNonPagedPool gets an MDL of memory that never leaves";
 const APCS_DISABLED: &str = "a resource, or a fast mutex in its unsafe form, is used while APCs are disabled";
 const REGION: &str = "a critical region is entered and left at or below `APC_LEVEL`";
 const ZW: &str = "Zw routines are called at `PASSIVE_LEVEL`";
@@ -148,12 +150,17 @@ impl Machine {
         Ok(Some(Broken { parameters: [subcode, list.0, u64::from(flags), 0], rule: UNLOCK }))
     }
 
-    /// An MDL for nonpaged pool that describes paged pool.
+    /// An MDL for nonpaged pool that describes paged pool, or a part of an image that may leave.
     fn broken_mdl(&mut self, list: Va) -> Result<Option<Broken>, Trap> {
-        let start = self.mdl_extent(list)?.buffer();
-        let paged = self.mm.pool.block_around(start).is_some_and(|(_, block)| block.kind == PoolKind::Paged);
+        let extent = self.mdl_extent(list)?;
+        let buffer = extent.buffer();
         let (level, flags) = (u64::from(self.irql().level()), u64::from(self.mdl_flags(list)?));
-        Ok(paged.then_some(Broken { parameters: [0x7F, level, list.0, flags], rule: NONPAGED_MDL }))
+        if self.mm.pool.block_around(buffer).is_some_and(|(_, block)| block.kind == PoolKind::Paged) {
+            return Ok(Some(Broken { parameters: [0x7F, level, list.0, flags], rule: NONPAGED_MDL }));
+        }
+        let mut pages = PageRun::at(extent.start, extent.pages()).pages();
+        let pageable = pages.any(|page| self.memory.paging().is_eligible(page));
+        Ok(pageable.then_some(Broken { parameters: [0x140, level, list.0, buffer.0], rule: PAGEABLE_MDL }))
     }
 
     /// Resources and unsafe fast mutexes want APCs disabled.

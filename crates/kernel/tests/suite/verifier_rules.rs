@@ -174,6 +174,21 @@ fn r187_mdls_of_the_wrong_memory() {
     }
 }
 
+/// 0x140: an MDL over a part of an image that may leave; while the part is locked, or was never pageable, it may not.
+#[test]
+fn r187_an_mdl_of_pageable_memory() {
+    for (pageable, locked, expected) in [(true, false, true), (true, true, false), (false, false, false)] {
+        let mut probe = probe();
+        let buffer = if pageable { probe.paged() } else { probe.data() };
+        if locked {
+            probe.service("MmLockPagableDataSection", [buffer.0, 0]);
+        }
+        let list = probe.ask("IoAllocateMdl", &[buffer.0, 8, 0, 0, 0]).expect("there is pool");
+        let found = violation(&mut probe, PASSIVE, "MmBuildMdlForNonPagedPool", [list, 0]);
+        assert_eq!(found, expected.then_some([0x140, 0, list, buffer.0]), "locked: {locked}");
+    }
+}
+
 /// R143: the IRQL rules of DDI compliance checking, one routine each, and the text that names it. Those whose routines have
 /// a subcode of their own above (0x04, 0x05, 0x15, 0x1F) are not reached while that is checked.
 #[test]
