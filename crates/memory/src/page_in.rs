@@ -1,7 +1,5 @@
 //! Pages come back, in two phases: a read begins, simulated time passes, the read ends (D6).
 
-use std::collections::BTreeMap;
-
 use nt_types::{NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
 use section_paging::PageRun;
 
@@ -26,28 +24,35 @@ struct Read {
 #[derive(Clone, Default)]
 pub(crate) struct Reads {
     begun: u64,
-    /// By number of the first page. No page is read twice at a time.
-    pending: BTreeMap<u64, Read>,
+    /// By number of the first page. Few at a time, and no page is in two.
+    pending: Vec<(u64, Read)>,
 }
 
 impl Reads {
     fn begin(&mut self, first_page: u64, slot: u32, count: u32) -> ReadTicket {
         self.begun += 1;
         let number = self.begun;
-        self.pending.insert(first_page, Read { number, count, slot });
+        self.pending.insert(self.position(first_page), (first_page, Read { number, count, slot }));
         ReadTicket { first_page, number }
     }
 
     fn end(&mut self, ticket: ReadTicket) -> Option<Read> {
-        self.pending.get(&ticket.first_page).filter(|read| read.number == ticket.number)?;
-        self.pending.remove(&ticket.first_page)
+        let position = self.position(ticket.first_page);
+        let (first_page, read) = self.pending.get(position)?;
+        let found = *first_page == ticket.first_page && read.number == ticket.number;
+        found.then(|| self.pending.remove(position).1)
     }
 
     /// The read that will bring in this page.
     pub(crate) fn of(&self, page: u64) -> Option<ReadTicket> {
-        let (&first_page, read) = self.pending.range(..=page).next_back()?;
+        let (first_page, read) = *self.pending.get(self.position(page + 1).checked_sub(1)?)?;
         let ticket = ReadTicket { first_page, number: read.number };
         (page - first_page < read.count.into()).then_some(ticket)
+    }
+
+    /// Where the reads from this page on begin.
+    fn position(&self, page: u64) -> usize {
+        self.pending.partition_point(|(first_page, _)| *first_page < page)
     }
 }
 

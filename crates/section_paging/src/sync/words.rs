@@ -22,25 +22,25 @@ const CHUNKS: usize = (ImageId::LIMIT as usize + 1) / CHUNK;
 struct Line<W>([W; 2]);
 
 type ImageWords<W> = Box<[Line<W>]>;
-type Chunk<W> = Box<[Once<ImageWords<W>>]>;
+type Chunk<W> = Box<[Once<ImageWords<W>>; CHUNK]>;
 
 /// The words of all images by load serial. Serials are never reused, so the table only grows.
 ///
 /// Where a word lies follows from the handle by shifts and masks alone, so that two dependent loads lead to it; chunks that
 /// double in size, or a look at the number of sections, would cost as much again.
 pub(super) struct Words<W> {
-    chunks: Box<[Once<Chunk<W>>]>,
+    chunks: Box<[Once<Chunk<W>>; CHUNKS]>,
 }
 
 impl<W: Word> Words<W> {
     pub(super) fn new() -> Self {
-        Words { chunks: empty(CHUNKS) }
+        Words { chunks: empty() }
     }
 
     /// Makes the words of a new image, all unpublished.
     pub(super) fn add(&self, image: ImageId, sections: usize) {
         let (chunk, place) = position(image);
-        let images = self.chunks[chunk].call_once(|| empty(CHUNK));
+        let images = self.chunks[chunk].call_once(empty);
         let line = |_| Line([W::new(0), W::new(0)]);
         images[place].call_once(|| (0..lines(sections)).map(line).collect());
     }
@@ -49,15 +49,16 @@ impl<W: Word> Words<W> {
     #[inline]
     pub(super) fn get(&self, id: SectionId) -> Option<&W> {
         let (chunk, place) = position(id.image);
-        let lines = self.chunks.get(chunk)?.get()?.get(place)?.get()?;
+        let lines = self.chunks[chunk].get()?[place].get()?;
         let (line, half) = place_in_lines(usize::from(id.index));
         lines.get(line).map(|line| &line.0[half])
     }
 }
 
 /// Made where it stays: the stacks of kernels are small.
-fn empty<T>(count: usize) -> Box<[Once<T>]> {
-    (0..count).map(|_| Once::new()).collect()
+fn empty<T, const COUNT: usize>() -> Box<[Once<T>; COUNT]> {
+    let slots: Box<[Once<T>]> = (0..COUNT).map(|_| Once::new()).collect();
+    slots.try_into().unwrap_or_else(|_| unreachable!("there are as many"))
 }
 
 #[inline]
