@@ -214,11 +214,6 @@ pub enum EventKind {
         /// IoStatus.Information.
         information: u64,
     },
-    /// A driver marked it pending.
-    IrpPending {
-        /// The IRP.
-        irp: Va,
-    },
     /// Cancellation was asked for.
     IrpCancelled {
         /// The IRP.

@@ -121,13 +121,6 @@ pub enum EventKind {
         /// The vector.
         vector: u32,
     },
-    /// A completion routine was set.
-    CompletionRoutineSet,
-    /// A request was marked pending.
-    Pended {
-        /// The request.
-        irp: Va,
-    },
     /// A request was completed.
     Completed {
         /// The request.

@@ -116,7 +116,6 @@ fn fields(machine: &Machine, kind: &EventKind) -> (&'static str, Fields) {
             let information = hex(Va(*information));
             line!("irp_completed", "irp": hex(*irp), "status": status.to_string(), "information": information)
         }
-        E::IrpPending { irp } => line!("irp_pending", "irp": hex(*irp)),
         E::IrpCancelled { irp } => line!("irp_cancelled", "irp": hex(*irp)),
         E::ThreadStarted { started, routine } => {
             line!("thread_started", "started": started.0, "routine": hex(*routine))

@@ -18,7 +18,7 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
         K::K02MmIrql { routine, irql } => vec![paging::above_apc(scene, routine, *irql)],
         K::K07HandleDereferenced { handle, .. } => vec![paging::handle_dereferenced(scene, nt_types::Va(*handle))],
         K::K08UnlockWithQueuedIrps { section, count, majors } => {
-            vec![paging::unlock_with_requests(scene, section, *count, majors)]
+            vec![paging::unlock_with_requests(section, *count, majors)]
         }
         K::K09IsrPageable { routine, section, locked } => {
             vec![objects::routine(scene, *routine, ObjectMisuse::Isr { section: section.clone(), locked: *locked })]

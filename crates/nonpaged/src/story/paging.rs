@@ -108,13 +108,9 @@ pub(super) fn handle_dereferenced(scene: &Scene<'_>, handle: Va) -> Diagnostic {
 }
 
 /// K08.
-pub(super) fn unlock_with_requests(scene: &Scene<'_>, section: &str, count: u32, majors: &[u8]) -> Diagnostic {
+pub(super) fn unlock_with_requests(section: &str, count: u32, majors: &[u8]) -> Diagnostic {
     let misuse = Paging::UnlockWithRequests { section: section.to_owned(), count, outstanding: requests(majors) };
-    let pended = scene.last(|event| match event.kind {
-        EventKind::IrpPending { irp } => Some(scene.told(event, report::EventKind::Pended { irp })),
-        _ => None,
-    });
-    Diagnostic { because: pended.into_iter().collect(), ..Diagnostic::from(Cause::Paging(misuse)) }
+    Diagnostic::from(Cause::Paging(misuse))
 }
 
 /// K19.

@@ -101,8 +101,6 @@ fn happening(kind: &EventKind) -> String {
         EventKind::Initialised { object, address } => format!("the {object} at `{address}` was initialised"),
         EventKind::Queued { object, address } => format!("the {object} at `{address}` was queued"),
         EventKind::InterruptConnected { vector } => format!("the interrupt on vector {vector:#x} was connected"),
-        EventKind::CompletionRoutineSet => "the completion routine was set".to_owned(),
-        EventKind::Pended { irp } => format!("the request `{irp}` was marked pending"),
         EventKind::Completed { irp, .. } => format!("the request `{irp}` was completed"),
         EventKind::Acquired { object, address } => format!("the {object} at `{address}` was acquired"),
         EventKind::Unloaded { image } => format!("`{image}` was unloaded"),

@@ -149,13 +149,6 @@ enum What {
         /// The vector.
         vector: u32,
     },
-    /// A completion routine was set.
-    CompletionRoutineSet,
-    /// A request was marked pending.
-    Pended {
-        /// Its address.
-        irp: String,
-    },
     /// A request was completed.
     Completed {
         /// Its address.
@@ -221,8 +214,6 @@ impl From<&EventKind> for What {
                 What::Acquired { object: object.to_string(), address: address.to_string() }
             }
             EventKind::InterruptConnected { vector } => What::InterruptConnected { vector },
-            EventKind::CompletionRoutineSet => What::CompletionRoutineSet,
-            EventKind::Pended { irp } => What::Pended { irp: irp.to_string() },
             EventKind::Completed { irp, status } => {
                 What::Completed { irp: irp.to_string(), status: format!("{:#010x}", status.0) }
             }
