@@ -11,11 +11,13 @@ use nt_types::{PAGE_SIZE, Va};
 use crate::call::{Call, Trap};
 use crate::machine::Machine;
 
-/// The call that a thread is in.
+/// What names a call while it may start over: the service, and the stack pointer.
+pub(crate) type CallName = (Va, u64);
+
+/// A call of a thread that needed pages which were out.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    service: Va,
-    rsp: u64,
+    call: CallName,
     /// Numbers of the pages that came in for it.
     pages: BTreeSet<u64>,
     /// The last of them that was read where it lies: its number and content. Nothing else runs while a call reads.
@@ -23,26 +25,31 @@ pub struct Attempt {
 }
 
 impl Machine {
-    /// A call begins, or starts over.
+    /// A call begins, or starts over. Most calls need nothing that is out, so this is all that they pay.
     pub(crate) fn attempt(&mut self, call: &Call) {
-        match &mut self.thread().attempt {
-            Some(attempt) if (attempt.service, attempt.rsp) == (call.service, call.rsp) => attempt.last = None,
-            attempt => {
-                let (service, rsp) = (call.service, call.rsp);
-                *attempt = Some(Attempt { service, rsp, pages: BTreeSet::new(), last: None });
-            }
+        let name = (call.service, call.rsp);
+        let thread = self.thread();
+        thread.call = Some(name);
+        match &mut thread.attempt {
+            Some(attempt) if attempt.call == name => attempt.last = None,
+            Some(_) => thread.attempt = None,
+            None => {}
         }
     }
 
     /// The call did what it is for, or a part that need not be done again.
     pub(crate) fn attempt_ended(&mut self) {
-        self.thread().attempt = None;
+        let thread = self.thread();
+        thread.call = None;
+        thread.attempt = None;
     }
 
     /// A page has to come in. The first time is a step forward for the call that needs it.
     pub(crate) fn note_needed(&mut self, address: Va) {
-        let first = self.thread().attempt.as_mut().is_some_and(|attempt| attempt.pages.insert(address.page()));
-        if first {
+        let thread = self.thread();
+        let Some(call) = thread.call else { return };
+        let new = || Attempt { call, pages: BTreeSet::new(), last: None };
+        if thread.attempt.get_or_insert_with(new).pages.insert(address.page()) {
             self.got_on();
         }
     }

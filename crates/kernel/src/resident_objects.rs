@@ -46,7 +46,7 @@ impl Machine {
 
     /// A driver calls a service for an object. Spin locks are looked at where they are taken, new objects once they are made.
     pub(crate) fn check_objects_of_call(&mut self, export: &Export, call: &Call) {
-        if export.name.contains("Initialize") || !(export.name.starts_with("Ke") || export.name.starts_with("Ex")) {
+        if !(export.name.starts_with("Ke") || export.name.starts_with("Ex")) {
             return;
         }
         let Some((first, _)) = export.parameters.first() else { return };
@@ -63,7 +63,9 @@ impl Machine {
             _ if export.name == "KeWaitForMultipleObjects" => return self.check_objects_of_wait(address.0, call),
             _ => None,
         };
-        if let Some(kind) = kind {
+        if let Some(kind) = kind
+            && !export.name.contains("Initialize")
+        {
             self.check_object_in_use(call.return_address, address, kind);
         }
     }

@@ -49,6 +49,7 @@ impl Machine {
             state: ThreadState::Ready,
             context,
             frames,
+            call: None,
             attempt: None,
             object,
             stack: (stack, high),

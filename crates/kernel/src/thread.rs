@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::Cpu;
 use nt_types::{NtStatus, Va};
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, CallName};
 use crate::call::{Frame, Next, Outcome, Then};
 use crate::machine::Machine;
 use crate::wait::Wait;
@@ -49,6 +49,8 @@ pub struct Thread {
     /// Modelled frames below the guest code, outermost first.
     pub frames: Vec<Frame>,
     /// The call that it is in, while that may have to start over.
+    pub(crate) call: Option<CallName>,
+    /// What that call needed.
     pub attempt: Option<Attempt>,
     /// Its ETHREAD in guest memory.
     pub object: Va,
