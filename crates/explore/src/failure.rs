@@ -17,6 +17,8 @@ pub enum Kind {
     BugCheck,
     /// The checker found a broken rule.
     Finding,
+    /// An assertion of a test does not hold.
+    Assertion,
     /// A contradiction inside this program.
     Internal,
 }
@@ -26,15 +28,18 @@ pub enum Kind {
 pub struct Signature {
     /// What kind.
     pub kind: Kind,
-    /// Bug check or number of the finding, as reports write it.
+    /// Bug check or number of the finding, as reports write it; of an assertion, where it stands.
     pub code: String,
-    /// The instruction, as an address of the run.
+    /// The instruction, as an address of the run; 0 for an assertion.
     pub place: u64,
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.code, Va(self.place))
+        match self.kind {
+            Kind::Assertion => write!(f, "assertion at {}", self.code),
+            _ => write!(f, "{} at {}", self.code, Va(self.place)),
+        }
     }
 }
 
@@ -66,7 +71,11 @@ pub(crate) fn take_findings(machine: &mut Machine) -> Vec<Signature> {
 
 /// The failure that a run ended with.
 pub(crate) fn of_ending(ending: &Ending) -> Option<Signature> {
-    let Ending::Stopped(stop) = ending else { return None };
+    let stop = match ending {
+        Ending::Stopped(stop) => stop,
+        Ending::Refuted(at) => return Some(Signature { kind: Kind::Assertion, code: at.clone(), place: 0 }),
+        Ending::Finished | Ending::Impossible(_) => return None,
+    };
     let place = stop.place.instruction.0;
     match &stop.kind {
         StopKind::BugCheck(check, _) => Some(Signature { kind: Kind::BugCheck, code: check.code.to_string(), place }),

@@ -55,5 +55,5 @@ fn shown<S: Subject>(
 /// Runs a schedule or one like it.
 pub(crate) fn follow<S: Subject>(spine: &mut Spine<S>, engine: &mut dyn Engine<Memory>, schedule: &Schedule) -> Walked {
     let first = schedule.first().map_or(0, |(index, _)| *index);
-    walk(spine.fork_at(first), engine, &mut Follow::alike(schedule))
+    walk(spine.fork_at(first), engine, &mut Follow::new(schedule))
 }

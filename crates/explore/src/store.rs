@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bound::Done;
 use crate::failure::{Failure, Signature};
-use crate::token::{Token, TokenError};
+use crate::token::Token;
 
 /// Version of the files.
 const FORMAT: u32 = 2;
@@ -113,14 +113,12 @@ impl Store {
     }
 
     /// What earlier sittings have found, with the fewest deeds known.
-    ///
-    /// # Errors
-    /// A token that this version has not made.
-    pub fn known(&self) -> Result<Vec<Failure>, TokenError> {
-        let failures = self.known.iter().map(|record| {
-            let schedule = Token::decode(&record.token)?.schedule;
+    pub fn known(&self) -> Vec<Failure> {
+        let failures = self.known.iter().filter_map(|record| {
+            // A record is only read if its token can be.
+            let schedule = Token::decode(&record.token).ok()?.schedule;
             let Record { signature, found_by, times, .. } = record.clone();
-            Ok(Failure { signature, schedule, found_by, times })
+            Some(Failure { signature, schedule, found_by, times })
         });
         failures.collect()
     }
@@ -207,11 +205,9 @@ fn read_failures(folder: &Path) -> Result<Vec<Record>, StoreError> {
     // A line without an end was being written when the search was killed.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     for (line, number) in whole.lines().zip(1..) {
-        let record = serde_json::from_str(line).map_err(|problem| StoreError::Malformed {
-            path: path.clone(),
-            line: number,
-            problem: problem.to_string(),
-        })?;
+        let malformed = |problem| StoreError::Malformed { path: path.clone(), line: number, problem };
+        let record: Record = serde_json::from_str(line).map_err(|problem| malformed(problem.to_string()))?;
+        Token::decode(&record.token).map_err(|problem| malformed(problem.to_string()))?;
         add(&mut failures, record, false);
     }
     Ok(failures.into_values().collect())

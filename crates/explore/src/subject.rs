@@ -11,6 +11,8 @@ pub enum Ending {
     Finished,
     /// The machine stopped.
     Stopped(Box<Stop>),
+    /// Something does not hold that a test asserts, where this says.
+    Refuted(String),
     /// What was to be done does not fit the driver, in words.
     Impossible(String),
 }

@@ -60,21 +60,15 @@ pub(crate) fn conclude(machine: &mut Machine, ending: Ending) -> Walked {
     Walked { ending, schedule, failures, coverage, steps: machine.steps(), choices }
 }
 
-/// Follows a schedule, deed by deed. Where a deed is not possible, the rest is left out.
+/// Follows a schedule, deed by deed. A deed of the same kind will do: threads and requests have other numbers where an
+/// earlier deed was left out. Where none is possible, the rest is left out.
 pub(crate) struct Follow<'a> {
     schedule: &'a [(u32, Deed)],
-    /// A deed of the same kind will do: threads and requests have other numbers where an earlier deed was left out.
-    kind_will_do: bool,
 }
 
 impl<'a> Follow<'a> {
     pub(crate) fn new(schedule: &'a [(u32, Deed)]) -> Follow<'a> {
-        Follow { schedule, kind_will_do: false }
-    }
-
-    /// The same, where a deed of the same kind will do.
-    pub(crate) fn alike(schedule: &'a [(u32, Deed)]) -> Follow<'a> {
-        Follow { schedule, kind_will_do: true }
+        Follow { schedule }
     }
 }
 
@@ -89,7 +83,7 @@ impl Decider for Follow<'_> {
             return None;
         }
         let kind = std::mem::discriminant(deed);
-        let alike = || choice.deeds.iter().find(|other| self.kind_will_do && std::mem::discriminant(*other) == kind);
+        let alike = || choice.deeds.iter().find(|other| std::mem::discriminant(*other) == kind);
         let possible = if choice.deeds.contains(deed) { Some(deed) } else { alike() };
         let deed = possible.filter(|_| *index == choice.index).copied();
         self.schedule = if deed.is_some() { rest } else { &[] };

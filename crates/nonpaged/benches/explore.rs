@@ -6,10 +6,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use explore::{Campaign, Limits, Strategy, Subject};
-use nonpaged::explore::{Search, engine};
+use explore::Subject;
+use nonpaged::Explore;
+use nonpaged::explore::{Strategy, engine};
 
 /// Schedules of a short and a long search: the cost of one is to be the same in both.
 const SHORT: u64 = 1_000;
@@ -58,9 +59,9 @@ fn serial() -> PathBuf {
 }
 
 fn search(strategy: Strategy, schedules: u64, threads: usize) -> Cost {
-    let limits = Limits { time: None, schedules: Some(schedules), until_first: false };
     let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let search = Search::new(serial()).campaign(Campaign { strategy, limits, threads, ..Campaign::default() });
+    let search = Explore::new(serial()).strategy(strategy).threads(threads);
+    let search = search.time(Duration::MAX).schedules(schedules);
     let (before, start) = (processor_seconds(), Instant::now());
     let outcome = search.run().expect("the sample driver loads");
     let done = outcome.progress.schedules as f64;
@@ -68,7 +69,7 @@ fn search(strategy: Strategy, schedules: u64, threads: usize) -> Cost {
 }
 
 fn whole_run() -> f64 {
-    let mut base = Search::new(serial()).subject().expect("the sample driver loads");
+    let mut base = Explore::new(serial()).subject().expect("the sample driver loads");
     let mut engine = engine();
     let before = processor_seconds();
     for _ in 0..RUNS {

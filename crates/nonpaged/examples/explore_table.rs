@@ -7,8 +7,8 @@ mod pairs;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use explore::{Campaign, Failure, Limits, Outcome, Strategy};
-use nonpaged::explore::Search;
+use nonpaged::Explore;
+use nonpaged::explore::{Failure, Outcome, Strategy};
 use pairs::{Pair, pairs};
 
 /// Searches of each strategy.
@@ -34,14 +34,14 @@ fn strategies(pairs: &[Pair]) {
     println!("|---|---|---|---|---|---|---|---|");
     for (name, processors) in BY_SCHEDULE {
         let Some(pair) = pairs.iter().find(|pair| pair.name == name) else { continue };
-        let search = pair.search(false).processors(processors);
+        let search = pair.search(false).cpus(processors);
         let medians = Strategy::ALL.map(|(strategy, _)| median(&search, strategy));
         let deeds = hunt(&search, Strategy::Mixed, 0, THREADS).failures.iter().map(|f| f.schedule.len()).min();
         println!("| `{name}` | {processors} | {} | {} |", deeds.unwrap_or_default(), medians.join(" | "));
     }
 }
 
-fn median(search: &Search, strategy: Strategy) -> String {
+fn median(search: &Explore, strategy: Strategy) -> String {
     let first = |seed| {
         let found = hunt(search, strategy, seed, NonZeroUsize::MIN).failures;
         found.iter().map(|failure| failure.found_by).min().unwrap_or(u64::MAX)
@@ -54,10 +54,9 @@ fn median(search: &Search, strategy: Strategy) -> String {
     }
 }
 
-fn hunt(search: &Search, strategy: Strategy, seed: u64, threads: NonZeroUsize) -> Outcome {
-    let limits = Limits { time: Some(Duration::from_secs(10)), schedules: Some(GIVEN_UP), until_first: true };
-    let campaign = Campaign { strategy, seed, limits, threads, ..Campaign::default() };
-    search.clone().campaign(campaign).run().expect("the samples load")
+fn hunt(search: &Explore, strategy: Strategy, seed: u64, threads: NonZeroUsize) -> Outcome {
+    let search = search.clone().strategy(strategy).seed(seed).threads(threads);
+    search.schedules(GIVEN_UP).until_first().run().expect("the samples load")
 }
 
 fn samples(pairs: &[Pair]) {
@@ -82,9 +81,8 @@ fn samples(pairs: &[Pair]) {
 }
 
 fn twin(pair: &Pair) -> String {
-    let limits = Limits { time: None, schedules: None, until_first: false };
-    let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, limits, ..Campaign::default() };
-    let shown = pair.search(true).campaign(campaign).run().expect("the samples load").proven.to_string();
+    let search = pair.search(true).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);
+    let shown = search.run().expect("the samples load").proven.to_string();
     match pair.imperfection() {
         Some(why) => format!("{shown}: {why}"),
         None => shown,

@@ -12,5 +12,6 @@ pub mod scenario;
 pub mod session;
 pub mod story;
 
+pub use crate::explore::Explore;
 pub use driver::{Driver, DriverError, read_up_to};
 pub use report::ExitCode;

@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use explore::{Campaign, Done, Limits, Outcome, Strategy};
-use nonpaged::explore::{Search, engine};
+use nonpaged::Explore;
+use nonpaged::explore::{Outcome, Strategy, about};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{name}.sys"))
 }
 
 /// A search that ends by the number of schedules only, so that it is the same on any machine.
-fn search(name: &str, strategy: Strategy, schedules: u64) -> (Search, Outcome) {
-    let limits = Limits { time: None, schedules: Some(schedules), until_first: false };
-    let search = Search::new(path(name)).campaign(Campaign { strategy, limits, ..Campaign::default() });
+fn search(name: &str, strategy: Strategy, schedules: u64) -> (Explore, Outcome) {
+    let search = Explore::new(path(name)).strategy(strategy).time(Duration::MAX).schedules(schedules);
     let outcome = search.run().unwrap_or_else(|error| panic!("{name}: {error}"));
     (search, outcome)
 }
@@ -44,10 +43,10 @@ fn what_needs_a_schedule_is_found_and_shrunk_and_its_token_replays() {
         let fewest = found.min_by_key(|failure| failure.schedule.len());
         let failure = fewest.unwrap_or_else(|| panic!("{name}: {:?}", codes(&outcome)));
         assert!(failure.schedule.len() <= deeds, "{name}: {failure:?}");
-        let token = search.token(failure).expect("the driver is there");
-        assert!(token.encode().len() < 250, "{name}: {}", token.encode());
-        let shown = Campaign::check(search.subject().expect("it loads"), engine().as_mut(), &token.schedule);
-        assert!(shown.contains(&failure.signature), "{name}: {shown:?}");
+        let token = search.token(failure).expect("the driver is there").encode();
+        assert!(token.len() < 250, "{name}: {token}");
+        let shown = about(search.replay(&token).expect("it replays"), failure);
+        assert!(shown.len() == 1 && shown[0].code().to_string() == failure.signature.code, "{name}: {shown:?}");
     }
 }
 
@@ -64,15 +63,9 @@ fn repaired_twins_stay_clean_and_the_first_round_is_whole() {
 #[test]
 fn each_strategy_is_the_same_for_the_same_seed() {
     for (strategy, name) in [Strategy::ALL[1], Strategy::ALL[2], Strategy::ALL[3]] {
-        let campaign = |seed| Campaign {
-            strategy,
-            seed,
-            limits: Limits { time: None, schedules: Some(150), until_first: false },
-            threads: std::num::NonZeroUsize::MIN,
-            ..Campaign::default()
-        };
-        let run = |seed| Search::new(path("broken/x08-page-entire-race")).campaign(campaign(seed)).run();
-        let (first, second) = (run(7).expect("it runs"), run(7).expect("it runs"));
+        let search = Explore::new(path("broken/x08-page-entire-race")).strategy(strategy).seed(7);
+        let search = search.time(Duration::MAX).schedules(150).threads(std::num::NonZeroUsize::MIN);
+        let (first, second) = (search.run().expect("it runs"), search.run().expect("it runs"));
         assert_eq!(first.failures, second.failures, "{name}");
         assert_eq!(first.progress.coverage, second.progress.coverage, "{name}");
     }
@@ -80,12 +73,9 @@ fn each_strategy_is_the_same_for_the_same_seed() {
 
 #[test]
 fn the_parts_of_a_search_are_the_whole() {
-    let part = |shard, schedules| {
-        let limits = Limits { time: None, schedules, until_first: false };
-        let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, limits, shard, ..Campaign::default() };
-        Search::new(path("broken/x08-page-entire-race")).campaign(campaign).run().expect("it runs")
-    };
-    let (whole, parts) = (part((1, 1), None), [part((1, 2), None), part((2, 2), None)]);
+    let search = Explore::new(path("broken/x08-page-entire-race")).strategy(Strategy::Exhaustive).depth(1);
+    let part = |index, count| search.clone().time(Duration::MAX).shard(index, count).run().expect("it runs");
+    let (whole, parts) = (part(1, 1), [part(1, 2), part(2, 2)]);
     assert!(whole.exhausted && parts.iter().all(|part| part.exhausted));
     // Each part counts the run without deeds.
     assert_eq!(parts.iter().map(|part| part.progress.schedules).sum::<u64>(), whole.progress.schedules + 1);
@@ -98,17 +88,15 @@ fn the_parts_of_a_search_are_the_whole() {
 
 #[test]
 fn a_search_goes_on_where_an_earlier_one_ended() {
-    let search = |done, known, schedules| {
-        let limits = Limits { time: None, schedules, until_first: false };
-        let strategy = Strategy::Exhaustive;
-        let campaign = Campaign { strategy, depth: 1, limits, done, known, ..Campaign::default() };
-        Search::new(path("broken/x34-two-closers")).campaign(campaign).run().expect("it runs")
-    };
-    let whole = search(Done::default(), Vec::new(), None);
-    let begun = search(Done::default(), Vec::new(), Some(60));
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let search = Explore::new(path("broken/x34-two-closers")).strategy(Strategy::Exhaustive).depth(1);
+    let search = search.time(Duration::MAX);
+    let whole = search.run().expect("it runs");
+    let kept = search.out(folder.path());
+    let begun = kept.clone().schedules(60).run().expect("it runs");
     assert!(begun.progress.done.units > 0 && !begun.exhausted);
-    let rest = search(begun.progress.done.clone(), begun.failures, None);
-    assert!(rest.exhausted);
+    let rest = kept.run().expect("it runs");
+    assert!(rest.exhausted && rest.progress.schedules < whole.progress.schedules);
     assert_eq!((rest.proven, &rest.progress.done), (whole.proven, &whole.progress.done));
     let signatures = |outcome: &Outcome| outcome.failures.iter().map(|f| f.signature.clone()).collect::<Vec<_>>();
     assert_eq!(signatures(&rest), signatures(&whole));
@@ -117,7 +105,5 @@ fn a_search_goes_on_where_an_earlier_one_ended() {
 #[test]
 #[should_panic(expected = "nonpaged replay np2-")]
 fn a_test_that_fails_prints_the_token() {
-    let limits = Limits { time: Some(Duration::from_secs(60)), schedules: Some(200), until_first: true };
-    let campaign = Campaign { limits, ..Campaign::default() };
-    Search::new(path("broken/x06-init-after-discard")).campaign(campaign).assert_clean();
+    Explore::new(path("broken/x06-init-after-discard")).schedules(200).until_first().assert_clean();
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use explore::Subject;
-use nonpaged::explore::{Search, engine};
+use nonpaged::Explore;
+use nonpaged::explore::engine;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -21,7 +22,7 @@ fn serial() -> PathBuf {
 /// Issue: a live fork takes at most 64 KiB, wherever in the run it is made.
 #[test]
 fn a_live_fork_takes_at_most_64_kib_besides_its_pages() {
-    let mut run = Search::new(serial()).subject().expect("the sample driver loads");
+    let mut run = Explore::new(serial()).subject().expect("the sample driver loads");
     let mut engine = engine();
     run.machine().count_coverage();
     run.machine().events.keep_findings_only();

@@ -4,9 +4,9 @@
 mod pairs;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
-use explore::{Campaign, Limits, Outcome, Strategy};
-use kernel::ChoicePoints;
+use nonpaged::explore::{ChoicePoints, Outcome, Strategy};
 use pairs::{IMPERFECT_TWINS, OUT_OF_REACH, Pair, pairs};
 
 /// Far more than any of them takes; see the table in docs/explore.md.
@@ -14,18 +14,17 @@ const MOST_SCHEDULES: u64 = 2_000;
 
 /// A search that ends by the number of schedules, not by the time of this machine.
 fn hunt(pair: &Pair) -> Outcome {
-    let limits = Limits { time: None, schedules: Some(MOST_SCHEDULES), until_first: true };
     let threads = NonZeroUsize::MIN.saturating_add(1);
-    pair.search(false).campaign(Campaign { limits, threads, ..Campaign::default() }).run().expect(&pair.name)
+    let search = pair.search(false).time(Duration::MAX).schedules(MOST_SCHEDULES).until_first();
+    search.threads(threads).run().expect(&pair.name)
 }
 
 fn exhaust_twin(pair: &Pair) -> Outcome {
-    let limits = Limits { time: None, schedules: None, until_first: false };
-    let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, limits, ..Campaign::default() };
     let usual = ChoicePoints::USUAL.bits();
     let without_failures = ChoicePoints::from_bits(usual & !ChoicePoints::FAIL.bits());
     let points = if pair.imperfection().is_some() { without_failures } else { ChoicePoints::USUAL };
-    pair.search(true).choices(points).campaign(campaign).run().expect(&pair.name)
+    let search = pair.search(true).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);
+    search.choices(points).run().expect(&pair.name)
 }
 
 #[test]

@@ -127,6 +127,13 @@ pub struct Replay {
     pub stop_at: Step,
 }
 
+impl Replay {
+    /// By a token, which says all the rest, too.
+    pub fn of_token(driver: String, token: String) -> Replay {
+        Replay { driver, scenario: None, seed: 0, arguments: Vec::new(), token: Some(token), stop_at: 0 }
+    }
+}
+
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(token) = &self.token {

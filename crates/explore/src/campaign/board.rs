@@ -204,7 +204,7 @@ fn is_unknown(ending: &Ending) -> bool {
     let at_limit =
         |stop: &Stop| matches!(stop.kind, StopKind::Unsupported(_) | StopKind::Limit(_) | StopKind::PagingFile(_));
     match ending {
-        Ending::Finished => false,
+        Ending::Finished | Ending::Refuted(_) => false,
         Ending::Stopped(stop) => at_limit(stop),
         Ending::Impossible(_) => true,
     }

@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use engine::Engine;
-use kernel::Schedule;
 use memory::Memory;
 
 use crate::bound::{Done, Proven};
@@ -101,7 +100,7 @@ impl Progress {
 }
 
 /// What a search came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Outcome {
     /// The end of the count.
     pub progress: Progress,
@@ -148,12 +147,6 @@ impl Campaign {
             }
         });
         board.outcome()
-    }
-
-    /// Runs one schedule from the start: the failures that it shows.
-    pub fn check<S: Subject>(mut base: S, engine: &mut dyn Engine<Memory>, schedule: &Schedule) -> Vec<Signature> {
-        base.machine().ask_from(None);
-        crate::walk::walk(base, engine, &mut crate::walk::Follow::new(schedule)).failures
     }
 }
 

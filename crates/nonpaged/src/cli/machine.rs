@@ -4,7 +4,7 @@ use devices::SerialLine as Cable;
 use kernel::{BootError, ChoicePoints, LoadError, Options, Verifier};
 use memory::{InitialResidency, MemoryConfig, PagingFileConfig, SetupError, TrimPolicy};
 use nonpaged::Driver;
-use nonpaged::session::{Session, SessionError};
+use nonpaged::session::{PLENTY_OF_FRAMES, Session, SessionError};
 use nt_types::Va;
 use report::Diagnostic;
 use report::cause::{Cause, Input, Limit};
@@ -15,8 +15,6 @@ use super::verifier::VerifierFlags;
 
 /// Instructions of a run, unless the arguments say otherwise.
 const STEPS: u64 = 1_000_000_000;
-/// Frames of a machine that is never short of memory: 4 GiB, taken from the host only as they are used.
-const PLENTY: u32 = 1 << 20;
 
 /// Arguments that exclude each other.
 pub(crate) fn check(options: &Setup, json: bool) -> Result<(), Box<Diagnostic>> {
@@ -60,7 +58,7 @@ pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>
 
 pub(crate) fn memory_config(options: &Setup) -> Result<MemoryConfig, Box<Diagnostic>> {
     let frames = match options.frames {
-        None => PLENTY,
+        None => PLENTY_OF_FRAMES,
         Some(frames) => u32::try_from(frames).map_err(|_| {
             let problem = format!("`--frames={frames}` is more than a machine can have");
             refuse(Input::Arguments { problem })
@@ -151,7 +149,7 @@ fn place(options: &Setup, error: &memory::ImageError) -> Box<Diagnostic> {
 }
 
 fn no_frames(options: &Setup) -> Box<Diagnostic> {
-    let frames = options.frames.unwrap_or(u64::from(PLENTY));
+    let frames = options.frames.unwrap_or(u64::from(PLENTY_OF_FRAMES));
     limit(Limit::Resource { what: format!("frames: `--frames={frames}` does not hold the kernel and the driver") })
 }
 

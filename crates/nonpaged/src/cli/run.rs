@@ -104,7 +104,7 @@ impl Job<'_> {
         });
         let (ended, last) = self.ended(session, result)?;
         reports.append(&mut session.chronicle.reports);
-        reports.extend(parted(session));
+        reports.extend(session.parted());
         reports.extend(last);
         let summary = session.chronicle.summary(&session.machine);
         Ok(Conclusion { reports, summary, ended })
@@ -120,13 +120,6 @@ impl Job<'_> {
             }
         }
     }
-}
-
-/// Where the schedule stopped to fit the driver.
-fn parted(session: &Session) -> Option<Diagnostic> {
-    let parting = session.machine.parting()?;
-    let (choice, step) = (parting.index, parting.step);
-    Some(Diagnostic::from(Cause::Remark(Remark::SchedulePartedAt { choice, step })))
 }
 
 /// Imports that nobody answers.
@@ -150,6 +143,7 @@ impl Job<'_> {
             Err(PlayError::Expectation(expectation)) => {
                 Ok((Ended::Expectation, Some(Diagnostic::from(Cause::Expectation(expectation)))))
             }
+            Err(PlayError::Refuted(refutation)) => Ok((Ended::Expectation, Some(Diagnostic::from(refutation)))),
             Err(PlayError::Impossible { line, problem }) => Err(input::refuse(Input::Malformed {
                 role: "scenario",
                 path: self.setup.scenario.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),

@@ -1,14 +1,17 @@
 //! Drivers under exploration: what is searched, and a search as a test.
 
+mod error;
+mod folder;
+mod program;
 mod run;
 mod search;
+mod verdict;
 
 use std::sync::Arc;
 
 use engine::Engine;
 use explore::Token;
 use interpreter::Interpreter;
-use kernel::ChoicePoints;
 use memory::Memory;
 use nt_types::Va;
 
@@ -16,8 +19,14 @@ use crate::driver::Driver;
 use crate::scenario::{Player, Scenario};
 use crate::session::Devices;
 
-pub use run::Run;
-pub use search::{Search, SearchError};
+pub use self::error::ExploreError;
+pub use self::folder::{Folder, record, search};
+pub use self::program::{Handle, Program, Request};
+pub use self::run::Run;
+pub use self::search::{Explore, in_rust};
+pub use self::verdict::about;
+pub use explore::{Failure, Kind, Outcome, Proven, Signature, Strategy};
+pub use kernel::{Bound, ChoicePoints, DeedKind};
 
 /// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
 /// two programs that use the device at the same time.

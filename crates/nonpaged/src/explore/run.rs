@@ -66,6 +66,7 @@ impl Subject for Run {
                 Ok(None) => {}
                 Ok(ending) => return ending,
                 Err(PlayError::Session(SessionError::Stopped(stop))) => return Some(Ending::Stopped(stop)),
+                Err(PlayError::Refuted(refutation)) => return Some(Ending::Refuted(refutation.at)),
                 Err(error) => return Some(Ending::Impossible(error.to_string())),
             }
         }

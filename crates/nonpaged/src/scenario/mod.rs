@@ -22,6 +22,7 @@
 //! receive = { text = "late" } # arrives on the serial line
 //! ```
 
+mod assertion;
 mod device;
 mod error;
 mod expect;
@@ -33,9 +34,11 @@ mod wmi;
 
 use std::collections::BTreeMap;
 
+use devices::{FlowControl, SerialLine};
 use nt_types::{Irql, NtStatus};
 use serde::Deserialize;
 
+pub use assertion::{Assertion, Moment, Refutation};
 pub use device::{DeviceName, PnpRequest};
 pub use error::ScenarioError;
 pub use play::{PlayError, play};
@@ -72,6 +75,16 @@ pub enum SerialEnd {
     Loopback,
     /// A peer that says what `receive` makes it say, and nothing else.
     Peer,
+}
+
+impl SerialEnd {
+    /// The cable to it.
+    pub fn cable(self) -> SerialLine {
+        match self {
+            SerialEnd::Loopback => SerialLine::loopback_plug(),
+            SerialEnd::Peer => SerialLine::peer(FlowControl::None),
+        }
+    }
 }
 
 /// A case of the test suite in `tests/ui`.
@@ -260,6 +273,8 @@ pub enum Action {
     },
     /// Nothing but `expect`.
     Check,
+    /// Look whether something holds; also where expectations are not checked. Only scenarios made in Rust have it.
+    Assert(Assertion),
 }
 
 /// What goes wrong with a read of the paging file.
@@ -330,6 +345,7 @@ impl Action {
             Action::Trim { .. } => "trim",
             Action::FailPageIn { .. } => "fail_page_in",
             Action::Check => "check",
+            Action::Assert(_) => "assert",
         }
     }
 

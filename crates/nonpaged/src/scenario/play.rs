@@ -6,6 +6,7 @@ use nt_types::Va;
 use report::cause::Expectation;
 
 use super::Scenario;
+use super::assertion::Refutation;
 use super::player::{Demand, Player};
 use crate::driver::Driver;
 use crate::session::{Session, SessionError};
@@ -19,6 +20,9 @@ pub enum PlayError {
     /// Something is not as the scenario expects.
     #[error("an expectation is not met")]
     Expectation(Expectation),
+    /// An assertion of a test does not hold.
+    #[error("{}: {}", .0.at, .0.message)]
+    Refuted(Refutation),
     /// A step refers to something that does not exist.
     #[error("line {line}: {problem}")]
     Impossible {

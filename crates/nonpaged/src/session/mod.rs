@@ -18,6 +18,7 @@ use report::cause::{Cause, Remark};
 use crate::chronicle::Chronicle;
 use crate::driver::Driver;
 use crate::locate::LocateError;
+use crate::scenario::Refutation;
 
 pub use ioctl_codes::ioctl_codes;
 pub use residency::{Residency, SectionResidency};
@@ -28,6 +29,8 @@ const COM1: (u16, u32) = (0x3F8, 4);
 const CARD_SLOT: u32 = 3;
 /// Where a PC has device memory, unless there is RAM.
 const CARD_MEMORY: u64 = 0xFEB0_0000;
+/// Frames of a machine that is never short of memory: 4 GiB, taken from the host only as they are used.
+pub const PLENTY_OF_FRAMES: u32 = 1 << 20;
 
 /// The devices of a machine that drivers are offered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -264,6 +267,22 @@ impl Session {
     fn driver_base(&self) -> Option<Va> {
         let image = self.chronicle.driver()?;
         self.machine.modules().drivers().find(|driver| driver.id == image).map(|driver| driver.base)
+    }
+
+    /// Where the schedule stopped to fit the driver, if it did.
+    pub fn parted(&self) -> Option<Diagnostic> {
+        let parting = self.machine.parting()?;
+        let (choice, step) = (parting.index, parting.step);
+        Some(Diagnostic::from(Cause::Remark(Remark::SchedulePartedAt { choice, step })))
+    }
+
+    /// The report of an assertion that does not hold now.
+    pub fn refuted(&mut self, refutation: Refutation) -> Diagnostic {
+        let here = self.machine.here();
+        let place = self.machine.place(here);
+        let report = self.chronicle.story.at(&self.machine, &place, Diagnostic::from(refutation));
+        // It is about the answers so far, and not about what the processor does now.
+        Diagnostic { at: None, context: None, ..report }
     }
 
     fn stopped(&mut self, trap: Trap) -> SessionError {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nonpaged::explore::Search;
+use nonpaged::Explore;
 use nonpaged::scenario::Scenario;
 
 /// A broken sample.
@@ -35,10 +35,10 @@ pub(crate) fn root() -> PathBuf {
 
 impl Pair {
     /// A search of the broken sample, or of its twin.
-    pub(crate) fn search(&self, is_fixed: bool) -> Search {
+    pub(crate) fn search(&self, is_fixed: bool) -> Explore {
         let suffix = if is_fixed { "-fixed" } else { "" };
-        let search = Search::new(root().join(format!("drivers/broken/{}{suffix}.sys", self.name)));
-        self.scenario.iter().fold(search, Search::scenario)
+        let search = Explore::new(root().join(format!("drivers/broken/{}{suffix}.sys", self.name)));
+        self.scenario.iter().fold(search, Explore::scenario)
     }
 
     /// Why no search finds it, where none does.

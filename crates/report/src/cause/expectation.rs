@@ -41,6 +41,16 @@ pub enum Expected {
 
 const AS_EXPECTED: Rule = Rule { text: "it does not do what the scenario expects of it", source: "the scenario" };
 
+const AS_ASSERTED: Rule = Rule { text: "it does not do what the test asserts", source: "the test" };
+
+/// An assertion of a test; what it says may have several lines.
+pub(super) fn assertion(at: &str, message: &str) -> Words {
+    let message: Vec<&str> = message.lines().map(str::trim).collect();
+    Words::driver(Code::Expectation, Level::Error, format!("the assertion at `{at}` does not hold"), AS_ASSERTED)
+        .note(message.join(", "))
+        .note("the fault may as well be the test's")
+}
+
 impl Expectation {
     pub(super) fn words(&self) -> Words {
         let title = format!("line {} of the scenario expects {}", self.line, self.what.clause());

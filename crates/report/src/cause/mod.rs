@@ -75,6 +75,13 @@ pub enum Cause {
     },
     /// An expectation of the scenario that was not met.
     Expectation(Expectation),
+    /// An assertion of a test that does not hold.
+    Assertion {
+        /// Where it stands, as file and line.
+        at: String,
+        /// What it says.
+        message: String,
+    },
     /// Something not modelled.
     Unsupported(Unsupported),
     /// A limit.
@@ -113,6 +120,7 @@ impl Cause {
                 on_verifier(report, format!("`{routine}` called against its rules"), Rule { text: rule, source })
             }
             Cause::Expectation(cause) => cause.words(),
+            Cause::Assertion { at, message } => expectation::assertion(at, message),
             Cause::Unsupported(cause) => cause.words(),
             Cause::Limit(cause) => cause.words(),
             Cause::Input(cause) => cause.words(),

@@ -344,7 +344,12 @@ fn expectations() -> Vec<Diagnostic> {
         Expected::Locks { section: section(), expected: 1, found: 2 },
         Expected::NoSection { section: section() },
     ];
-    cases.map(|what| Diagnostic::from(Cause::Expectation(Expectation { line: 7, what }))).to_vec()
+    let asserted = Cause::Assertion {
+        at: "tests/driver.rs:40".to_owned(),
+        message: "assertion `left == right` failed\n  left: 4\n right: 5".to_owned(),
+    };
+    let cases = cases.map(|what| Cause::Expectation(Expectation { line: 7, what })).into_iter().chain([asserted]);
+    cases.map(Diagnostic::from).collect()
 }
 
 fn audit() -> Vec<Diagnostic> {

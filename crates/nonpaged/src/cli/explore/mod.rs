@@ -4,12 +4,12 @@ pub(crate) mod args;
 mod replay;
 mod results;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use explore::{Campaign, Failure, Limits, Outcome as Found, Record, Store, StoreError, Token, Watched};
+use explore::{Campaign, Limits, StoreError, Watched};
 use nonpaged::Driver;
-use nonpaged::explore::{Run, blank_token, engine, player};
+use nonpaged::explore::{Folder, Run, blank_token, player, search};
 use report::cause::{Cause, Input, Limit};
 use report::{Diagnostic, ExitCode};
 
@@ -35,23 +35,17 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     progress.phase("reading the image");
     let driver = Arc::new(input::driver(&setup.driver)?);
     let token = blank_token(words(setup), &driver, options.points());
-    let mut store = options.out.as_deref().map(|folder| open(folder, options, &token)).transpose()?;
-    let campaign = campaign(options, store.as_ref())?;
+    let mut campaign = campaign(options);
+    let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, options.bound).map_err(unusable);
+    let mut folder = options.out.as_ref().map(open).transpose()?;
     let run = subject(options, &driver)?;
-    let mut lost = None;
-    let found = campaign.run(run, engine, |watched| {
-        let kept = match watched {
-            Watched::Failure(failure) => keep(store.as_mut(), &token, failure),
-            Watched::Progress(now) => {
-                progress.phase(results::progress_line(now));
-                store.as_mut().map_or(Ok(()), |store| store.progress(&now.done))
-            }
-        };
-        lost = lost.take().or(kept.err());
-        lost.is_none()
+    let found = search(&campaign, run, folder.as_mut(), |watched| {
+        if let Watched::Progress(now) = watched {
+            progress.phase(results::progress_line(now));
+        }
     });
     drop(progress);
-    finish(store.as_mut(), &token, &found, lost)?;
+    let found = found.map_err(unusable)?;
     results::conclude(options, output, &token, &found)
 }
 
@@ -66,22 +60,13 @@ fn subject(options: &ExploreOptions, driver: &Arc<Driver>) -> Result<Run, Box<Di
     Ok(Run::new(session, player))
 }
 
-fn campaign(options: &ExploreOptions, store: Option<&Store>) -> Result<Campaign, Box<Diagnostic>> {
+fn campaign(options: &ExploreOptions) -> Campaign {
     let ExploreOptions { strategy, shard, until_first, schedules, time, .. } = *options;
-    let known = store.map_or(Ok(Vec::new()), Store::known);
-    let known = known.map_err(|error| refuse(Input::Arguments { problem: format!("`--out`: {error}") }))?;
-    let mut campaign = Campaign {
-        strategy,
-        seed: options.setup.seed,
-        depth: options.depth(),
-        limits: Limits { time: Some(time), schedules, until_first },
-        shard,
-        done: store.map(Store::done).cloned().unwrap_or_default(),
-        known,
-        ..Campaign::default()
-    };
+    let (seed, depth, limits) =
+        (options.setup.seed, options.depth(), Limits { time: Some(time), schedules, until_first });
+    let mut campaign = Campaign { strategy, seed, depth, limits, shard, ..Campaign::default() };
     campaign.threads = options.threads.unwrap_or(campaign.threads);
-    Ok(campaign)
+    campaign
 }
 
 /// What decides everything that happens, as words of a command line.
@@ -93,36 +78,6 @@ fn words(setup: &Setup) -> Vec<String> {
         words.push(format!("--seed={}", setup.seed));
     }
     words
-}
-
-fn open(folder: &Path, options: &ExploreOptions, token: &Token) -> Result<Store, Box<Diagnostic>> {
-    let search =
-        format!("{} --strategy={} --depth={} {:?}", token.encode(), options.strategy, options.depth(), options.bound);
-    Store::open(folder, &search, options.shard).map_err(unusable)
-}
-
-fn keep(store: Option<&mut Store>, token: &Token, failure: &Failure) -> Result<(), StoreError> {
-    store.map_or(Ok(()), |store| store.write(&record(token, failure)))
-}
-
-fn record(token: &Token, failure: &Failure) -> Record {
-    let Failure { signature, found_by, times, schedule } = failure.clone();
-    Record { signature, token: Token { schedule, ..token.clone() }.encode(), found_by, times }
-}
-
-/// Writes the last word on everything, unless a write has failed before.
-fn finish(
-    store: Option<&mut Store>,
-    token: &Token,
-    found: &Found,
-    lost: Option<StoreError>,
-) -> Result<(), Box<Diagnostic>> {
-    let Some(store) = store else { return Ok(()) };
-    if let Some(error) = lost {
-        return Err(unusable(error));
-    }
-    found.failures.iter().try_for_each(|failure| store.write(&record(token, failure))).map_err(unusable)?;
-    store.progress(&found.progress.done).map_err(unusable)
 }
 
 fn unusable(error: StoreError) -> Box<Diagnostic> {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use explore::Token;
-use nonpaged::explore::identity;
+use nonpaged::explore::{identity, in_rust};
 use report::Diagnostic;
 use report::cause::{Cause, Input, Remark};
 
@@ -24,6 +24,12 @@ struct Words {
 /// Runs the schedule of a token.
 pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
     let token = Token::decode(&options.token).map_err(|error| arguments(&error))?;
+    if let Some(place) = in_rust(&token) {
+        let problem = format!("the token belongs to a test, and what it does is written at `{place}`");
+        return Err(refuse(Input::Arguments {
+            problem: format!("{problem}: set `NONPAGED_REPLAY` to the token and run that test"),
+        }));
+    }
     let mut setup = Words::try_parse_from(&token.arguments).map_err(|error| arguments(&error))?.setup;
     if let Some(driver) = &options.driver {
         setup.driver.clone_from(driver);

@@ -1,7 +1,8 @@
 //! What a search has found, as reports, text and JSON.
 
 use explore::{Failure, Kind, Outcome as Found, Progress, Record, Token};
-use report::{Diagnostic, ExitCode, Level};
+use nonpaged::explore::{about, record};
+use report::{Diagnostic, ExitCode};
 use serde_json::json;
 
 use super::super::Outcome;
@@ -39,13 +40,7 @@ pub(super) fn conclude(options: &ExploreOptions, output: &Output, token: &Token,
 fn reports(options: &ExploreOptions, failure: &Failure, token: &Token) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
     let show = Show { stop_at: None, json: true, log: None };
     let conclusion = Job { setup: &options.setup, show: &show, token: Some(token), tail: None }.perform()?;
-    let errors = conclusion.reports.into_iter().filter(|report| report.level() == Level::Error);
-    let (same, other): (Vec<_>, Vec<_>) = errors.partition(|report| is_about(report, failure));
-    Ok(if same.is_empty() { other } else { same.into_iter().take(1).collect() })
-}
-
-fn is_about(report: &Diagnostic, failure: &Failure) -> bool {
-    report.code().to_string() == failure.signature.code
+    Ok(about(conclusion.reports, failure))
 }
 
 fn exit_code(found: &Found) -> ExitCode {
@@ -75,7 +70,7 @@ fn text(token: &Token, found: &Found) -> String {
     }
     text.push_str(&format!("failures  {}\n", found.failures.len()));
     for failure in &found.failures {
-        text.push_str(&line(&super::record(token, failure)));
+        text.push_str(&line(&record(token, failure)));
     }
     text.push_str(&format!("shown     {}\n", found.proven));
     text
@@ -89,7 +84,7 @@ pub(super) fn line(record: &Record) -> String {
 }
 
 fn document(token: &Token, found: &Found) -> String {
-    let failures: Vec<Record> = found.failures.iter().map(|failure| super::record(token, failure)).collect();
+    let failures: Vec<Record> = found.failures.iter().map(|failure| record(token, failure)).collect();
     let progress = &found.progress;
     let document = json!({
         "driver": token.arguments.first(),

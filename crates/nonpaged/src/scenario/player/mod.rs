@@ -229,6 +229,11 @@ impl Player {
         Ok(None)
     }
 
+    /// The request of this name, also after it was answered.
+    pub(super) fn named_request(&self, name: &str) -> Option<RequestId> {
+        self.requests.get(name).map(|named| named.id)
+    }
+
     /// Puts tasks before everything that remains.
     fn before<const N: usize>(&mut self, tasks: [Task; N]) {
         tasks.into_iter().rev().for_each(|task| self.tasks.push_front(task));

@@ -105,6 +105,7 @@ impl Player {
             Action::Trim { section } => self.trim(m, step, section.as_deref())?,
             Action::FailPageIn { fault, after, count } => fail_page_in(m, *fault, u64::from(*after), u64::from(*count)),
             Action::Check => {}
+            Action::Assert(assertion) => assertion.check(m, self).map_err(PlayError::Refuted)?,
         }
         Ok(None)
     }
