@@ -1,31 +1,49 @@
 //! How the time and memory of an audit grow with the code: images of 0.1, 1 and 4 MB, made of functions like those of
-//! drivers. Prints the best of several rounds, and the slope.
+//! drivers. In each round every size audits the same amount of code, so that none has more or fewer chances to meet the
+//! machine at its quickest; prints the median of the rounds, and the slope.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod image;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use image::{of_code, peak_memory, time};
+use image::{of_code, time, with_memory};
+
+const SIZES: [usize; 3] = [100_000, 1_000_000, 4_000_000];
+const ROUNDS: usize = 9;
 
 fn main() {
-    let began = Instant::now();
-    let mut rates = Vec::new();
-    for bytes in [100_000, 1_000_000, 4_000_000] {
-        let image = of_code(bytes);
-        let before = peak_memory();
-        let mut best = Duration::MAX;
-        let mut instructions = 0;
-        for _ in 0..(8_000_000 / bytes).clamp(3, 20) {
-            let start = time(began);
-            instructions = audit::audit(&image, &[]).expect("it can be laid out").extent.instructions;
-            best = best.min(time(began) - start);
-        }
-        let memory = before.zip(peak_memory()).map(|(before, after)| (after - before) / instructions.max(1));
-        let memory = memory.map_or(String::new(), |bytes| format!(", {bytes} bytes of memory each"));
-        let rate = bytes as f64 / best.as_secs_f64() / 1e6;
-        println!("{bytes:>7} bytes: {best:>10.2?}, {rate:.1} MB/s, {instructions} instructions{memory}");
-        rates.push(rate);
+    let images = SIZES.map(of_code);
+    for (bytes, image) in SIZES.iter().zip(&images) {
+        let (audit, memory) = with_memory(|| audit::audit(image, &[]).expect("it can be laid out"));
+        let instructions = audit.extent.instructions;
+        println!("{bytes:>7} bytes: {instructions} instructions, {} bytes of memory each", memory / instructions);
     }
-    println!("slope: time a byte at 4 MB is {:.2} times that at 0.1 MB", rates[0] / rates[2]);
+    let began = Instant::now();
+    let round = |_| {
+        images.each_ref().map(|image| {
+            let code = image.sections()[0].virtual_size as usize;
+            let start = time(began);
+            let mut audited = 0;
+            while audited < SIZES[2] {
+                audit::audit(image, &[]).expect("it can be laid out");
+                audited += code;
+            }
+            (time(began) - start).as_nanos() as f64 / audited as f64
+        })
+    };
+    let rounds: Vec<[f64; 3]> = (0..ROUNDS).map(round).collect();
+    for (size, bytes) in SIZES.iter().enumerate() {
+        let nanoseconds = median(rounds.iter().map(|round| round[size]));
+        let (milliseconds, rate) = (nanoseconds * *bytes as f64 / 1e6, 1e3 / nanoseconds);
+        println!("{bytes:>7} bytes: {milliseconds:>6.2} ms, {rate:.1} MB/s");
+    }
+    let slope = median(rounds.iter().map(|round| round[2] / round[0]));
+    println!("slope: time a byte at 4 MB is {slope:.2} times that at 0.1 MB");
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use driver_image::builder::{CODE, CONSTANTS, PeBuilder};
+use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::{Directory, Image};
+use nt_types::{Rva, Va};
 
 /// A function with a frame, a loop, a condition and two calls: of the next function, and of the one after it.
 const FUNCTION: [u8; 64] = [
@@ -31,28 +32,52 @@ const FUNCTION: [u8; 64] = [
     0xcc, 0xcc, 0xcc, 0xcc,
 ];
 
-/// An image with so many bytes of code.
+const BASE: Va = Va(0x1_4000_0000);
+
+/// Functions of a component: what one routine of a driver leads to. Twice the code is twice as many of them, each as deep.
+const COMPONENT: usize = 256;
+
+/// The code of a component. The last two functions call nothing.
+fn component() -> Vec<u8> {
+    let mut code = FUNCTION.repeat(COMPONENT - 2);
+    code.resize(COMPONENT * FUNCTION.len(), 0xcc);
+    for last in [COMPONENT - 2, COMPONENT - 1] {
+        code[last * FUNCTION.len()] = 0xc3;
+    }
+    code
+}
+
+/// An image with so many bytes of code, give or take half a component, and a table of pointers to the first function of
+/// each component.
 pub(crate) fn of_code(bytes: usize) -> Image {
     let mut builder = PeBuilder::new();
-    let count = bytes / FUNCTION.len();
-    let mut code = FUNCTION.repeat(count);
-    // The last two call nothing.
-    code.extend([0xc3; 128]);
-    let text = builder.section(".text", CODE, &code);
+    let components = (bytes / FUNCTION.len()).div_ceil(COMPONENT).max(1);
+    let text = builder.section(".text", CODE, &component().repeat(components));
+    let at = |index: usize| text.0 + (index * FUNCTION.len()) as u32;
     let unwind = builder.section(".xdata", CONSTANTS, &[1, 0, 0, 0]);
-    let entry = |index: usize| {
-        let start = text.0 + (index * FUNCTION.len()) as u32;
-        [start, start + FUNCTION.len() as u32, unwind.0].map(u32::to_le_bytes).concat()
-    };
-    let table: Vec<u8> = (0..count).flat_map(entry).collect();
+    let entry = |index: usize| [at(index), at(index + 1), unwind.0].map(u32::to_le_bytes).concat();
+    let table: Vec<u8> = (0..components * COMPONENT).flat_map(entry).collect();
     let functions = builder.section(".pdata", CONSTANTS, &table);
     builder.directory(Directory::Exception, functions, table.len() as u32);
-    builder.entry_point(text);
+    let pointer = |component: usize| (BASE.0 + u64::from(at(component * COMPONENT))).to_le_bytes();
+    let pointers: Vec<u8> = (0..components).flat_map(pointer).collect();
+    let data = builder.section(".data", VARIABLES, &pointers);
+    let places: Vec<Rva> = (0..components as u32).map(|component| Rva(data.0 + component * 8)).collect();
+    builder.base(BASE).relocations(&places).entry_point(text);
     Image::parse(builder.build()).expect("the builder's images are sound")
 }
 
-/// Largest amount of memory that this process has used, in bytes; only Linux says.
-pub(crate) fn peak_memory() -> Option<u64> {
+/// What a piece of work comes to, and the largest amount of memory in bytes that it had at one time beyond what was there
+/// before; only Linux says.
+pub(crate) fn with_memory<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    // Forgets the peak so far.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let before = peak_memory();
+    let result = work();
+    (result, before.zip(peak_memory()).map_or(0, |(before, after)| after - before))
+}
+
+fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
