@@ -1,5 +1,6 @@
 //! Where code could go instead: what is reached at or below APC_LEVEL only need not stay in memory (R5, R10).
 
+use core::ops::Range;
 use std::collections::BTreeSet;
 
 use driver_image::SectionFlags;
@@ -7,28 +8,35 @@ use nt_types::{Irql, PAGE_SIZE, Rva};
 
 use crate::code::Class;
 use crate::ddi::Does;
-use crate::flow::{EventKind, Range, Target, Value};
+use crate::flow::{self, EventKind, Target, Value};
 use crate::model::Model;
 use crate::reach::Reach;
 
 /// What could lie elsewhere.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Advice {
-    /// Nonpaged functions that could move, by address.
-    pub moves: Vec<Move>,
+    /// Every function, by address.
+    pub functions: Vec<Placed>,
     /// Pageable sections that could be one.
     pub merges: Vec<Merge>,
 }
 
-/// A function that could lie in another section.
+/// A function, and where it could lie.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Move {
-    /// The function.
+pub struct Placed {
+    /// Where it is called.
     pub function: Rva,
-    /// Its length.
-    pub bytes: u32,
-    /// Where it could go.
-    pub to: Destination,
+    /// Its pieces, ascending, as offsets from the image base.
+    pub parts: Vec<Range<u32>>,
+    /// Where it could go, if anywhere.
+    pub to: Option<Destination>,
+}
+
+impl Placed {
+    /// Length of all pieces, in bytes.
+    pub fn bytes(&self) -> u32 {
+        self.parts.iter().map(|part| part.end - part.start).sum()
+    }
 }
 
 /// Where a function could go.
@@ -51,15 +59,13 @@ pub struct Merge {
 
 /// Finds what could lie elsewhere.
 pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
-    let count = model.functions.all.len();
-    let moves = (0..count).filter_map(|function| {
-        let to = destination(model, reach, function)?;
-        let function = &model.functions.all[function];
-        let bytes = function.bytes();
-        Some(Move { function: Rva(function.entry), bytes, to })
+    let functions = model.functions.all.iter().enumerate().map(|(index, function)| Placed {
+        function: Rva(function.entry),
+        parts: function.parts.to_vec(),
+        to: destination(model, reach, index),
     });
     let merges = [true, false].into_iter().filter_map(|code| merge(model, code));
-    Advice { moves: moves.collect(), merges: merges.collect() }
+    Advice { functions: functions.collect(), merges: merges.collect() }
 }
 
 /// Where a function that stays in memory could go, if anywhere.
@@ -69,7 +75,7 @@ fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Dest
     if !stays || !reach.is_reached(function) {
         return None;
     }
-    let pageable = |range: Range| range.high <= Irql::APC.level();
+    let pageable = |range: flow::Range| range.high <= Irql::APC.level();
     // Every instruction of which anything is known, and the end.
     let always = reach.of(function).all(|(_, context)| {
         let mut levels = model.events.of(function).iter().filter_map(|event| event.irql.at(context.irql));

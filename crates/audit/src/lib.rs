@@ -22,7 +22,7 @@ mod reach;
 use driver_image::{Image, ImageError, Section, SectionFlags};
 use nt_types::Rva;
 
-pub use advice::{Advice, Destination, Merge, Move};
+pub use advice::{Advice, Destination, Merge, Placed};
 pub use ddi::Kind;
 pub use findings::{Assumption, Finding, FindingKind, Target, Use};
 pub use reach::{Step, StepKind};

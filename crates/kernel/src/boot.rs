@@ -86,6 +86,7 @@ impl Machine {
             attention: false,
             choices: Default::default(),
             coverage: Default::default(),
+            executed: Default::default(),
             moment: false,
             slice_end: None,
             cm: cm::State::new(options.registry.clone()),

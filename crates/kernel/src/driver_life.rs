@@ -251,6 +251,7 @@ fn initialized(m: &mut Machine, id: RequestId, base: Va, status: NtStatus) -> Ou
 fn reinitialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
     let object = m.modules.driver_at(base).map_or(Va::NULL, |driver| driver.driver_object);
     let Some(next) = m.io.take_reinitialization(object) else {
+        m.executed.initialized(base, m.steps);
         m.discard_init(base);
         return Ok(Next::VOID);
     };

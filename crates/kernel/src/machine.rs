@@ -74,6 +74,7 @@ pub struct Machine {
     pub(crate) attention: bool,
     pub(crate) choices: crate::choice::Choices,
     pub(crate) coverage: crate::coverage::Recorder,
+    pub(crate) executed: crate::executed::Recorder,
     /// What may happen between two instructions has not been decided yet.
     pub(crate) moment: bool,
     /// The step at which the slice in progress ends.
@@ -118,6 +119,7 @@ impl Machine {
             attention: self.attention,
             choices: self.choices.clone(),
             coverage: self.coverage.clone(),
+            executed: self.executed.clone(),
             moment: self.moment,
             slice_end: self.slice_end,
             cm: self.cm.clone(),

@@ -2,7 +2,7 @@
 
 use engine::{Branch, Engine, Gpr};
 use memory::{Memory, TrimPolicy, TrimReason};
-use nt_types::Va;
+use nt_types::{Irql, Va};
 
 use crate::call::{Call, Callout, Frame, Next, Outcome, Then, Trap};
 use crate::choice::ChoicePoints;
@@ -131,10 +131,15 @@ impl Machine {
             }
             let now = self.now_ns();
             let each_step = self.memory.config().trim == TrimPolicy::EachStep;
-            let budget = if each_step { 1 } else { self.budget(end.min(part_end) - self.steps) };
+            let one = each_step || self.executed.records();
+            let budget = if one { 1 } else { self.budget(end.min(part_end) - self.steps) };
             let processor = &mut self.processors[self.active];
             processor.cpu.tsc = now;
+            let (address, irql) = (Va(processor.cpu.rip), Irql::new(processor.cpu.cr8));
             let run = engine.run(&mut processor.cpu, &mut self.memory, budget);
+            if run.retired > 0 {
+                self.executed.note(address, self.steps, irql);
+            }
             self.steps += run.retired;
             self.handle_exit(run);
             // After an instruction that retired, never while one waits for several pages: those have to come together.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use driver_image::{Image, ImageError};
 use kernel::Machine;
+use sha2::{Digest, Sha256};
 
 /// A driver and what belongs to it.
 #[derive(Clone)]
@@ -85,6 +86,11 @@ impl Libraries<'_> {
             }
         }
     }
+}
+
+/// The SHA-256 of a file, by which a build of a driver is known: 64 hexadecimal digits.
+pub fn sha256(file: &[u8]) -> String {
+    Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// True for a name in the folder itself: an image says whatever it likes.

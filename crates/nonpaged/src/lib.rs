@@ -1,6 +1,7 @@
 //! Which parts of a Windows kernel driver can leave memory, and what breaks when they do.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod check;
 pub mod chronicle;
 mod driver;
@@ -13,5 +14,5 @@ pub mod session;
 pub mod story;
 
 pub use crate::explore::Explore;
-pub use driver::{Driver, DriverError, read_up_to};
+pub use driver::{Driver, DriverError, read_up_to, sha256};
 pub use report::ExitCode;

@@ -26,6 +26,9 @@ pub struct Locator {
 /// Bytes of the longest call that compilers make: a prefix, the opcode and an operand with a displacement.
 const CALL_BYTES_MAX: u32 = 8;
 
+/// Bytes of the longest instruction.
+const MAX_INSTRUCTION: usize = 15;
+
 /// Why the names of an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
@@ -86,9 +89,15 @@ impl Locator {
         })
     }
 
+    /// Length in bytes of the instruction that stands here.
+    pub fn length(&self, rva: Rva) -> u32 {
+        let code = self.bytes(rva, MAX_INSTRUCTION);
+        Decoder::with_ip(64, &code, u64::from(rva.0), DecoderOptions::NONE).decode().len() as u32
+    }
+
     /// Where the jump leads that stands here.
     pub fn jump_target(&self, rva: Rva) -> Option<Rva> {
-        let code = self.bytes(rva, 16);
+        let code = self.bytes(rva, MAX_INSTRUCTION);
         let jump = Decoder::with_ip(64, &code, u64::from(rva.0), DecoderOptions::NONE).decode();
         jump.is_jmp_short_or_near().then_some(Rva(jump.near_branch_target() as u32))
     }

@@ -10,7 +10,7 @@ fn advice(driver: &str) -> (Advice, Vec<(String, Destination)>) {
     let path = drivers().join(driver);
     let (image, symbols) = symbols(&path);
     let advice = audit::advise(&image, &[]).expect("the samples can be laid out");
-    let moves = advice.moves.iter().map(|one| (name(&symbols, one.function), one.to)).collect();
+    let moves = advice.functions.iter().filter_map(|one| Some((name(&symbols, one.function), one.to?))).collect();
     (advice, moves)
 }
 

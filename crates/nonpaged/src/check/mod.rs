@@ -4,10 +4,10 @@ mod baseline;
 mod policy;
 mod words;
 
-use audit::{Audit, Destination, Finding, Incomplete, Step};
-use driver_image::{ImageError, SectionFlags};
+use audit::{Audit, Finding, Incomplete, Step};
+use driver_image::ImageError;
 use report::cause::{self, Cause};
-use report::{Diagnostic, Waypoint, table};
+use report::{Diagnostic, Waypoint};
 
 use crate::driver::Driver;
 use crate::layout;
@@ -53,7 +53,7 @@ pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageErro
 }
 
 /// Names from the PDB if it can be used, else those of the exports.
-fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError> {
+pub(crate) fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError> {
     let pdb = driver.pdb.as_ref().map(|(_, bytes)| bytes.as_slice());
     let unusable = match Locator::new(&driver.name, &driver.image, pdb) {
         Ok(locator) => return Ok((locator, None)),
@@ -64,30 +64,6 @@ fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>), ImageError
         Err(LocateError::Image(error)) => Err(error),
         Err(LocateError::Pdb(_)) => unreachable!("no PDB was given"),
     }
-}
-
-/// Where code of a driver could go instead.
-///
-/// # Errors
-/// As [`check`].
-pub fn advise(driver: &Driver) -> Result<table::Advice, ImageError> {
-    let (locator, _) = locator(driver)?;
-    let advice = audit::advise(&driver.image, &locator.code_starts())?;
-    let moves = advice.moves.iter().map(|one| table::Move {
-        function: locator.place(one.function),
-        bytes: one.bytes,
-        init: one.to == Destination::Init,
-    });
-    let pageable = driver
-        .image
-        .sections()
-        .iter()
-        .filter(|section| section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE));
-    Ok(table::Advice {
-        moves: moves.collect(),
-        merges: advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect(),
-        pageable_code: pageable.map(|section| u64::from(section.virtual_size)).sum(),
-    })
 }
 
 fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {

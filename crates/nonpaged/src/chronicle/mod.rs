@@ -1,5 +1,6 @@
 //! What is remembered of a run while it goes: the log, the sums, the findings as reports.
 
+mod executed;
 mod log;
 mod tally;
 
@@ -13,6 +14,8 @@ use section_paging::ImageId;
 use crate::session::Residency;
 use crate::story::Story;
 use tally::Tally;
+
+pub(crate) use executed::{EXECUTED, ExecutedLine, Stretch};
 
 /// The memory of a run.
 #[derive(Default)]
@@ -104,11 +107,12 @@ impl Chronicle {
         Summary { watched: self.watched.clone(), verifier, ..self.tally.summary(name, machine) }
     }
 
-    /// Ends the log.
+    /// Ends the log with the code that ran.
     ///
     /// # Errors
     /// The first write that failed.
-    pub fn finish_log(&mut self) -> io::Result<()> {
+    pub fn finish_log(&mut self, machine: &Machine) -> io::Result<()> {
+        self.with_log(|out, story| executed::write(out, machine, &story.images));
         match (self.log_error.take(), self.log.take()) {
             (Some(error), _) => Err(error),
             (None, Some(mut out)) => out.flush(),

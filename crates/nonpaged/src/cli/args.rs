@@ -176,7 +176,8 @@ pub(crate) struct Show {
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 
-    /// Write every event of the run to this file; until the run ends it is FILE.part
+    /// Write every event of the run to this file, and at the end which code ran, for `nonpaged map --advise`; until the run
+    /// ends it is FILE.part
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) log: Option<PathBuf>,
 }
@@ -269,6 +270,10 @@ pub(crate) struct MapOptions {
     /// Say which nonpaged functions could be pageable, or discarded, and which sections could be one
     #[arg(long)]
     pub(crate) advise: bool,
+
+    /// With --advise: the log of a run (`nonpaged run --log`), which says what is rarely used; may be given several times
+    #[arg(long, value_name = "FILE", requires = "advise")]
+    pub(crate) log: Vec<PathBuf>,
 
     /// Print one JSON object instead of text
     #[arg(long)]

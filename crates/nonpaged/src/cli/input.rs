@@ -1,13 +1,15 @@
 //! The files that a command names: reading them, and what is said of those that cannot be used.
 
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
 
 use kernel::Registry;
 use kernel::registry::RegistryError;
+use nonpaged::advice::{Profile, ProfileError};
 use nonpaged::check::Baseline;
 use nonpaged::scenario::{Scenario, ScenarioError};
-use nonpaged::{Driver, DriverError, read_up_to};
+use nonpaged::{Driver, DriverError, read_up_to, sha256};
 use report::Diagnostic;
 use report::cause::{Cause, Input};
 
@@ -41,6 +43,23 @@ pub(crate) fn baseline(path: &Path) -> Result<Baseline, Box<Diagnostic>> {
         let (line, problem) = (Some(error.line), error.to_string());
         refuse(Input::Malformed { role: "baseline", path: name(path), line, column: None, text: None, problem })
     })
+}
+
+/// Reads what the logs of runs say about a driver; `None` where there are none.
+pub(crate) fn profile(driver: &Driver, logs: &[PathBuf]) -> Result<Option<Profile>, Box<Diagnostic>> {
+    let mut profile = Profile::new(sha256(driver.image.file()));
+    for path in logs {
+        let file = File::open(path).map_err(|error| unreadable(path, "log", &error))?;
+        profile.add(&driver.name, &mut BufReader::new(file)).map_err(|error| match error {
+            ProfileError::Read(error) => unreadable(path, "log", &error),
+            error => {
+                let line = if let ProfileError::Line { line, .. } = error { Some(line) } else { None };
+                let (column, text, problem) = (None, None, error.to_string());
+                refuse(Input::Malformed { role: "log", path: name(path), line, column, text, problem })
+            }
+        })?;
+    }
+    Ok((!logs.is_empty()).then_some(profile))
 }
 
 /// Reads registry contents.

@@ -1,7 +1,7 @@
 //! `nonpaged map`.
 
 use driver_image::pageability::DiscardMode;
-use nonpaged::{check, layout};
+use nonpaged::{advice, layout};
 use report::cause::Input;
 use report::table::Map;
 use report::{ExitCode, json};
@@ -15,7 +15,8 @@ pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
     let driver = input::driver(&options.driver)?;
     let map = Map::new(&driver.name, &driver.image, options.discard.into());
     let findings = layout::findings(&driver.name, &driver.image);
-    let advice = options.advise.then(|| check::advise(&driver)).transpose().map_err(|error| {
+    let profile = input::profile(&driver, &options.log)?;
+    let advice = options.advise.then(|| advice::advise(&driver, profile.as_ref())).transpose().map_err(|error| {
         let path = options.driver.display().to_string();
         input::refuse(Input::NotLoadable { path, reason: error.to_string() })
     })?;

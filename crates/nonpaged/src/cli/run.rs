@@ -78,8 +78,9 @@ impl Job<'_> {
         };
         let (log, out) = LogFile::create(path)?;
         session.chronicle.log_to(out);
+        session.machine.record_executed();
         let result = work(session);
-        let written = session.chronicle.finish_log();
+        let written = session.chronicle.finish_log(&session.machine);
         log.finish(written)?;
         result
     }

@@ -94,7 +94,7 @@ pub struct TestCase {
     pub driver: String,
     /// `run`, `map`, or `replay` with a token among the arguments.
     pub command: String,
-    /// Further arguments.
+    /// Further arguments; `$LOG` stands for the log of a run of this scenario.
     pub arguments: Vec<String>,
     /// How the first line of the error starts: its code, a blank, and part of its title.
     pub expect_error: Option<String>,

@@ -33,6 +33,11 @@ impl Images {
         Ok(())
     }
 
+    /// What is known of the image with this file name.
+    pub(crate) fn locator(&self, name: &str) -> Option<&Locator> {
+        self.0.get(name)
+    }
+
     /// The place of an address in a driver.
     pub fn place(&self, machine: &Machine, address: Va) -> Option<Place> {
         self.spot(machine, address).map(|spot| spot.place())

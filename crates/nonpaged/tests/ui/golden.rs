@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::case::Case;
 
 /// What a run of the program gave.
@@ -12,20 +14,39 @@ pub(crate) struct Printed {
     pub(crate) code: Option<i32>,
 }
 
+/// What stands for the log of a run of the case's scenario among the arguments of another command.
+const LOG: &str = "$LOG";
+
 /// Runs a case from the root of the repository, so that paths in its output are relative.
 pub(crate) fn run(root: &Path, case: &Case, further: &[&str]) -> Printed {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
-    command.current_dir(root).arg(&case.test.command);
+    let program = |command: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
+        program.current_dir(root).arg(command);
+        program
+    };
+    let scenario = case.path.strip_prefix(root).expect("cases lie in the repository");
+    let mut command = program(&case.test.command);
     match case.test.command.as_str() {
-        "run" => {
-            let scenario = case.path.strip_prefix(root).expect("cases lie in the repository");
-            command.arg(&case.test.driver).arg("--scenario").arg(scenario)
-        }
+        "run" => command.arg(&case.test.driver).arg("--scenario").arg(scenario),
         // The token among the arguments names the scenario.
         "replay" => command.arg("--driver").arg(&case.test.driver),
         _ => command.arg(&case.test.driver),
     };
-    let output = command.args(&case.test.arguments).args(further).output().expect("the program starts");
+    let folder = TempDir::new().expect("a temporary folder");
+    let log = folder.path().join("log");
+    if case.test.arguments.iter().any(|argument| argument == LOG) {
+        let mut logged = program("run");
+        logged.arg(&case.test.driver).arg("--scenario").arg(scenario).arg("--log").arg(&log);
+        assert!(logged.output().expect("the program starts").status.success(), "{}", case.path.display());
+    }
+    for argument in &case.test.arguments {
+        if argument == LOG {
+            command.arg(&log)
+        } else {
+            command.arg(argument)
+        };
+    }
+    let output = command.args(further).output().expect("the program starts");
     let text = |bytes: &[u8]| normal(root, &String::from_utf8_lossy(bytes));
     Printed { stdout: text(&output.stdout), stderr: text(&output.stderr), code: output.status.code() }
 }

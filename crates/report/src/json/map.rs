@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use driver_image::pageability::PageClass;
 
+use super::advice::Advice;
 use super::report::Report;
 use crate::diagnostic::Diagnostic;
 use crate::table;
@@ -70,67 +71,6 @@ struct Totals {
     pageable_bytes: u64,
     /// Bytes that are freed after initialisation.
     discarded_bytes: u64,
-}
-
-/// What could lie elsewhere.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-struct Advice {
-    /// Nonpaged functions that could move, by address.
-    moves: Vec<Move>,
-    /// Whole pages that all moves to `PAGE` save.
-    page_pages: u64,
-    /// Whole pages that all moves to `INIT` save.
-    init_pages: u64,
-    /// Pageable sections that could be one.
-    merges: Vec<Merge>,
-}
-
-/// A function that could lie in another section.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-struct Move {
-    /// Bytes from the image base.
-    rva: u32,
-    /// The function, where its name is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    symbol: Option<String>,
-    /// Its section now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    section: Option<String>,
-    /// Its length.
-    bytes: u32,
-    /// `PAGE` or `INIT`.
-    to: &'static str,
-}
-
-/// Pageable sections that could be one.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-struct Merge {
-    /// Their names.
-    sections: Vec<String>,
-    /// Their bytes together.
-    bytes: u64,
-}
-
-impl From<&table::Advice> for Advice {
-    fn from(advice: &table::Advice) -> Advice {
-        let moves = advice.moves.iter().map(|one| Move {
-            rva: one.function.rva.0,
-            symbol: one.function.symbol.as_ref().map(|symbol| symbol.name.clone()),
-            section: one.function.section.clone(),
-            bytes: one.bytes,
-            to: if one.init { "INIT" } else { "PAGE" },
-        });
-        let merges = advice.merges.iter().map(|(sections, bytes)| Merge { sections: sections.clone(), bytes: *bytes });
-        Advice {
-            moves: moves.collect(),
-            page_pages: advice.pages(false),
-            init_pages: advice.pages(true),
-            merges: merges.collect(),
-        }
-    }
 }
 
 impl Map {

@@ -3,6 +3,7 @@
 //! Addresses and bug check parameters are strings of hexadecimal digits, because not every JSON reader keeps 64 bits;
 //! offsets, counts and steps are numbers. Fields without a value are left out.
 
+mod advice;
 mod check;
 mod event;
 mod fleet;

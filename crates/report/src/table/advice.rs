@@ -2,9 +2,9 @@
 
 use core::fmt::Write;
 
-use nt_types::PAGE_SIZE;
+use nt_types::{Irql, PAGE_SIZE};
 
-use super::kib;
+use super::size;
 use crate::plural;
 use crate::span::Place;
 
@@ -17,6 +17,8 @@ pub struct Advice {
     pub merges: Vec<(Vec<String>, u64)>,
     /// Bytes of code that are pageable already.
     pub pageable_code: u64,
+    /// What logs of runs say, where there are any.
+    pub used: Option<Used>,
 }
 
 /// A function that could lie in another section.
@@ -26,54 +28,187 @@ pub struct Move {
     pub function: Place,
     /// Its length.
     pub bytes: u32,
-    /// It could go to `INIT`; otherwise to `PAGE`.
-    pub init: bool,
+    /// Where it could go.
+    pub to: Moved,
+    /// What it was used for, where logs say so.
+    pub uses: Option<Uses>,
+}
+
+/// Where a function could go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moved {
+    /// `PAGE`.
+    Page,
+    /// A pageable section apart from what is rarely used.
+    Apart,
+    /// `INIT`.
+    Init,
+}
+
+/// The use of a function in the runs that were logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Uses {
+    /// How often it was entered.
+    pub times: u64,
+    /// Highest IRQL at which any of it ran.
+    pub highest_irql: Irql,
+    /// It ran after DriverEntry and the Reinitialize routines.
+    pub after_initialisation: bool,
+}
+
+/// What logs say about a driver.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Used {
+    /// How many there are.
+    pub logs: u32,
+    /// Requests sent in their runs.
+    pub requests: u64,
+    /// Functions of the driver.
+    pub functions: u64,
+    /// Those that ran.
+    pub ran: u64,
+    /// Functions that the audit would let go, but that ran at DISPATCH_LEVEL or above.
+    pub stay: Vec<Place>,
+    /// Pageable sections of code, in header order.
+    pub sections: Vec<SectionUses>,
+}
+
+/// What ran of a pageable section.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct SectionUses {
+    /// Its name.
+    pub name: String,
+    /// Its functions, and their bytes.
+    pub functions: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Functions that ran.
+    pub ran: u64,
+    /// Bytes of these.
+    pub bytes_ran: u64,
+    /// Pages of the section.
+    pub pages: u64,
+    /// Pages with something that ran.
+    pub pages_ran: u64,
+    /// Pages that would suffice for what ran if it lay together.
+    pub pages_together: u64,
 }
 
 impl Advice {
-    /// Bytes that could go to `PAGE`, or to `INIT`.
-    pub fn bytes(&self, init: bool) -> u64 {
-        self.moves.iter().filter(|one| one.init == init).map(|one| u64::from(one.bytes)).sum()
+    /// Bytes that could go there.
+    pub fn bytes(&self, to: Moved) -> u64 {
+        self.to(to).map(|one| u64::from(one.bytes)).sum()
     }
 
-    /// Whole pages that moving everything to `PAGE`, or to `INIT`, would save: those that the moved code fills together
-    /// with what is there already.
-    pub fn pages(&self, init: bool) -> u64 {
-        let there = if init { 0 } else { self.pageable_code % PAGE_SIZE };
-        (there + self.bytes(init)) / PAGE_SIZE
+    /// Whole pages that moving everything there would save: those that the moved code fills, in `PAGE` together with what
+    /// is pageable already.
+    pub fn pages(&self, to: Moved) -> u64 {
+        let there = if to == Moved::Page { self.pageable_code % PAGE_SIZE } else { 0 };
+        (there + self.bytes(to)) / PAGE_SIZE
+    }
+
+    fn to(&self, to: Moved) -> impl Iterator<Item = &Move> {
+        self.moves.iter().filter(move |one| one.to == to)
     }
 
     /// The table.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for (init, name, why) in [
-            (false, "PAGE", "at or below APC_LEVEL only"),
-            (true, "INIT", "by DriverEntry and Reinitialize routines only"),
+        let logged = self.used.is_some();
+        let rarely = if logged { ", and used rarely or never" } else { "" };
+        let later = if logged { ", and not seen later" } else { "" };
+        for (to, name, why) in [
+            (Moved::Page, "PAGE", format!("reached at or below APC_LEVEL only{rarely}")),
+            (Moved::Apart, "a pageable section apart", "reached at or below APC_LEVEL only, but used often".into()),
+            (Moved::Init, "INIT", format!("reached by DriverEntry and Reinitialize routines only{later}")),
         ] {
-            let moves: Vec<&Move> = self.moves.iter().filter(|one| one.init == init).collect();
-            if moves.is_empty() {
-                continue;
-            }
-            let (count, bytes) = (plural(moves.len() as u64, "function"), kib(self.bytes(init)));
-            let _ = writeln!(text, "\n{count} of {bytes} could go to {name}: reached {why}");
-            let _ = writeln!(text, "{}", worth(self.pages(init)));
-            for one in moves {
-                let section = one.function.section.as_deref().unwrap_or_default();
-                let _ = writeln!(text, "{:04x}  {:>6}  {section:<8}  {}", one.function.rva.0, one.bytes, one.function);
+            if self.to(to).next().is_some() {
+                let (count, bytes) = (plural(self.to(to).count() as u64, "function"), size(self.bytes(to)));
+                let _ = writeln!(text, "\n{count} of {bytes} could go to {name}: {why}");
+                let _ = writeln!(text, "{}", worth(to, self.pages(to)));
+                self.to(to).for_each(|one| text += &one.row());
             }
         }
         for (sections, bytes) in &self.merges {
-            let _ = writeln!(text, "\n{} could be one section of {}", sections.join(" + "), kib(*bytes));
+            let _ = writeln!(text, "\n{} could be one section of {}", sections.join(" + "), size(*bytes));
             text.push_str("a section below 4 KB costs more than it saves, and none of these is locked on its own\n");
         }
-        if text.is_empty() { "\nnothing could move\n".to_owned() } else { text }
+        let nothing = if text.is_empty() { "\nnothing could move\n" } else { "" };
+        self.used.as_ref().map_or_else(String::new, Used::text) + &text + nothing
+    }
+}
+
+impl Move {
+    fn row(&self) -> String {
+        let section = self.function.section.as_deref().unwrap_or_default();
+        let uses = self.uses.map_or_else(String::new, |uses| format!("{:<12}  ", uses.word()));
+        format!("{:04x}  {:>6}  {section:<8}  {uses}{}\n", self.function.rva.0, self.bytes, self.function)
+    }
+}
+
+impl Uses {
+    /// `never`, `initial`, or how often.
+    pub fn word(&self) -> String {
+        match self {
+            Uses { times: 0, .. } => "never".to_owned(),
+            Uses { after_initialisation: false, .. } => "at the start".to_owned(),
+            Uses { times, .. } => plural(*times, "time"),
+        }
+    }
+}
+
+impl Used {
+    /// What runs at most once in so many requests is rarely used.
+    pub const REQUESTS_A_RARE_USE: u64 = 10;
+
+    fn text(&self) -> String {
+        let (logs, requests) = (plural(self.logs.into(), "log"), plural(self.requests, "request"));
+        let mut text =
+            format!("\n{logs} with {requests}: {} of {} ran\n", self.ran, plural(self.functions, "function"));
+        let requests = Used::REQUESTS_A_RARE_USE;
+        let _ = writeln!(
+            text,
+            "rarely used is what runs at most once each time the driver is loaded, or in {requests} requests"
+        );
+        for section in self.sections.iter().filter(|section| section.functions > 0) {
+            text += &section.text();
+        }
+        for place in &self.stay {
+            let _ = writeln!(
+                text,
+                "{place} stays: it ran at DISPATCH_LEVEL or above, by a way that the audit does not see"
+            );
+        }
+        text
+    }
+}
+
+impl SectionUses {
+    fn text(&self) -> String {
+        let SectionUses { name, functions, bytes, ran, bytes_ran, pages, pages_ran, pages_together } = self;
+        let mut text = format!(
+            "{name:<8}  {ran} of {} ran, {bytes_ran} of {}, in {pages_ran} of {}",
+            plural(*functions, "function"),
+            plural(*bytes, "byte"),
+            plural(*pages, "page")
+        );
+        if pages_together < pages_ran {
+            let pages = plural(*pages_together, "page");
+            let _ = write!(text, "\n          {pages} would do if the others lay in a section of their own");
+        }
+        text + "\n"
     }
 }
 
 /// What moving is worth (R10).
-fn worth(pages: u64) -> String {
-    match pages {
-        0 => "together they fill no page: not worth a section of their own".to_owned(),
-        pages => format!("together they save {}", plural(pages, "page")),
+fn worth(to: Moved, pages: u64) -> String {
+    let saves = match to {
+        Moved::Apart => "leave memory while nothing uses them",
+        Moved::Page | Moved::Init => "",
+    };
+    match (pages, saves) {
+        (0, _) => "together they fill no page: not worth a section of their own".to_owned(),
+        (pages, "") => format!("together they save {}", plural(pages, "page")),
+        (pages, saves) => format!("together they fill {}, which can {saves}", plural(pages, "page")),
     }
 }

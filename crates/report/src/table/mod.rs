@@ -7,7 +7,7 @@ mod requests;
 mod summary;
 mod watched;
 
-pub use advice::{Advice, Move};
+pub use advice::{Advice, Move, Moved, SectionUses, Used, Uses};
 pub use map::{Map, Run, Totals};
 pub use requests::{RequestAnswer, RequestMade};
 pub use summary::{Sample, SectionUse, Summary};
@@ -17,6 +17,11 @@ pub use watched::{WatchedSection, WatchedStep};
 fn kib(bytes: u64) -> String {
     let tenths = bytes.saturating_mul(10) / 1024;
     format!("{}.{} KiB", tenths / 10, tenths % 10)
+}
+
+/// The same, but bytes where there are few.
+fn size(bytes: u64) -> String {
+    if bytes < 1024 { crate::plural(bytes, "byte") } else { kib(bytes) }
 }
 
 /// Pages in bytes.

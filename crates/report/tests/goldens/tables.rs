@@ -1,8 +1,8 @@
 use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::pageability::DiscardMode;
 use driver_image::{Image, SectionFlags};
-use nt_types::Rva;
-use report::table::{Advice, Map, Move};
+use nt_types::{Irql, Rva};
+use report::table::{Advice, Map, Move, Moved, SectionUses, Used, Uses};
 use report::{Ended, Place, Symbol, Verdict, draw, explain, json};
 
 use crate::{assert_golden, fixture};
@@ -62,17 +62,53 @@ fn advice_says_what_it_is_worth() {
         source: None,
     };
     let moves = vec![
-        Move { function: function(0x1000, Some("Start")), bytes: 3000, init: false },
-        Move { function: function(0x2000, None), bytes: 200, init: false },
-        Move { function: function(0x3000, Some("Setup")), bytes: 100, init: true },
+        Move { function: function(0x1000, Some("Start")), bytes: 3000, to: Moved::Page, uses: None },
+        Move { function: function(0x2000, None), bytes: 200, to: Moved::Page, uses: None },
+        Move { function: function(0x3000, Some("Setup")), bytes: 100, to: Moved::Init, uses: None },
     ];
     let merges = vec![(vec!["PAGEA".to_owned(), "PAGEB".to_owned()], 5300)];
-    let advice = Advice { moves, merges, pageable_code: 5000 };
-    assert_eq!((advice.pages(false), advice.pages(true)), (1, 0), "904 bytes lie in the last page already");
+    let advice = Advice { moves, merges, pageable_code: 5000, used: None };
+    let pages = (advice.pages(Moved::Page), advice.pages(Moved::Init));
+    assert_eq!(pages, (1, 0), "904 bytes lie in the last page already");
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
     assert_golden("advice.txt", &advice.text());
     assert_golden("advice.json", &json::map(&map, &[], Some(&advice)));
     assert_eq!(Advice::default().text(), "\nnothing could move\n");
+}
+
+#[test]
+fn advice_from_logs() {
+    let function = |rva: u32, name: &str| Place {
+        image: "x.sys".into(),
+        section: Some(".text".into()),
+        rva: Rva(rva),
+        symbol: Some(Symbol { name: name.into(), offset: 0 }),
+        source: None,
+    };
+    let uses = |times, after_initialisation| Uses { times, highest_irql: Irql::APC, after_initialisation };
+    let one = |rva, name, bytes, to, uses| Move { function: function(rva, name), bytes, to, uses: Some(uses) };
+    let moves = vec![
+        one(0x1000, "Start", 3000, Moved::Page, uses(1, true)),
+        one(0x2000, "Repair", 200, Moved::Page, uses(0, false)),
+        one(0x2100, "Parse", 4100, Moved::Apart, uses(57, true)),
+        one(0x4000, "Setup", 100, Moved::Init, uses(1, false)),
+    ];
+    let section = |name: &str, pages_ran, pages_together| SectionUses {
+        name: name.into(),
+        functions: 9,
+        bytes: 9000,
+        ran: 2,
+        bytes_ran: 1500,
+        pages: 3,
+        pages_ran,
+        pages_together,
+    };
+    let sections = vec![section("PAGE", 2, 1), section("PAGEX", 1, 1), SectionUses::default()];
+    let used = Used { logs: 2, requests: 30, functions: 25, ran: 14, stay: vec![function(0x5000, "Poll")], sections };
+    let advice = Advice { moves, merges: Vec::new(), pageable_code: 0, used: Some(used) };
+    let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
+    assert_golden("advice_logs.txt", &advice.text());
+    assert_golden("advice_logs.json", &json::map(&map, &[], Some(&advice)));
 }
 
 #[test]
