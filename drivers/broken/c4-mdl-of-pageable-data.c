@@ -1,7 +1,8 @@
 // An MDL for nonpaged memory is made of a buffer in PAGEDATA. It describes the pages that the buffer has at the moment, and
 // nothing keeps them there; the address that it gives is that of the buffer, which may leave memory.
 //
-//   expected  verifier: 0xC4 (0x140, 0, the MDL, the buffer); trimmed: 0xD1 (the buffer, 2, 1, C4Fill); else K13
+//   expected  verifier: 0xC4 (0x140, 0, the MDL, the buffer); trimmed: 0x1A (0x1240, the MDL, the PTE of the buffer, 0);
+//             else K13
 //   trigger   ioctl 0x222000
 //   repaired  MmProbeAndLockPages keeps the pages until MmUnlockPages
 #include "sample.h"

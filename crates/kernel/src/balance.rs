@@ -41,8 +41,16 @@ impl Machine {
         ))
     }
 
-    /// 0x01 with a worker routine: it returned to the worker thread, which serves others next.
-    pub(crate) fn worker_routine_ended(&mut self, routine: Va) -> Outcome {
+    /// A worker routine returned to the worker thread, which serves others next: 0xE1 at `DISPATCH_LEVEL` or above, 0x01 in a
+    /// critical or guarded region. `item` is the work item, if there is one, and its parameter.
+    pub(crate) fn worker_routine_ended(&mut self, routine: Va, item: Option<(Va, u64)>) -> Outcome {
+        let after = self.irql();
+        if let Some((item, parameter)) = item.filter(|_| after >= Irql::DISPATCH) {
+            let parameters = [routine.0, u64::from(after.level()), parameter, item.0];
+            let cause = Cause::IrqlNotRestored { what: Routine::WorkItem, before: Irql::PASSIVE, after };
+            let code = BugCheckCode::WORKER_THREAD_RETURNED_AT_BAD_IRQL;
+            return Err(self.unbalanced(routine, code, parameters, cause));
+        }
         self.check_regions(routine, routine, 1, Routine::WorkItem)?;
         Ok(Next::ExitThread(NtStatus::SUCCESS))
     }

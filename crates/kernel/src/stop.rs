@@ -135,6 +135,8 @@ pub enum Cause {
     },
     /// Pool handled wrongly.
     Pool(PoolMisuse),
+    /// Pages described, mapped or unlocked that nobody keeps in memory.
+    Pages(PageMisuse),
     /// A request handled wrongly.
     Request(RequestMisuse),
     /// A routine that the system called returned in more critical or guarded regions than it was called in, or in fewer.
@@ -176,6 +178,83 @@ pub enum PoolMisuse {
         passed: [u8; 4],
         /// The tag it was allocated with.
         actual: [u8; 4],
+    },
+}
+
+/// Pages described, mapped or unlocked that nobody keeps in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageMisuse {
+    /// A page of RAM that may leave is mapped by its physical address (0x1A/0x1233).
+    PhysicalUnlocked {
+        /// Its number.
+        frame: u64,
+    },
+    /// The mapping that an MDL tells of is gone (0x1A/0x1235).
+    NotMapped {
+        /// The MDL.
+        list: Va,
+        /// Where it was mapped.
+        address: Va,
+    },
+    /// An MDL is mapped whose pages may leave, or that holds what is the number of no page (0x1A/0x1236).
+    MdlUnlocked {
+        /// The MDL.
+        list: Va,
+        /// Which of its pages.
+        index: u64,
+        /// The number of that page.
+        frame: u64,
+    },
+    /// An MDL for nonpaged memory is built of an address whose page is not resident (0x1A/0x1240).
+    NotResident {
+        /// The MDL.
+        list: Va,
+        /// The page.
+        page: Va,
+    },
+    /// Pages of RAM are unlocked more often than they were locked (0x4E/7).
+    UnlockedTooOften {
+        /// Number of the first one.
+        frame: u64,
+    },
+    /// Pages of a process are unlocked that are not locked (0x76/1).
+    ProcessNotLocked {
+        /// The MDL.
+        list: Va,
+    },
+    /// Pages of a device are unlocked that are not locked (0x1A/0x61948).
+    DeviceNotLocked {
+        /// Number of the first one.
+        base: u64,
+        /// How many.
+        pages: u64,
+    },
+    /// An MDL is unmapped that is not mapped there (0xDA/6).
+    UnmappedTwice {
+        /// The MDL.
+        list: Va,
+        /// The address passed.
+        address: Va,
+        /// Pages of the MDL.
+        pages: u64,
+    },
+    /// A partial MDL is to describe what its source does not (0x12E).
+    PartOutside {
+        /// The source.
+        source: Va,
+        /// The partial MDL.
+        target: Va,
+        /// First byte of the part.
+        address: Va,
+        /// Bytes of the part.
+        bytes: u64,
+    },
+    /// A partial MDL has no room for its pages (0x40).
+    PartTooLarge {
+        /// The partial MDL.
+        target: Va,
+        /// Pages of the part.
+        pages: u64,
     },
 }
 

@@ -175,6 +175,8 @@ pub enum ThreadThen {
     Worked {
         /// The routine.
         routine: Va,
+        /// The work item that it was queued with, and its parameter.
+        item: Option<(Va, u64)>,
     },
 }
 
@@ -182,7 +184,7 @@ impl ThreadThen {
     pub(crate) fn run(self, m: &mut Machine, _value: u64) -> Outcome {
         match self {
             ThreadThen::Returned => Ok(Next::ExitThread(NtStatus::SUCCESS)),
-            ThreadThen::Worked { routine } => m.worker_routine_ended(routine),
+            ThreadThen::Worked { routine, item } => m.worker_routine_ended(routine, item),
         }
     }
 }

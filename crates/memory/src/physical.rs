@@ -24,6 +24,16 @@ impl Memory {
         (1..=u64::from(self.frames.limit())).contains(&(physical >> PAGE_SHIFT))
     }
 
+    /// True where the content of a page of RAM stays where it is: it is pinned, or nothing lets it leave. False for RAM that
+    /// is not in use, and for no RAM.
+    pub fn stays(&self, physical: u64) -> bool {
+        if !self.is_ram(physical) {
+            return false;
+        }
+        let frame = (physical >> PAGE_SHIFT) as u32;
+        !matches!(self.pfn(frame).used, Use::Free | Use::Standby) && !self.may_leave(frame)
+    }
+
     /// Reads RAM; false, and nothing read, if the range is not RAM.
     pub fn read_physical(&self, physical: u64, buffer: &mut [u8]) -> bool {
         if !pieces(physical, buffer.len()).all(|(at, _)| self.is_ram(at)) {

@@ -14,6 +14,7 @@ mod invariants;
 mod look;
 mod machinery;
 mod objects;
+mod page_misuse;
 mod paging;
 mod paging_path;
 mod probe;

@@ -11,6 +11,7 @@ mod findings;
 mod images;
 mod irql;
 mod objects;
+mod pages;
 mod paging;
 mod pool;
 mod scene;

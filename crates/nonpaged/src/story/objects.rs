@@ -37,7 +37,7 @@ pub(super) fn pageable(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Di
 
 /// An object that is queued while its memory goes away: 0xC7.
 pub(super) fn going_away(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Diagnostic {
-    let misuse = ObjectMisuse::GoingAway { object: kind(object), address, home: scene.home(address) };
+    let misuse = ObjectMisuse::GoingAway { object: kind(object), address, home: scene.known_home(address) };
     Diagnostic { because: events(scene, address), ..Diagnostic::from(Cause::Object(misuse)) }
 }
 

@@ -109,6 +109,12 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// The same, if it is known.
+    pub(super) fn known_home(&self, address: Va) -> Option<Home> {
+        let known = self.spot(address).is_some() || self.block(address).is_some();
+        known.then(|| self.home(address))
+    }
+
     /// The last block of pool that held an address.
     pub(super) fn block(&self, address: Va) -> Option<Block<'a>> {
         let mut freed = BTreeMap::new();

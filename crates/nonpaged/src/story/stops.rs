@@ -11,7 +11,7 @@ use report::cause::{
 };
 
 use super::scene::Scene;
-use super::{discarded, fault, irql, objects, paging, pool};
+use super::{discarded, fault, irql, objects, pages, paging, pool};
 
 /// The report of a stop, without what all reports have.
 pub(super) fn report(scene: &Scene<'_>, kind: &StopKind) -> Diagnostic {
@@ -57,6 +57,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
+        Why::Pages(misuse) => pages::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),
         Why::IrqlNotRestored { what, before, after } => {
             let misuse = IrqlMisuse::NotRestored { callback: irql::callback(*what), expected: *before, found: *after };

@@ -12,6 +12,7 @@ mod layout;
 mod limit;
 mod memory;
 mod objects;
+mod pages;
 mod paging;
 mod pool;
 mod refusal;
@@ -35,6 +36,7 @@ pub use layout::Layout;
 pub use limit::Limit;
 pub use memory::{InPageReason, Memory};
 pub use objects::ObjectMisuse;
+pub use pages::{Content, PageMisuse, WrongPages};
 pub use paging::Paging;
 pub use pool::PoolMisuse;
 pub use refusal::{Operation, Refusal};
@@ -62,6 +64,8 @@ pub enum Cause {
     Exception(Exception),
     /// Pool handled wrongly.
     Pool(PoolMisuse),
+    /// Pages that nobody keeps in memory.
+    Pages(PageMisuse),
     /// A property of the image.
     Layout(Layout),
     /// What the audit sees.
@@ -113,6 +117,7 @@ impl Cause {
             Cause::Unload(cause) => cause.words(report),
             Cause::Exception(cause) => cause.words(report),
             Cause::Pool(cause) => cause.words(report),
+            Cause::Pages(cause) => cause.words(report),
             Cause::Layout(cause) => cause.words(),
             Cause::Audit(cause) => cause.words(),
             Cause::Rule { routine, rule } => {

@@ -55,14 +55,15 @@ pub enum ObjectMisuse {
     },
     /// A device object in the paging path lacks what its neighbours have: DO_POWER_PAGABLE not inherited (0xC9/0x23F).
     PowerPageableNotInherited,
-    /// A timer, DPC or DPC routine in memory that is going away, or a wrong APC count after a DPC (0xC7).
+    /// A timer, DPC or DPC routine in memory that is going away, or a wrong APC count after a DPC (0xC7); a work
+    /// item in such memory (0xE4).
     GoingAway {
         /// Its kind.
         object: ObjectKind,
         /// Its address.
         address: Va,
-        /// Where it lies.
-        home: Home,
+        /// Where it lies, if the driver allocated it.
+        home: Option<Home>,
     },
     /// An object used before it was initialised, or after it was destroyed.
     NotInitialised {
@@ -101,6 +102,8 @@ const OUTLIVES: Rule = Rule {
     text: "memory that holds a queued timer or DPC is not freed or unloaded",
     source: "Bug Check 0xC7 TIMER_OR_DPC_INVALID",
 };
+const WORK_OUTLIVES: Rule =
+    Rule { text: "memory that holds a queued work item is not freed", source: "Bug Check 0xE4 WORKER_INVALID" };
 const INITIALISED: Rule = Rule {
     text: "an object is initialised before it is used",
     source: "Bug Check 0xC4 DRIVER_VERIFIER_DETECTED_VIOLATION",
@@ -151,9 +154,17 @@ impl ObjectMisuse {
                     .help("copy the flag after `IoAttachDeviceToDeviceStack`")
             }
             ObjectMisuse::GoingAway { object, address, home } => {
-                on_verifier(report, format!("queued {object} in memory that goes away"), OUTLIVES)
-                    .note(format!("the {object} at `{address}` lies in {home}"))
-                    .help("cancel it, and call `KeFlushQueuedDpcs`, before its memory is freed")
+                let (rule, help) = match object {
+                    ObjectKind::WorkItem => {
+                        (WORK_OUTLIVES, "let its routine free it, or wait for an event that its routine sets")
+                    }
+                    _ => (OUTLIVES, "cancel it, and call `KeFlushQueuedDpcs`, before its memory is freed"),
+                };
+                let words = on_verifier(report, format!("queued {object} in memory that goes away"), rule).help(help);
+                match home {
+                    Some(home) => words.note(format!("the {object} at `{address}` lies in {home}")),
+                    None => words,
+                }
             }
             ObjectMisuse::NotInitialised { object, address } => {
                 on_verifier(report, format!("{object} used before it was initialised"), INITIALISED)

@@ -3,10 +3,10 @@
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::Diagnostic;
 use report::cause::{
-    Access, Audit, Callback, Cause, Exception, Expectation, Expected, Fault, Hardware, Holder, Home, InPageReason,
-    Input, IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation, PageState, Paging,
-    PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse,
-    Unsupported, Usage,
+    Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
+    InPageReason, Input, IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation,
+    PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target,
+    ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
 
 use crate::fixture::place;
@@ -28,6 +28,7 @@ pub(crate) fn causes() -> Vec<Diagnostic> {
         unload(),
         exceptions(),
         pool(),
+        pages(),
         expectations(),
         audit(),
         rest(),
@@ -236,10 +237,12 @@ fn objects() -> Vec<Diagnostic> {
         ObjectMisuse::PowerPageableNotInherited,
         ObjectMisuse::NotInitialised { object: ObjectKind::Event, address: POOL },
     ];
-    let going = ObjectMisuse::GoingAway { object, address: POOL, home: Home::NonpagedPool(TAG) };
+    let going = ObjectMisuse::GoingAway { object, address: POOL, home: Some(Home::NonpagedPool(TAG)) };
+    let item = ObjectMisuse::GoingAway { object: ObjectKind::WorkItem, address: POOL, home: None };
     let fatal = [
         stops(BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, 0xe1, Cause::Object(pageable)),
         stops(BugCheckCode::TIMER_OR_DPC_INVALID, 0, Cause::Object(going)),
+        stops(BugCheckCode::WORKER_INVALID, 2, Cause::Object(item)),
     ];
     causes.map(|cause| Diagnostic::from(Cause::Object(cause))).into_iter().chain(fatal).collect()
 }
@@ -282,6 +285,35 @@ fn unload() -> Vec<Diagnostic> {
         UnloadMisuse::Left { object: LeftBehind::Object(ObjectKind::Timer), name: None },
     ];
     causes.map(|cause| Diagnostic::from(Cause::Unload(cause))).to_vec()
+}
+
+fn pages() -> Vec<Diagnostic> {
+    let (routine, physical, page) = ("MmRoutine", 0x12_3000, DRIVER.page_down());
+    let content = Content::PageOf(page, Some(home()));
+    let cases = [
+        (0x1233, WrongPages::PhysicalUnlocked { physical, content: content.clone() }),
+        (0x1233, WrongPages::PhysicalUnlocked { physical, content: Content::Nothing }),
+        (0x1235, WrongPages::NotMapped { address: page }),
+        (0x1236, WrongPages::MdlUnlocked { index: 1, frame: 0x123, content }),
+        (0x1236, WrongPages::MdlUnlocked { index: 0, frame: 0, content: Content::NoPage }),
+        (0x1240, WrongPages::NotResident { page, home: Some(home()) }),
+        (0x6_1948, WrongPages::Unlocked { device: true }),
+        (7, WrongPages::Unlocked { device: false }),
+        (6, WrongPages::NotUnmappable { address: page }),
+        (POOL.0, WrongPages::PartOutside { address: page, bytes: 0x80 }),
+        (0, WrongPages::PartTooLarge { pages: 3 }),
+    ];
+    let code = |wrong: &WrongPages| match wrong {
+        WrongPages::Unlocked { device: false } => BugCheckCode::PFN_LIST_CORRUPT,
+        WrongPages::NotUnmappable { .. } => BugCheckCode::SYSTEM_PTE_MISUSE,
+        WrongPages::PartOutside { .. } => BugCheckCode::INVALID_MDL_RANGE,
+        WrongPages::PartTooLarge { .. } => BugCheckCode::TARGET_MDL_TOO_SMALL,
+        _ => BugCheckCode::MEMORY_MANAGEMENT,
+    };
+    let stop = |(first, wrong): (u64, WrongPages)| {
+        stops(code(&wrong), first, Cause::Pages(PageMisuse { routine: routine.into(), wrong }))
+    };
+    cases.map(stop).to_vec()
 }
 
 fn exceptions() -> Vec<Diagnostic> {

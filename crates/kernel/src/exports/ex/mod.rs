@@ -13,6 +13,10 @@ mod system_information;
 mod timer_resolution;
 mod work_item;
 
+use std::collections::BTreeSet;
+
+use nt_types::Va;
+
 use super::Export;
 use crate::call::Outcome;
 use crate::machine::Machine;
@@ -40,6 +44,8 @@ pub struct State {
     /// Handles of event providers, ascending.
     pub(crate) etw_providers: Vec<u64>,
     pub(crate) resources: resource::Resources,
+    /// Work items that are queued, of the executive and of the I/O manager.
+    queued_work: BTreeSet<Va>,
 }
 
 /// Continuations of this family.

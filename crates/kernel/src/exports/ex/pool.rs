@@ -115,9 +115,12 @@ fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Out
     Ok(Next::VOID)
 }
 
-/// 0xC7: a timer or DPC that is still queued lies in the block (docs: debugger/bug-check-0xc7), subtype 0 and 1, P2 the
+/// 0xE4: a work item that is still queued lies in the block. 0xC7: a timer or DPC (docs: debugger/bug-check-0xc7), subtype 0 and 1, P2 the
 /// object, P3 and P4 the range.
 fn check_objects(m: &mut Machine, call: &Call, address: Va, bytes: u64) -> Result<(), Trap> {
+    if let Some(item) = m.queued_work_in(address, bytes) {
+        return Err(m.work_freed(call.return_address, item, address, bytes));
+    }
     let timer = m.queued_timer_in(address, bytes).map(|timer| (0, timer, ObjectKind::Timer));
     let queued = timer.or_else(|| Some((1, m.queued_dpc_in(address, bytes)?, ObjectKind::Dpc)));
     let Some((subtype, found, object)) = queued else { return Ok(()) };

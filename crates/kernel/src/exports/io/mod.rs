@@ -135,8 +135,6 @@ pub enum Then {
     Pnp(pnp::Step),
     /// StartIo returned.
     Started(start_io::Started),
-    /// A worker thread starts on an I/O work item.
-    Work(work_item::Work),
     /// A routine of a cancel-safe queue returned.
     Csq(csq::Operation),
     /// A request by handle is on its way.
@@ -159,7 +157,6 @@ impl Then {
             Then::Exercise(step) => step.run(m, value),
             Then::Pnp(step) => step.run(m, value),
             Then::Started(then) => then.run(m),
-            Then::Work(work) => work.run(m),
             Then::Csq(operation) => operation.run(m, value),
             Then::FileIo(then) => then.run(m, value),
             Then::Created(then) => then.run(m, value),

@@ -11,14 +11,14 @@ use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
-use crate::stop::Limit;
+use crate::stop::{Limit, PageMisuse};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoAllocateMdl(buffer: Va, length: u32, secondary: bool, quota: bool, request: Va; ..), DISPATCH),
-    export!(Ntoskrnl, IoBuildPartialMdl(source: Va, target: Va, buffer: Va, length: u32), DISPATCH),
-    export!(Ntoskrnl, IoFreeMdl(list: Va), DISPATCH),
-    export!(Ntoskrnl, MmBuildMdlForNonPagedPool(list: Va), DISPATCH),
+    export!(Ntoskrnl, IoBuildPartialMdl(source: Va, target: Va, buffer: Va, length: u32; ..), DISPATCH),
+    export!(Ntoskrnl, IoFreeMdl(list: Va; ..), DISPATCH),
+    export!(Ntoskrnl, MmBuildMdlForNonPagedPool(list: Va; ..), DISPATCH),
     export!(Ntoskrnl, MmCreateMdl(list: Va, buffer: Va, length: u64; ..), DISPATCH),
     export!(Ntoskrnl, MmSizeOfMdl(buffer: Va, length: u64), HIGH),
 ];
@@ -64,10 +64,10 @@ fn MmCreateMdl(m: &mut Machine, call: &Call, list: Va, buffer: Va, length: u64) 
     Ok(Next::pointer(list))
 }
 
-fn IoFreeMdl(m: &mut Machine, list: Va) -> Outcome {
+fn IoFreeMdl(m: &mut Machine, call: &Call, list: Va) -> Outcome {
     let flags = m.mdl_flags(list)?;
     if flags & c::MDL_PARTIAL_HAS_BEEN_MAPPED != 0 {
-        m.unmap_mdl(list)?;
+        m.unmap_mdl(list, call.return_address)?;
     }
     if m.pool_free(list).is_none() {
         return Err(m.refuse("IoFreeMdl", format!("`{list}`, which is no MDL from IoAllocateMdl")));
@@ -75,36 +75,27 @@ fn IoFreeMdl(m: &mut Machine, list: Va) -> Outcome {
     Ok(Next::VOID)
 }
 
-fn MmBuildMdlForNonPagedPool(m: &mut Machine, list: Va) -> Outcome {
-    let extent = m.mdl_extent(list)?;
-    let mut frames = Vec::new();
-    for page in 0..extent.pages() {
-        let va = extent.start + page * PAGE_SIZE;
-        // A page that is out comes in like for any other access, and the call starts over.
-        match m.memory.physical(va) {
-            Some(physical) => frames.push(physical >> PAGE_SHIFT),
-            None => return m.read_u8(va).map(|_| Next::VOID),
-        }
-    }
-    let flags = m.mdl_flags(list)?;
-    m.write_mdl_frames(list, &frames)?;
-    m.write_u64(mdl::MAPPED_SYSTEM_VA.at(list), extent.buffer().0)?;
-    m.write_u64(mdl::PROCESS.at(list), 0)?;
-    m.set_mdl_flags(list, flags | c::MDL_SOURCE_IS_NONPAGED_POOL)?;
+fn MmBuildMdlForNonPagedPool(m: &mut Machine, call: &Call, list: Va) -> Outcome {
+    m.describe_nonpaged(list, call.return_address)?;
     Ok(Next::VOID)
 }
 
-fn IoBuildPartialMdl(m: &mut Machine, source: Va, target: Va, buffer: Va, length: u32) -> Outcome {
+fn IoBuildPartialMdl(m: &mut Machine, call: &Call, source: Va, target: Va, buffer: Va, length: u32) -> Outcome {
     let whole = m.mdl_extent(source)?;
     let offset = buffer - whole.buffer();
     let length = if length == 0 { whole.bytes.wrapping_sub(offset) } else { u64::from(length) };
     if offset.checked_add(length).is_none_or(|end| end > whole.bytes) {
-        return Err(m.refuse("IoBuildPartialMdl", "a part that is not within the source"));
+        let misuse = PageMisuse::PartOutside { source, target, address: buffer, bytes: length };
+        return Err(m.page_misuse(call.return_address, misuse));
+    }
+    let pages = pages_of(buffer, length);
+    if mdl::SIZEOF + 8 * pages > u64::from(m.read_u16(mdl::SIZE.at(target))?) {
+        let misuse = PageMisuse::PartTooLarge { target, pages };
+        return Err(m.page_misuse(call.return_address, misuse));
     }
     let frames = m.mdl_frames(source)?;
     let first = (buffer.page_down() - whole.start) / PAGE_SIZE;
-    let part =
-        frames.iter().skip(first as usize).take(pages_of(buffer, length) as usize).copied().collect::<Vec<u64>>();
+    let part: Vec<u64> = frames.iter().skip(first as usize).take(pages as usize).copied().collect();
     let (flags, old) = (m.mdl_flags(source)?, m.mdl_flags(target)?);
     let mapped = m.read_u64(mdl::MAPPED_SYSTEM_VA.at(source))?;
     let is_mapped = flags & (c::MDL_MAPPED_TO_SYSTEM_VA | c::MDL_SOURCE_IS_NONPAGED_POOL) != 0;
@@ -211,8 +202,25 @@ impl Machine {
     /// An MDL that describes a nonpaged buffer (what IoAllocateMdl and MmBuildMdlForNonPagedPool make).
     pub(crate) fn new_nonpaged_mdl(&mut self, buffer: Va, length: u32) -> Result<Option<Va>, Trap> {
         let Some(list) = self.new_mdl(buffer, length.into(), Va::NULL)? else { return Ok(None) };
-        MmBuildMdlForNonPagedPool(self, list)?;
+        self.describe_nonpaged(list, Va::NULL)?;
         Ok(Some(list))
+    }
+
+    /// What MmBuildMdlForNonPagedPool does. It brings nothing in: what is not resident is no nonpaged memory.
+    fn describe_nonpaged(&mut self, list: Va, caller: Va) -> Result<(), Trap> {
+        let (extent, flags) = (self.mdl_extent(list)?, self.mdl_flags(list)?);
+        let mut frames = Vec::new();
+        for page in (0..extent.pages()).map(|page| extent.start + page * PAGE_SIZE) {
+            let Some(physical) = self.memory.physical(page) else {
+                let misuse = PageMisuse::NotResident { list, page };
+                return Err(self.page_misuse(caller, misuse));
+            };
+            frames.push(physical >> PAGE_SHIFT);
+        }
+        self.write_mdl_frames(list, &frames)?;
+        self.write_u64(mdl::MAPPED_SYSTEM_VA.at(list), extent.buffer().0)?;
+        self.write_u64(mdl::PROCESS.at(list), 0)?;
+        self.set_mdl_flags(list, flags | c::MDL_SOURCE_IS_NONPAGED_POOL)
     }
 
     /// A buffer in the lower half, as a program would pass it.

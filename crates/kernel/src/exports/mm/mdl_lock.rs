@@ -5,13 +5,13 @@ use engine::{Access, Fault};
 use memory::{Backing, Frame, PageState, Protection, Region};
 use nt_types::constants as c;
 use nt_types::layout::mdl;
-use nt_types::{BugCheck, BugCheckCode, NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
+use nt_types::{NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
 
 use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
-use crate::stop::{Cause, StopKind};
+use crate::stop::PageMisuse;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -41,21 +41,15 @@ fn MmUnlockPages(m: &mut Machine, call: &Call, list: Va) -> Outcome {
     Ok(Next::VOID)
 }
 
-/// 0x4E PFN_LIST_CORRUPT, P1 = 0x7: a driver has unlocked a page more times than it locked it (docs: debugger/bug-check-0x4e).
-fn unlocked_too_often(m: &mut Machine, caller: Va, frame: u64) -> Trap {
-    let check = BugCheck { code: BugCheckCode(0x4E), parameters: [7, frame, 0, 0] };
-    let rule = "the pages of an MDL are unlocked once, after they were locked";
-    let cause = Cause::Rule { routine: "MmUnlockPages", rule };
-    m.stop_at(caller, StopKind::BugCheck(check, cause)).into()
-}
-
 fn unpin(m: &mut Machine, caller: Va, frames: &[u64]) -> Result<(), Trap> {
     let ram: Vec<Frame> = frames
         .iter()
         .filter(|frame| m.memory.is_ram(**frame << PAGE_SHIFT))
         .map(|frame| Frame(*frame as u32))
         .collect();
-    m.memory.unpin(&ram).map_err(|error| unlocked_too_often(m, caller, error.0.0.into()))
+    m.memory
+        .unpin(&ram)
+        .map_err(|error| m.page_misuse(caller, PageMisuse::UnlockedTooOften { frame: error.0.0.into() }))
 }
 
 fn MmAllocatePagesForMdl(m: &mut Machine, call: &Call, low: u64, high: u64, skip: u64, bytes: u64) -> Outcome {
@@ -131,14 +125,12 @@ impl Machine {
         let flags = self.mdl_flags(list)?;
         let frames = self.mdl_frames(list)?;
         let process = self.read_va(mdl::PROCESS.at(list))?;
-        if flags & c::MDL_PAGES_LOCKED == 0 && !process.is_null() {
-            return Err(self.process_pages_not_locked(list, caller));
-        }
         if flags & c::MDL_PAGES_LOCKED == 0 {
-            return Err(unlocked_too_often(self, caller, frames.first().copied().unwrap_or(0)));
+            let misuse = self.not_locked(list, process, &frames);
+            return Err(self.page_misuse(caller, misuse));
         }
         if flags & c::MDL_MAPPED_TO_SYSTEM_VA != 0 {
-            self.unmap_mdl(list)?;
+            self.unmap_mdl(list, caller)?;
         }
         unpin(self, caller, &frames)?;
         if !process.is_null() {
@@ -150,12 +142,15 @@ impl Machine {
         Ok(())
     }
 
-    /// 0x76, P1 = 1: pages of a process are unlocked that are not locked (docs: debugger/bug-check-0x76).
-    fn process_pages_not_locked(&mut self, list: Va, caller: Va) -> Trap {
-        let parameters = [1, list.0, self.mm.locked_in_process, 0];
-        let check = BugCheck { code: BugCheckCode::PROCESS_HAS_LOCKED_PAGES, parameters };
-        let rule = "the pages of an MDL are unlocked once, after they were locked";
-        self.stop_at(caller, StopKind::BugCheck(check, Cause::Rule { routine: "MmUnlockPages", rule })).into()
+    /// What unlocking pages is that are not locked.
+    fn not_locked(&self, list: Va, process: Va, frames: &[u64]) -> PageMisuse {
+        match frames.first().copied().unwrap_or(0) {
+            base if base != 0 && !self.memory.is_ram(base << PAGE_SHIFT) => {
+                PageMisuse::DeviceNotLocked { base, pages: frames.len() as u64 }
+            }
+            _ if !process.is_null() => PageMisuse::ProcessNotLocked { list },
+            frame => PageMisuse::UnlockedTooOften { frame },
+        }
     }
 
     /// Pins the pages of a buffer and returns their numbers; a buffer that can never be touched raises

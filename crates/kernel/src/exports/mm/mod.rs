@@ -5,6 +5,7 @@ mod copy;
 mod mdl;
 mod mdl_lock;
 mod mdl_map;
+mod page_misuse;
 mod paging;
 mod physical;
 pub mod pool;

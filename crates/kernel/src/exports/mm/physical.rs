@@ -1,8 +1,10 @@
 //! Physical memory and device memory (ddi: MmMapIoSpace, MmGetPhysicalAddress, MmGetPhysicalMemoryRanges).
 
+use std::ops::Range;
+
 use memory::{Backing, Protection, Region};
 use nt_types::layout::physical_memory_range as range;
-use nt_types::{PAGE_SIZE, Va};
+use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 
 use super::mdl::pages_of;
 use super::pool::{Block, PoolKind};
@@ -10,14 +12,15 @@ use crate::call::{Call, Next, Outcome};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::stop::PageMisuse;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmGetPhysicalAddress(address: Va), HIGH),
     export!(Ntoskrnl, MmGetPhysicalMemoryRanges(; ..), PASSIVE),
     export!(Ntoskrnl, MmGetVirtualForPhysical(physical: u64), HIGH),
-    export!(Ntoskrnl, MmMapIoSpace(physical: u64, bytes: u64, cache: u32), DISPATCH),
-    export!(Ntoskrnl, MmMapIoSpaceEx(physical: u64, bytes: u64, protect: u32), DISPATCH),
+    export!(Ntoskrnl, MmMapIoSpace(physical: u64, bytes: u64, cache: u32; ..), DISPATCH),
+    export!(Ntoskrnl, MmMapIoSpaceEx(physical: u64, bytes: u64, protect: u32; ..), DISPATCH),
     export!(Ntoskrnl, MmUnmapIoSpace(address: Va, bytes: u64), DISPATCH),
 ];
 
@@ -29,19 +32,29 @@ fn MmGetPhysicalAddress(m: &mut Machine, address: Va) -> Outcome {
     Ok(Next::Return(m.memory.physical(address).unwrap_or(0)))
 }
 
-fn MmMapIoSpace(m: &mut Machine, physical: u64, bytes: u64, _cache: u32) -> Outcome {
-    map(m, physical, bytes, Protection::READ_WRITE)
+fn MmMapIoSpace(m: &mut Machine, call: &Call, physical: u64, bytes: u64, _cache: u32) -> Outcome {
+    map(m, call, physical, bytes, Protection::READ_WRITE)
 }
 
-fn MmMapIoSpaceEx(m: &mut Machine, physical: u64, bytes: u64, protect: u32) -> Outcome {
+fn MmMapIoSpaceEx(m: &mut Machine, call: &Call, physical: u64, bytes: u64, protect: u32) -> Outcome {
     let protection = Protection { write: protect & WRITABLE != 0, execute: protect & EXECUTABLE != 0 };
-    map(m, physical, bytes, protection)
+    map(m, call, physical, bytes, protection)
 }
 
-fn map(m: &mut Machine, physical: u64, bytes: u64, protection: Protection) -> Outcome {
+/// Where a PC has firmware and devices, which drivers map by addresses that they know, though this machine may have RAM there.
+const NO_RAM_IN_A_PC: [Range<u64>; 2] = [0xA_0000..0x10_0000, 0xC000_0000..0x1_0000_0000];
+
+fn map(m: &mut Machine, call: &Call, physical: u64, bytes: u64, protection: Protection) -> Outcome {
     let start = Va(physical);
-    let backing = Backing::Physical(start.page_down().0);
-    let base = m.memory.allocate(Region::SystemMapping, pages_of(start, bytes), backing, protection);
+    let (first, pages) = (start.page_down().0, pages_of(start, bytes));
+    let of_ram =
+        (0..pages).map(|page| first.saturating_add(page * PAGE_SIZE)).take_while(|page| m.memory.is_ram(*page));
+    let mut ram = of_ram.filter(|page| !NO_RAM_IN_A_PC.iter().any(|area| area.contains(page)));
+    if let Some(page) = ram.find(|page| !m.memory.stays(*page)) {
+        let misuse = PageMisuse::PhysicalUnlocked { frame: page >> PAGE_SHIFT };
+        return Err(m.page_misuse(call.return_address, misuse));
+    }
+    let base = m.memory.allocate(Region::SystemMapping, pages, Backing::Physical(first), protection);
     Ok(Next::pointer(base.map_or(Va::NULL, |base| base + start.page_offset() as u64)))
 }
 

@@ -25,6 +25,8 @@ pub(super) enum P {
     Handle,
     /// In paged pool.
     PagedPool,
+    /// The page-table entry of the page of this variable.
+    Pte(&'static str),
     /// Anything but null.
     Some,
     /// One of two values: what the specification leaves open.
@@ -58,7 +60,15 @@ fn holds(lab: &Lab, value: u64, first: u64, wanted: P) -> bool {
         P::Kernel => lab.machine.kernel_images().routine_name(address).is_some(),
         P::Handle => section_paging::Handle::RANGE.contains(&value),
         P::PagedPool => (memory::Region::PagedPool.base()..memory::Region::KernelStack.base()).contains(&address),
+        P::Pte(name) => lab.symbol(page_of_entry(value)) == name,
         P::Some => value != 0,
         P::Either(one, other) => value == one || value == other,
     }
+}
+
+/// The page whose page-table entry lies here (the inverse of `memory::pte_address`).
+fn page_of_entry(address: u64) -> Va {
+    let page = Va((address << 25).cast_signed().wrapping_shr(16).cast_unsigned());
+    assert_eq!(memory::pte_address(page), address);
+    page
 }
