@@ -17,6 +17,21 @@
 //   repaired  does what was meant
 #include "bug-check.h"
 
+// An MDL of a buffer whose pages are locked, or NULL.
+PMDL FatalLock(PVOID Buffer, ULONG Bytes, KPROCESSOR_MODE Mode)
+{
+    PMDL mdl = IoAllocateMdl(Buffer, Bytes, FALSE, FALSE, NULL);
+    if (mdl != NULL) {
+        __try {
+            MmProbeAndLockPages(mdl, Mode, IoWriteAccess);
+        } __except (EXCEPTION_EXECUTE_HANDLER) {
+            IoFreeMdl(mdl);
+            return NULL;
+        }
+    }
+    return mdl;
+}
+
 #if defined(UNLOCK_TWICE)
 
 // Of ntifs.h.
@@ -31,9 +46,8 @@ ULONG FatalAct(PFATAL Fatal)
     NTSTATUS status = ZwAllocateVirtualMemory(ZwCurrentProcess(), &buffer, 0, &bytes, MEM_COMMIT, PAGE_READWRITE);
     UNREFERENCED_PARAMETER(Fatal);
     if (NT_SUCCESS(status)) {
-        PMDL mdl = IoAllocateMdl(buffer, PAGE_SIZE, FALSE, FALSE, NULL);
+        PMDL mdl = FatalLock(buffer, PAGE_SIZE, UserMode);
         if (mdl != NULL) {
-            MmProbeAndLockPages(mdl, UserMode, IoWriteAccess);
             MmUnlockPages(mdl);
 #ifndef FIXED
             MmUnlockPages(mdl); // once where the work ends, and once where all is cleaned up
@@ -68,9 +82,8 @@ ULONG FatalAct(PFATAL Fatal)
         *buffer = 7; // so that it is in memory
         physical = MmGetPhysicalAddress(buffer);
 #ifdef FIXED
-        PMDL mdl = IoAllocateMdl(buffer, PAGE_SIZE, FALSE, FALSE, NULL);
+        PMDL mdl = FatalLock(buffer, PAGE_SIZE, KernelMode);
         if (mdl != NULL) {
-            MmProbeAndLockPages(mdl, KernelMode, IoReadAccess);
             physical = MmGetPhysicalAddress(buffer);
             seen = FatalUse(MmMapIoSpace(physical, PAGE_SIZE, MmCached));
             MmUnlockPages(mdl);
@@ -94,9 +107,8 @@ ULONG FatalAct(PFATAL Fatal)
     physical.QuadPart = 0xFE00000000; // where the card has its registers
     registers = MmMapIoSpace(physical, PAGE_SIZE, MmNonCached);
     if (registers != NULL) {
-        PMDL mdl = IoAllocateMdl(registers, PAGE_SIZE, FALSE, FALSE, NULL);
+        PMDL mdl = FatalLock(registers, PAGE_SIZE, KernelMode);
         if (mdl != NULL) {
-            MmProbeAndLockPages(mdl, KernelMode, IoReadAccess);
             MmUnlockPages(mdl);
 #ifndef FIXED
             MmUnlockPages(mdl);
@@ -164,12 +176,15 @@ ULONG FatalWork(PMDL Mdl)
 
 ULONG FatalWork(PMDL Mdl)
 {
-    ULONG seen = FatalUse(Mdl);
-    PVOID view = Mdl->MappedSystemVa;
-    MmUnmapLockedPages(view, Mdl);
+    PULONG view = MmGetSystemAddressForMdlSafe(Mdl, NormalPagePriority);
+    ULONG seen = 0;
+    if (view != NULL) {
+        seen = *(volatile ULONG *)view;
+        MmUnmapLockedPages(view, Mdl);
 #ifndef FIXED
-    MmUnmapLockedPages(view, Mdl);
+        MmUnmapLockedPages(view, Mdl);
 #endif
+    }
     return seen;
 }
 
@@ -200,11 +215,10 @@ ULONG FatalWork(PMDL Mdl)
 ULONG FatalAct(PFATAL Fatal)
 {
     PULONG buffer = ExAllocatePoolWithTag(PagedPool, 2 * PAGE_SIZE, FATAL_TAG);
-    PMDL mdl = buffer == NULL ? NULL : IoAllocateMdl(buffer, 2 * PAGE_SIZE, FALSE, FALSE, NULL);
+    PMDL mdl = buffer == NULL ? NULL : FatalLock(buffer, 2 * PAGE_SIZE, KernelMode);
     ULONG seen = 0;
     UNREFERENCED_PARAMETER(Fatal);
     if (mdl != NULL) {
-        MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
 #if defined(MAP_UNLOCKED) && !defined(FIXED)
         MmUnlockPages(mdl);
         seen = FatalWork(mdl);

@@ -24,10 +24,8 @@ pub(crate) const OUT_OF_REACH: [(&str, &str); 3] = [
 ];
 
 /// Twins with a fault of their own under the default choices, and why.
-pub(crate) const IMPERFECT_TWINS: [(&str, &str); 2] = [
-    ("76-unlocks-twice", "`MmProbeAndLockPages` raises where there is no memory, and the twin has no handler"),
-    ("x25-foreign-unlock", "the request that unlocks needs memory, and the twin gives up where there is none"),
-];
+pub(crate) const IMPERFECT_TWINS: [(&str, &str); 1] =
+    [("x25-foreign-unlock", "the request that unlocks needs memory, and the twin gives up where there is none")];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
