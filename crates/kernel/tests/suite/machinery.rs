@@ -237,8 +237,8 @@ fn d27_a_lock_that_does_not_fit_is_0x7a() {
     assert_eq!((none.budget, probe.count(page)), (FRAMES, 0));
 }
 
-/// D6: a call that reads more than memory holds starts over for each page, and gets one page further each time: a string as
-/// long as all frames together is measured.
+/// D6: a call that reads more than memory holds starts over for each page, and gets one page further each time: a character is
+/// looked for in a string as long as all frames together.
 #[test]
 fn d6_a_string_longer_than_memory_is_read_to_its_end() {
     const FRAMES: u32 = 256;
@@ -248,8 +248,39 @@ fn d6_a_string_longer_than_memory_is_read_to_its_end() {
     let bytes = u64::from(FRAMES) * PAGE_SIZE;
     let block = probe.ask("ExAllocatePoolWithTag", &[1, bytes, tag]).expect("there are addresses");
     probe.ask("RtlFillMemory", &[block, bytes - 1, 0x41]).expect("it goes on piece by piece");
-    assert_eq!(probe.ask("strlen", &[block]).expect("it gets on"), bytes - 1);
+    assert_eq!(probe.ask("strchr", &[block, 0x42]).expect("it gets on"), 0);
     assert!(probe.machine.memory.counters().frames_used <= FRAMES);
+}
+
+/// D6: comparing two strings that memory does not hold at one time goes on page by page: each page comes in once, so that the
+/// work grows with the length of the strings and not with its square.
+#[test]
+fn d6_comparing_strings_longer_than_memory_takes_each_page_once() {
+    const FRAMES: u32 = 256;
+    let config = MemoryConfig { frames: FRAMES, trim: TrimPolicy::Pressure, ..MemoryConfig::default() };
+    let mut probe = Probe::new(Options::default(), config);
+    let tag = u64::from(u32::from_le_bytes(*b"Test"));
+    let bytes = 2 * u64::from(FRAMES) * PAGE_SIZE;
+    let block = probe.ask("ExAllocatePoolWithTag", &[1, 2 * bytes, tag]).expect("there are addresses");
+    probe.ask("RtlFillMemory", &[block, 2 * bytes, 0x41]).expect("it gets on");
+    let [last_of_first, last_of_second] = [block + bytes - 2, block + 2 * bytes - 2];
+    probe.ask("RtlFillMemory", &[last_of_first, 2, 0]).expect("it gets on");
+    probe.ask("RtlFillMemory", &[last_of_second, 2, 0]).expect("it gets on");
+    let (first, second, pages) = (block, block + bytes, 2 * bytes / PAGE_SIZE);
+    let equal = [
+        ("strcmp", vec![first, second]),
+        ("_wcsicmp", vec![first, second]),
+        ("RtlCompareUnicodeStrings", vec![first, bytes / 2 - 1, second, bytes / 2 - 1, 1]),
+    ];
+    for (name, arguments) in equal {
+        let before = probe.machine.memory.counters().pages_read;
+        assert_eq!(probe.ask(name, &arguments).expect("it gets on"), 0, "{name}");
+        let read = probe.machine.memory.counters().pages_read - before;
+        assert!((pages / 2..=pages + pages / 8).contains(&read), "{name}: {read} of {pages} pages");
+    }
+    assert_eq!(probe.ask("wcslen", &[second]).expect("it gets on"), bytes / 2 - 1);
+    let longer = [first, bytes / 2 - 1, second, bytes / 2 - 3, 0];
+    assert_eq!(probe.ask("RtlCompareUnicodeStrings", &longer).expect("it gets on") as i32, 2);
 }
 
 /// D27: what one call writes at the same time does not fit: pages come in and push each other out without end, which is bug

@@ -22,7 +22,9 @@ fn check(probe: &mut Probe, name: &str, arguments: &[u64]) -> (u32, [u64; 4]) {
 /// Two pages of paged pool that are in memory.
 fn paged_pool(probe: &mut Probe) -> u64 {
     let buffer = probe.ask("ExAllocatePoolWithTag", &[PAGED, 2 * PAGE_SIZE, 1]).expect("there is memory");
-    [0, PAGE_SIZE].map(|offset| probe.ask("RtlFillMemory", &[buffer + offset, 8, 7]).expect("it comes in"));
+    for offset in [0, PAGE_SIZE] {
+        probe.ask("RtlFillMemory", &[buffer + offset, 8, 7]).expect("it comes in");
+    }
     buffer
 }
 

@@ -3,11 +3,12 @@
 
 use nt_types::{PAGE_SIZE, Va};
 
+use super::scan::{Comparison, Fold, Scan};
 use crate::call::{Next, Outcome, Trap};
 use crate::machine::Machine;
 
 /// What a string is made of.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Unit {
     /// Bytes.
     Narrow,
@@ -64,14 +65,14 @@ impl Unit {
         m.write_bytes(at, &bytes)
     }
 
-    fn upper(self, unit: u16) -> u16 {
+    pub(super) fn upper(self, unit: u16) -> u16 {
         match self {
             Unit::Wide => super::string::upcase(unit),
             Unit::Narrow => u16::from((unit as u8).to_ascii_uppercase()),
         }
     }
 
-    fn lower(self, unit: u16) -> u16 {
+    pub(super) fn lower(self, unit: u16) -> u16 {
         match self {
             Unit::Wide => super::string::downcase(unit),
             Unit::Narrow => u16::from((unit as u8).to_ascii_lowercase()),
@@ -79,24 +80,10 @@ impl Unit {
     }
 }
 
-pub(super) fn length(m: &mut Machine, unit: Unit, string: Va, limit: u64) -> Outcome {
-    Ok(Next::Return(unit.string(m, string, limit)?.len() as u64))
-}
-
 /// The difference of the first units that differ, within `limit`.
 pub(super) fn compare(m: &mut Machine, unit: Unit, first: Va, second: Va, limit: u64, fold: bool) -> Outcome {
-    let mut at = 0;
-    while at < limit.min(MAX_UNITS) {
-        let (mut a, mut b) = (unit.read(m, first + unit.size() * at)?, unit.read(m, second + unit.size() * at)?);
-        if fold {
-            (a, b) = (unit.lower(a), unit.lower(b));
-        }
-        if a != b || a == 0 {
-            return Ok(Next::Return((i32::from(a) - i32::from(b)) as u32 as u64));
-        }
-        at += 1;
-    }
-    Ok(Next::Return(0))
+    let fold = if fold { Fold::Lower } else { Fold::None };
+    Scan::compare(m, unit, Comparison { first, second, fold, ends_with_nul: true, otherwise: 0 }, limit)
 }
 
 pub(super) fn copy(m: &mut Machine, unit: Unit, destination: Va, source: Va) -> Outcome {

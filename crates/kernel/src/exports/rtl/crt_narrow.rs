@@ -3,6 +3,7 @@
 use nt_types::Va;
 
 use super::crt::{self, Unit};
+use super::scan::Scan;
 use crate::call::{Next, Outcome};
 use crate::export;
 use crate::exports::Export;
@@ -48,11 +49,11 @@ pub(super) const EXPORTS: &[Export] = &[
 const N: Unit = Unit::Narrow;
 
 fn strlen(m: &mut Machine, string: Va) -> Outcome {
-    crt::length(m, N, string, u64::MAX)
+    Scan::length(m, N, string, u64::MAX)
 }
 
 fn strnlen(m: &mut Machine, string: Va, limit: u64) -> Outcome {
-    crt::length(m, N, string, limit)
+    Scan::length(m, N, string, limit)
 }
 
 fn strcmp(m: &mut Machine, first: Va, second: Va) -> Outcome {

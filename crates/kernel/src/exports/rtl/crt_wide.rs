@@ -4,6 +4,7 @@ use nt_types::Va;
 
 use super::convert::to_ansi;
 use super::crt::{self, Unit};
+use super::scan::Scan;
 use super::string::{downcase, upcase};
 use crate::call::{Next, Outcome};
 use crate::export;
@@ -43,11 +44,11 @@ pub(super) const EXPORTS: &[Export] = &[
 const W: Unit = Unit::Wide;
 
 fn wcslen(m: &mut Machine, string: Va) -> Outcome {
-    crt::length(m, W, string, u64::MAX)
+    Scan::length(m, W, string, u64::MAX)
 }
 
 fn wcsnlen(m: &mut Machine, string: Va, limit: u64) -> Outcome {
-    crt::length(m, W, string, limit)
+    Scan::length(m, W, string, limit)
 }
 
 fn wcscmp(m: &mut Machine, first: Va, second: Va) -> Outcome {

@@ -16,6 +16,7 @@ mod print;
 mod query_registry;
 mod random;
 mod registry;
+mod scan;
 mod string;
 mod time;
 mod version;
@@ -65,6 +66,8 @@ pub enum Then {
     Reported(Box<query_registry::Reported>),
     /// A piece of memory was copied, filled or compared.
     Pieces(memory::Pieces),
+    /// A page of a string was measured or compared.
+    Scan(scan::Scan),
 }
 
 impl Then {
@@ -72,6 +75,7 @@ impl Then {
         match self {
             Then::Reported(then) => then.run(m, value),
             Then::Pieces(pieces) => pieces.run(m),
+            Then::Scan(scan) => scan.run(m),
         }
     }
 }

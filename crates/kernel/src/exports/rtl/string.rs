@@ -3,6 +3,8 @@
 use nt_types::layout::unicode_string;
 use nt_types::{NtStatus, Va};
 
+use super::crt::Unit;
+use super::scan::{Comparison, Fold, Scan};
 use crate::call::{Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
@@ -100,17 +102,10 @@ fn RtlCompareUnicodeStrings(
     second_units: u64,
     fold: bool,
 ) -> Outcome {
-    let mut read = |at: Va, units: u64| -> Result<Vec<u16>, Trap> {
-        let bytes = m.read_bytes(at, units.saturating_mul(2))?;
-        let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-        Ok(units.map(|unit| if fold { upcase(unit) } else { unit }).collect())
-    };
-    let (first, second) = (read(first, first_units)?, read(second, second_units)?);
-    let order = match first.iter().zip(&second).find(|(a, b)| a != b) {
-        Some((a, b)) => i32::from(*a) - i32::from(*b),
-        None => first.len() as i32 - second.len() as i32,
-    };
-    Ok(Next::Return(u64::from(order as u32)))
+    let otherwise = (first_units as i32).wrapping_sub(second_units as i32);
+    let fold = if fold { Fold::Upper } else { Fold::None };
+    let comparison = Comparison { first, second, fold, ends_with_nul: false, otherwise };
+    Scan::compare(m, Unit::Wide, comparison, first_units.min(second_units))
 }
 
 fn RtlEqualUnicodeString(m: &mut Machine, first: Va, second: Va, fold: bool) -> Outcome {
