@@ -57,13 +57,23 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(setup: Setup) -> Lab {
+        Lab::paging(setup, true)
+    }
+
+    /// With DisablePagingExecutive (R61).
+    pub(crate) fn paging_disabled(setup: Setup) -> Lab {
+        Lab::paging(setup, false)
+    }
+
+    fn paging(setup: Setup, paging_enabled: bool) -> Lab {
         let mut bus = Bus::new();
         Uart16550::install(&mut bus, SerialLine::unconnected(), 0x3F8, LINE).expect("the port is free");
         let initial = match setup.trim {
             TrimPolicy::Never => InitialResidency::Resident,
             _ => InitialResidency::Out,
         };
-        let memory = MemoryConfig { frames: 8192, trim: setup.trim, initial, ..MemoryConfig::default() };
+        let memory =
+            MemoryConfig { frames: 8192, trim: setup.trim, initial, paging_enabled, ..MemoryConfig::default() };
         let Setup { verifier, processors, choices, slice_steps, .. } = setup;
         Lab::with(Options { verifier, processors, choices, slice_steps, ..Options::default() }, memory, bus)
     }

@@ -1,7 +1,9 @@
 //! The ten positive corner cases that every release must pass (SAMPLES.md section 3), asked for by drivers.
 
+mod everywhere;
+
 use devices::Bus;
-use kernel::{Action, EventKind, Options, RequestId, Routine};
+use kernel::{Action, EventKind, Options, Routine};
 use memory::{MemoryConfig, TrimPolicy};
 use nt_types::{PAGE_SIZE, Va};
 
@@ -208,72 +210,4 @@ fn corner_10_same_seed_same_schedule_same_bug_check() {
     for seed in [0, 1, 0xDEAD_BEEF] {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }
-}
-
-/// Calls a service in a thread of nobody's.
-fn call(lab: &mut Lab, name: &str, argument: u64) -> u64 {
-    let request = begin(lab, name, argument);
-    lab.finish(request).expect("no bug check").expect("it returns").information
-}
-
-fn begin(lab: &mut Lab, name: &str, argument: u64) -> RequestId {
-    let service = lab.machine.kernel_images().export("ntoskrnl.exe", name).expect("it is one");
-    lab.machine.call_routine("corner", service, &[argument]).expect("a thread is made")
-}
-
-fn start_of(lab: &Lab, base: Va, name: &str) -> u64 {
-    let driver = lab.machine.modules().driver_at(base).expect("the driver is loaded");
-    let section = driver.image.sections().iter().find(|section| section.name() == name).expect("it has the section");
-    base.0 + u64::from(section.rva.0)
-}
-
-/// Cases 1, 2, 3, 5, 8 and 9 on a real image, at both section alignments, on 1, 2 and 4 processors, whatever leaves and when.
-#[test]
-fn corners_at_each_alignment_on_each_number_of_processors_under_each_trim() {
-    for path in ["stress/stress", "stress/stress-a80"] {
-        for processors in [1, 2, 4] {
-            for setup in [Setup::NEVER, Setup::TRIMMED, Setup::VERIFIED] {
-                let mut lab = Lab::new(Setup { processors, slice_steps: 3, ..setup });
-                let base = lab.load(path).expect("the driver starts");
-                corners_of(&mut lab, base, setup.trim, &format!("{path}, {processors} processors, {:?}", setup.trim));
-            }
-        }
-    }
-}
-
-fn corners_of(lab: &mut Lab, base: Va, trim: TrimPolicy, what: &str) {
-    const SECTION: &str = "PAGESTR1";
-    let (page, text) = (start_of(lab, base, SECTION), start_of(lab, base, ".text"));
-    let handle = call(lab, LOCK, page);
-    assert_eq!((lab.count(base, SECTION), lab.is_whole(base, SECTION)), (1, true), "{what}");
-    call(lab, UNLOCK, handle);
-    let left_at_once = trim == TrimPolicy::AtOnce;
-    assert_eq!((lab.count(base, SECTION), lab.is_whole(base, SECTION)), (0, !left_at_once), "3: {what}");
-    lab.evict_all();
-    assert!(!lab.is_whole(base, SECTION), "{what}");
-    call(lab, LOCK_BY_HANDLE, handle);
-    assert_eq!((lab.count(base, SECTION), lab.is_whole(base, SECTION)), (1, true), "1: {what}");
-    lab.evict_all();
-    assert!(lab.is_whole(base, SECTION), "2: {what}");
-    call(lab, UNLOCK, handle);
-    lab.evict_all();
-
-    let first_locks = [page, page + PAGE_SIZE].map(|address| begin(lab, LOCK, address));
-    let handles = first_locks.map(|lock| lab.finish(lock).expect("no bug check").expect("it returns").information);
-    assert_eq!((handles, lab.count(base, SECTION)), ([handle, handle], 2), "9: {what}");
-    assert!(lab.is_whole(base, SECTION), "9: {what}");
-    for handle in handles {
-        call(lab, UNLOCK, handle);
-    }
-
-    assert_eq!(call(lab, PAGE_ENTIRE, 0), 0, "5: {what}");
-    assert_eq!(call(lab, PAGE_ENTIRE, text), base.0, "{what}");
-    let handle = call(lab, LOCK, text);
-    lab.evict_all();
-    assert!(lab.is_whole(base, ".text"), "8: {what}");
-    call(lab, UNLOCK, handle);
-    lab.evict_all();
-    assert!(!lab.is_whole(base, ".text"), "8: {what}");
-    call(lab, RESET, text);
-    assert!(lab.is_whole(base, ".text"), "8: {what}");
 }
