@@ -1,5 +1,5 @@
 // KeSetEvent and KeReleaseMutex with Wait set return at DISPATCH_LEVEL, because a wait is to follow at once. The caller has
-// to be resident (R5). RELEASE_MUTEX uses the mutex.
+// to be resident (R5). RELEASE_MUTEX uses the mutex, RELEASE_SEMAPHORE KeReleaseSemaphore.
 //
 //   expected  trimmed: 0xD1 (the return address of the call, 2, 8, the same); in any case K14
 //   trigger   ioctl 0x222000
@@ -16,6 +16,7 @@ typedef struct _X09 {
     KEVENT Request;
     KEVENT Answer;
     KMUTEX Mutex;
+    KSEMAPHORE Semaphore;
 } X09, *PX09;
 
 DRIVER_INITIALIZE DriverEntry;
@@ -37,6 +38,8 @@ NTSTATUS X09DeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 #ifdef RELEASE_MUTEX
     KeWaitForSingleObject(&x09->Mutex, Executive, KernelMode, FALSE, NULL);
     KeReleaseMutex(&x09->Mutex, WAIT);
+#elif defined(RELEASE_SEMAPHORE)
+    KeReleaseSemaphore(&x09->Semaphore, IO_NO_INCREMENT, 1, WAIT);
 #else
     KeSetEvent(&x09->Request, IO_NO_INCREMENT, WAIT);
 #endif
@@ -56,6 +59,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
         KeInitializeEvent(&x09->Request, SynchronizationEvent, FALSE);
         KeInitializeEvent(&x09->Answer, NotificationEvent, TRUE);
         KeInitializeMutex(&x09->Mutex, 0);
+        KeInitializeSemaphore(&x09->Semaphore, 0, MAXLONG);
         Driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = X09DeviceControl;
     }
     return status;

@@ -45,6 +45,8 @@ struct Driver {
 struct Twin {
     #[serde(default)]
     place: Placement,
+    /// Options of the linker instead of those of the broken one, where the mistake is among them.
+    link: Option<Vec<String>>,
 }
 
 /// One image to build.
@@ -88,6 +90,7 @@ fn images(driver: &Driver) -> Vec<Image> {
         fixed.output.push_str("-fixed");
         fixed.defines.push("FIXED".to_owned());
         fixed.place.clone_from(&twin.place);
+        fixed.link = twin.link.clone().unwrap_or(fixed.link);
         images.push(fixed);
     }
     if driver.sub_page {
@@ -123,13 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn the_twin_has_its_own_placement_and_define() {
-        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nplace = { PAGE = ['F'] }\n\
-                   fixed = { place = { '.text' = ['F'] } }";
+    fn the_twin_has_its_own_placement_define_and_link_options() {
+        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nplace = { PAGE = ['F'] }\nlink = ['/x']\n\
+                   fixed = { place = { '.text' = ['F'] }, link = [] }";
         let table: Table = toml::from_str(row).expect("a valid row");
         let images = images(&table.driver[0]);
         assert!(images[0].defines.is_empty() && images[0].place.contains_key("PAGE"));
         assert_eq!(images[1].defines, ["FIXED"]);
+        assert_eq!(images.iter().map(|image| image.link.len()).collect::<Vec<_>>(), [1, 0]);
         assert!(!images[1].place.contains_key("PAGE") && images[1].place.contains_key(".text"));
     }
 }
