@@ -36,6 +36,8 @@ pub enum WaypointKind {
     },
     /// A call on the way.
     Called,
+    /// The section is locked that stays so.
+    Locked,
 }
 
 impl WaypointKind {
@@ -51,6 +53,7 @@ impl WaypointKind {
             }
             WaypointKind::Raised { from, to } => format!("through here: IRQL is raised from `{from}` to `{to}`"),
             WaypointKind::Called => "through here: this call leads on".to_owned(),
+            WaypointKind::Locked => "through here: the section is locked".to_owned(),
         }
     }
 
@@ -66,6 +69,7 @@ impl WaypointKind {
             WaypointKind::Entered { .. } => "entered",
             WaypointKind::Raised { .. } => "raised",
             WaypointKind::Called => "called",
+            WaypointKind::Locked => "locked",
         }
     }
 }

@@ -108,6 +108,12 @@ impl Functions {
         Some(first + self.entries[first..end].binary_search(&rva).ok()?)
     }
 
+    /// Index of the function that an instruction belongs to, if it is in no piece that lies before the entry.
+    pub(crate) fn around(&self, rva: u32) -> Option<usize> {
+        let index = self.entries.partition_point(|entry| *entry <= rva).checked_sub(1)?;
+        self.all[index].parts.iter().any(|part| part.contains(&rva)).then_some(index)
+    }
+
     /// What a function calls or jumps to, by index.
     pub(crate) fn callees(&self, index: usize) -> &[u32] {
         self.all[index].callees.clone().map_or(&[], |range| &self.callees[range.start as usize..range.end as usize])

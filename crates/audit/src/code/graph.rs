@@ -45,6 +45,11 @@ impl Graph {
         &self.code.instructions[block.code.end as usize - 1]
     }
 
+    /// Does a jump lead to a block of the function?
+    pub(crate) fn leads_on(&self, jump: &Instruction) -> bool {
+        block_at(&self.blocks, jump.near_branch_target() as u32).is_some()
+    }
+
     /// The block that an instruction lies in.
     pub(crate) fn block_of(&self, rva: u32) -> Option<usize> {
         self.blocks.partition_point(|block| block.start <= rva).checked_sub(1)

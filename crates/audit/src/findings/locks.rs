@@ -6,44 +6,47 @@ use super::{Collector, FindingKind, Use};
 use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
-use crate::reach::Way;
+use crate::model::Model;
+use crate::reach::{Reach, Step, StepKind, Way, path};
+use nt_types::Rva;
 
 /// Requests that end what others began: CLOSE, SHUTDOWN, CLEANUP, POWER, PNP.
 const ENDING: [u8; 5] = [0x02, 0x10, 0x12, 0x16, 0x1b];
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let model = collector.model;
-    let mut by_address: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+    let mut by_address: BTreeMap<usize, Vec<(usize, &Event)>> = BTreeMap::new();
     for (function, event, id, arguments) in model.import_calls() {
         let first = arguments.first().copied().unwrap_or_default();
         if model.does(id, Does::LockAddress) {
             for (rva, section) in first.addresses().filter_map(|rva| Some((rva, model.program.section_at(rva)?))) {
                 locks(collector, function, event, section, rva);
                 if first == Value::Image(rva) {
-                    by_address.entry(section).or_default().push(event.at);
+                    by_address.entry(section).or_default().push((function, event));
                 }
             }
         }
-        no_module(collector, event, id, first);
+        no_module(collector, (function, event), id, first);
         let by_handle = model.does(id, Does::LockHandle) || model.does(id, Does::Unlock);
         if by_handle && first.number() == Some(0) {
             let routine = model.program.import(id).name.clone();
-            collector.add(FindingKind::NullHandle { routine }, event.at, None);
+            collector.add_on_any_way(FindingKind::NullHandle { routine }, function, event);
         }
     }
     for (section, places) in by_address.into_iter().filter(|(_, places)| places.len() > 1) {
         let (section, count) = (model.program.section_name(section), places.len() as u32);
-        collector.add(FindingKind::RepeatLock { section, places: count }, places[1], None);
+        let (function, event) = places[1];
+        collector.add_on_any_way(FindingKind::RepeatLock { section, places: count }, function, event);
     }
-    for (_, event) in model.all_events().filter(|(_, event)| event.kind == EventKind::Dereference) {
-        collector.add(FindingKind::HandleDereferenced, event.at, None);
+    for (function, event) in model.all_events().filter(|(_, event)| event.kind == EventKind::Dereference) {
+        collector.add_on_any_way(FindingKind::HandleDereferenced, function, event);
     }
     initialisation(collector);
     unbalanced_requests(collector);
 }
 
 /// K28, or 0x1A: an address that is certainly in no driver.
-fn no_module(collector: &mut Collector<'_, '_>, event: &Event, id: ImportId, address: Value) {
+fn no_module(collector: &mut Collector<'_, '_>, (function, event): (usize, &Event), id: ImportId, address: Value) {
     let model = collector.model;
     let locks = model.does(id, Does::LockAddress);
     let takes_address = locks || model.does(id, Does::PageDriver) || model.does(id, Does::ResetDriver);
@@ -54,7 +57,7 @@ fn no_module(collector: &mut Collector<'_, '_>, event: &Event, id: ImportId, add
     };
     if takes_address {
         let routine = model.program.import(id).name.clone();
-        collector.add(FindingKind::NoModule { routine, pool, locks }, event.at, None);
+        collector.add_on_any_way(FindingKind::NoModule { routine, pool, locks }, function, event);
     }
 }
 
@@ -68,7 +71,7 @@ fn locks(collector: &mut Collector<'_, '_>, function: usize, event: &Event, sect
                 Class::Pageable { section, .. } => Some(model.program.section_name(section)),
                 _ => None,
             });
-            collector.add(FindingKind::LockNonpageable { section: name, thunk_to }, event.at, None);
+            collector.add_on_any_way(FindingKind::LockNonpageable { section: name, thunk_to }, function, event);
         }
         Class::Discarded { .. } => {
             for Way { context, initialised, irql, .. } in reach.at(function, event) {
@@ -102,7 +105,7 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
     let Some(entry) = reach.roots.iter().find(|root| root.role == Role::DriverEntry) else { return };
     for event in model.events.of(entry.function).iter().filter(|event| event.kind == EventKind::Fails) {
         for section in sections(collector, event.held.gained) {
-            collector.add(FindingKind::UnloadWithLocks { section, entry_fails: true }, event.at, None);
+            kept(collector, section, true, event.at);
         }
     }
     // A routine that several drivers share may have been named first and replaced later.
@@ -110,55 +113,67 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
         reach.roots.iter().filter(|root| root.role == Role::Unload).map(|root| root.function).collect();
     let Some(last) = unloads.last() else { return };
     let (perhaps, at) = (model.summaries[entry.function].held.perhaps, model.functions.all[*last].entry);
-    if !perhaps.has(Facts::ALL_SECTIONS) && !unloads.iter().any(|&unload| calls(collector, unload, Does::Unlock)) {
+    if !perhaps.has(Facts::ALL_SECTIONS)
+        && unloads.iter().all(|&unload| call_site(model, reach, unload, Does::Unlock).is_none())
+    {
         for section in sections(collector, perhaps) {
-            collector.add(FindingKind::UnloadWithLocks { section, entry_fails: false }, at, None);
+            kept(collector, section, false, at);
         }
     }
 }
 
-/// Names of the pageable sections in a set.
-fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<String> {
-    let program = &collector.model.program;
-    let indices = 0..program.image.sections().len();
-    let locked = indices.filter(|&index| facts.has(Facts::section(index)) && Facts::section(index) != Facts::NONE);
-    locked
-        .filter(|&index| program.image.sections()[index].is_pageable_by_name())
-        .map(|index| program.section_name(index))
-        .collect()
-}
-
-/// Does a function, or what it calls, call a routine that does this?
-fn calls(collector: &Collector<'_, '_>, function: usize, does: Does) -> bool {
-    call_site(collector, function, does).is_some()
-}
-
-fn call_site(collector: &Collector<'_, '_>, function: usize, does: Does) -> Option<u32> {
-    let reached = collector.reach.reached_from(collector.model, function);
-    let found = collector
-        .model
+/// A lock that stays when a routine is through. The way is that to the lock.
+fn kept(collector: &mut Collector<'_, '_>, section: usize, entry_fails: bool, at: u32) {
+    let (model, reach) = (collector.model, collector.reach);
+    let locks = |(_, _, id, arguments): &(usize, &Event, ImportId, &[Value])| {
+        let mut addresses = arguments.first().into_iter().flat_map(|value| value.addresses());
+        model.does(*id, Does::LockAddress) && addresses.any(|rva| model.program.section_at(rva) == Some(section))
+    };
+    let sites = model
         .import_calls()
-        .find(|(caller, _, id, _)| collector.model.does(*id, does) && reached.contains(caller));
-    found.map(|(_, event, ..)| event.at)
+        .filter(locks)
+        .flat_map(|(function, event, ..)| reach.at(function, event).map(move |way| (event.at, way)));
+    let first = sites.into_iter().find(|(_, way)| reach.role(way.context).is_initialisation());
+    let way = first.map_or_else(Vec::new, |(at, way)| {
+        let mut way = path(model, reach, way.context, at, way.irql);
+        way.push(Step { at: Rva(at), kind: StepKind::Locked });
+        way
+    });
+    let section = model.program.section_name(section);
+    collector.add_with(FindingKind::UnloadWithLocks { section, entry_fails }, at, way, None);
+}
+
+/// The pageable sections in a set.
+fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
+    let all = collector.model.program.image.sections();
+    let locked = |index: usize| facts.has(Facts::section(index)) && Facts::section(index) != Facts::NONE;
+    (0..all.len()).filter(|&index| locked(index) && all[index].is_pageable_by_name()).collect()
+}
+
+/// Where a function, or what it calls, calls a routine that does this.
+fn call_site<'m>(model: &'m Model<'_>, reach: &Reach, function: usize, does: Does) -> Option<(usize, &'m Event)> {
+    let reached = reach.reached_from(model, function);
+    let mut calls = model.import_calls().filter(|(_, _, id, _)| model.does(*id, does));
+    calls.find(|(caller, ..)| reached.contains(caller)).map(|(caller, event, ..)| (caller, event))
 }
 
 /// A01: a request unlocks without having locked, and the request that ends its kind unlocks, too.
 fn unbalanced_requests(collector: &mut Collector<'_, '_>) {
-    let reach = collector.reach;
-    if !collector.model.anywhere(Does::Unlock) {
+    let (model, reach) = (collector.model, collector.reach);
+    if !model.anywhere(Does::Unlock) {
         return;
     }
     let is_ending = |role: Role| matches!(role, Role::Dispatch(Some(major)) if ENDING.contains(&major));
     let requests = reach.roots.iter().filter(|root| matches!(root.role, Role::Dispatch(Some(_))));
     let (ending, others): (Vec<_>, Vec<_>) = requests.partition(|root| is_ending(root.role));
-    let undone = ending.iter().any(|root| calls(collector, root.function, Does::Unlock));
+    let calls = |function: usize, does: Does| call_site(model, reach, function, does).is_some();
+    let undone = ending.iter().any(|root| calls(root.function, Does::Unlock));
     let ends = |function: usize| ending.iter().any(|root| root.function == function);
     for root in others.into_iter().filter(|root| undone && !ends(root.function)) {
-        let locks = [Does::LockAddress, Does::LockHandle].into_iter().any(|does| calls(collector, root.function, does));
-        if let Some(at) = call_site(collector, root.function, Does::Unlock)
-            && !locks
-        {
-            collector.add(FindingKind::UnlockWithoutLock, at, None);
+        let locks = [Does::LockAddress, Does::LockHandle].into_iter().any(|does| calls(root.function, does));
+        let site = call_site(model, reach, root.function, Does::Unlock);
+        if let Some((function, event)) = site.filter(|_| !locks) {
+            collector.add_on_any_way(FindingKind::UnlockWithoutLock, function, event);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use nt_types::Rva;
 
 use crate::ddi::Kind;
-use crate::flow::{Facts, Range};
+use crate::flow::{Event, Facts, Range};
 use crate::model::Model;
 use crate::reach::{ContextId, Reach, Step, path};
 
@@ -103,6 +103,8 @@ pub enum FindingKind {
     },
     /// A DPC or timer routine in a pageable section that is never locked (K10).
     Dpc {
+        /// The documented name of this kind of routine.
+        role: &'static str,
         /// The section.
         section: String,
     },
@@ -245,6 +247,12 @@ impl<'m, 'a> Collector<'m, 'a> {
     /// Adds a finding at an instruction, reached in a context of its function at a level.
     fn add(&mut self, kind: FindingKind, at: u32, way: Option<(ContextId, Range)>) {
         self.add_assuming(kind, at, way, None);
+    }
+
+    /// Adds a finding that is one however its instruction is reached.
+    fn add_on_any_way(&mut self, kind: FindingKind, function: usize, event: &Event) {
+        let way = self.reach.at(function, event).next();
+        self.add(kind, event.at, way.map(|way| (way.context, way.irql)));
     }
 
     /// As [`Collector::add`], for a finding that may take something for granted.

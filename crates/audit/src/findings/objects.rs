@@ -1,22 +1,25 @@
 //! Objects and routines in memory that may be out: K09, K10, K11, K21, K22.
 
 use super::{Assumption, Collector, FindingKind};
-use crate::code::Class;
+use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Kind, Role};
-use crate::flow::Value;
+use crate::flow::{Event, Value};
 use crate::reach::{Step, StepKind};
 use nt_types::Rva;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     routines(collector);
     let model = collector.model;
-    for (_, event, id, arguments) in model.import_calls() {
+    let initialises = |id: ImportId| model.program.import(id).name.contains("Initialize");
+    // An object is told once: where it is initialised, if that is seen, else where it is first used.
+    let (first, later): (Vec<_>, Vec<_>) = model.import_calls().partition(|(_, _, id, _)| initialises(*id));
+    for (function, event, id, arguments) in first.into_iter().chain(later) {
         let import = model.program.import(id);
         for does in import.routine.map_or(&[][..], |routine| routine.does) {
             if let Does::Object(n, object) = *does
                 && let Some(value) = arguments.get(usize::from(n) - 1)
             {
-                lies_in(collector, event.at, object, *value, &import.name);
+                lies_in(collector, (function, event), object, *value, &import.name);
             }
         }
     }
@@ -39,7 +42,9 @@ fn routines(collector: &mut Collector<'_, '_>) {
         let (kind, assumes) = match root.role {
             // "An ISR must never be pageable", locked or not (R22).
             Role::Isr => (FindingKind::Isr { section }, None),
-            Role::Dpc | Role::IoTimer if leaves && !locked => (FindingKind::Dpc { section }, None),
+            Role::Dpc | Role::IoTimer if leaves && !locked => {
+                (FindingKind::Dpc { role: root.role.name(), section }, None)
+            }
             Role::Completion => (FindingKind::Completion { section }, not_locked),
             _ => continue,
         };
@@ -49,7 +54,13 @@ fn routines(collector: &mut Collector<'_, '_>) {
 }
 
 /// An object is given to a routine of the system.
-fn lies_in(collector: &mut Collector<'_, '_>, at: u32, object: Kind, value: Value, routine: &str) {
+fn lies_in(
+    collector: &mut Collector<'_, '_>,
+    (function, event): (usize, &Event),
+    object: Kind,
+    value: Value,
+    routine: &str,
+) {
     let target = match value {
         Value::Image(rva) => match collector.model.program.class(rva) {
             Class::Pageable { section, leaves: true } => Some(collector.target(section, rva)),
@@ -65,5 +76,5 @@ fn lies_in(collector: &mut Collector<'_, '_>, at: u32, object: Kind, value: Valu
         Kind::WorkItem => FindingKind::WorkItem { target },
         object => FindingKind::Object { object, target, routine: routine.to_owned() },
     };
-    collector.add(kind, at, None);
+    collector.add_on_any_way(kind, function, event);
 }

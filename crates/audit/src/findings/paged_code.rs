@@ -5,52 +5,62 @@ use crate::code::Class;
 use crate::flow::{EventKind, Target};
 use crate::model::Model;
 
-/// How far into a routine PAGED_CODE stands, in bytes: it comes before the first condition (R150).
+/// How far into a routine PAGED_CODE stands, in bytes: it comes before the first condition (R150). One further down may be
+/// that of a routine that was inlined, or stand behind assertions of other kinds.
 const PROLOG: u32 = 64;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let model = collector.model;
-    let asserting: Vec<bool> = (0..model.functions.all.len()).map(|function| asserts(model, function)).collect();
-    if !asserting.contains(&true) {
+    let asserted: Vec<Option<Asserted>> = (0..model.functions.all.len()).map(|index| asserted(model, index)).collect();
+    let with = asserted.iter().flatten().count();
+    if with == 0 {
         return;
     }
     let reach = collector.reach;
     let mut missing = Vec::new();
-    for (function, asserts) in asserting.iter().enumerate() {
+    for (function, asserted) in asserted.into_iter().enumerate() {
         let entry = model.functions.all[function].entry;
         let above = reach.of(function).find(|(_, context)| context.irql.never_faults());
-        match (model.program.class(entry), asserts) {
-            (class, true) => {
+        match (model.program.class(entry), asserted) {
+            (class, Some(Asserted { offset, fails })) if offset < PROLOG => {
                 if let Some((id, context)) = above {
                     let irql = context.irql;
                     let kind = FindingKind::PagedCodeFails { routine: nt_types::Rva(entry), irql: irql.low };
-                    collector.add(kind, entry, Some((id, irql)));
+                    collector.add(kind, fails, Some((id, irql)));
                 }
                 if class == Class::Resident {
-                    collector.add(FindingKind::PagedCodeInNonpaged, entry, None);
+                    collector.add(FindingKind::PagedCodeInNonpaged, fails, None);
                 }
             }
             // PAGED_CODE_LOCKED leaves no trace: routines of sections that are locked may have it.
-            (Class::Pageable { section, .. }, false) if !collector.locked.has_section(section) => missing.push(entry),
+            (Class::Pageable { section, .. }, None) if !collector.locked.has_section(section) => missing.push(entry),
             _ => {}
         }
     }
-    let with = asserting.iter().filter(|asserts| **asserts).count();
     if with >= missing.len() {
         missing.into_iter().for_each(|entry| collector.add(FindingKind::PagedCodeMissing, entry, None));
     }
 }
 
-/// Does a routine begin with PAGED_CODE? It compares the level with APC_LEVEL and asserts.
-fn asserts(model: &Model<'_>, function: usize) -> bool {
-    let entry = model.functions.all[function].entry;
+/// PAGED_CODE in a routine.
+struct Asserted {
+    /// How far into the routine it stands, in bytes.
+    offset: u32,
+    /// Where the assertion fails.
+    fails: u32,
+}
+
+/// PAGED_CODE, if it is there: it compares the level with APC_LEVEL and asserts.
+fn asserted(model: &Model<'_>, function: usize) -> Option<Asserted> {
     let events = model.events.of(function);
-    let compares = |at: u32| at.checked_sub(entry).is_some_and(|offset| offset < PROLOG);
     let fails = |kind: &EventKind| match kind {
         EventKind::AssertionFails => true,
         EventKind::Call { target: Target::Import(id), .. } => model.program.import(*id).name == "RtlAssert",
         _ => false,
     };
-    events.iter().any(|event| event.kind == EventKind::ComparesWithApc && compares(event.at))
-        && events.iter().any(|event| fails(&event.kind))
+    let compares = events.iter().find(|event| event.kind == EventKind::ComparesWithApc)?;
+    // The compiler may move what fails to the end of the routine.
+    let after = events.iter().find(|event| event.at > compares.at && fails(&event.kind))?;
+    let entry = model.functions.all[function].entry;
+    Some(Asserted { offset: compares.at.abs_diff(entry), fails: after.at })
 }

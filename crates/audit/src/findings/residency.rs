@@ -47,7 +47,10 @@ fn named_routines(collector: &mut Collector<'_, '_>) {
         match collector.model.program.class(entry) {
             Class::Discarded { section } if !root.role.is_initialisation() && root.role != Role::Passive => {
                 let target = collector.target(section, entry);
-                collector.add(FindingKind::Discarded { target, how: Use::Named }, named_at, None);
+                let function = collector.model.functions.around(named_at);
+                let way =
+                    function.and_then(|function| reach.of(function).next()).map(|(id, context)| (id, context.irql));
+                collector.add(FindingKind::Discarded { target, how: Use::Named }, named_at, way);
             }
             Class::Pageable { section, leaves: true }
                 if root.role.irql().never_faults() && !has_own_finding(root.role) =>

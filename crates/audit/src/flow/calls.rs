@@ -114,7 +114,7 @@ impl<'s, 'p> Calls<'s, 'p> {
     }
 
     pub(super) fn call(&mut self, state: &mut State, instruction: &Instruction) {
-        let jump = matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::IndirectBranch);
+        let jump = !matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
         let Some(target) = self.target(state, instruction) else { return };
         let arguments = arguments(state, jump);
         match target {

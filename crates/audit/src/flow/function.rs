@@ -200,6 +200,18 @@ impl Walk<'_, '_> {
         if stays { After::Next } else { After::Stops }
     }
 
+    /// Does the block end with a conditional jump out of the function? It is a call, and if that returns, so does the function;
+    /// `state` becomes that at its end.
+    fn leaves_by_condition(&mut self, block: &Block, state: &mut State) -> bool {
+        let last = self.graph.last(block);
+        let leaves = last.flow_control() == FlowControl::ConditionalBranch && !self.graph.leads_on(last);
+        if leaves {
+            step::refine(state, last, true);
+            self.stepper.step(state, last, true);
+        }
+        leaves && !self.stepper.calls.stopped
+    }
+
     /// Goes over each block once more, now that the states are known, and records.
     fn record(&mut self, events: Events) -> (Events, Summary) {
         let graph = self.graph;
@@ -213,11 +225,16 @@ impl Walk<'_, '_> {
             state.clone_from(&self.space.points[index].state);
             self.stepper.calls.unlocked = false;
             let after = self.block(block, &mut state);
+            let returns = match after {
+                After::Returns => true,
+                After::Next => self.leaves_by_condition(block, &mut state),
+                After::Stops => false,
+            };
             self.space.points[index].unlocks = self.stepper.calls.unlocked;
-            match (&mut end, after) {
-                (_, After::Next | After::Stops) => {}
-                (Some(end), After::Returns) => _ = end.join(&state),
-                (none, After::Returns) => *none = Some(state.clone()),
+            match &mut end {
+                Some(end) if returns => _ = end.join(&state),
+                None if returns => end = Some(state.clone()),
+                _ => {}
             }
         }
         self.space.state = state;

@@ -25,7 +25,9 @@ impl Stepper<'_, '_> {
         }
         match instruction.flow_control() {
             FlowControl::Call | FlowControl::IndirectCall => self.calls.call(state, instruction),
-            FlowControl::UnconditionalBranch | FlowControl::IndirectBranch if leaves => {
+            FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::ConditionalBranch
+                if leaves =>
+            {
                 self.calls.call(state, instruction);
             }
             FlowControl::Next => self.ordinary(state, instruction),

@@ -36,6 +36,8 @@ pub enum StepKind {
     },
     /// A call.
     Called,
+    /// The section is locked.
+    Locked,
 }
 
 /// Longest way that is told.

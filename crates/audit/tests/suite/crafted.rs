@@ -104,6 +104,11 @@ impl Assembler {
         self.code(&[0x48, 0x89, 0x84, 0x24]).code(&offset.to_le_bytes())
     }
 
+    /// `je target`
+    pub(crate) fn jump_if_equal(&mut self, target: u32) -> &mut Assembler {
+        self.relative(&[0x0f, 0x84], target)
+    }
+
     /// `call [slot]`
     pub(crate) fn call(&mut self, slot: u32) -> &mut Assembler {
         self.relative(&[0xff, 0x15], slot)

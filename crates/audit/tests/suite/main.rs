@@ -8,3 +8,4 @@ mod crafted;
 mod entries;
 mod good;
 mod hostile;
+mod jumps;

@@ -21,7 +21,7 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::WaitTrue { routine, section } => Cause::Irql(IrqlMisuse::WaitTrue { routine, section }),
         FindingKind::AboveApc { routine, irql } => Cause::Paging(Paging::AboveApc { routine, irql: Irql::new(irql) }),
         FindingKind::Isr { section } => Cause::Object(ObjectMisuse::Isr { section, locked: false }),
-        FindingKind::Dpc { section } => Cause::Audit(Audit::DpcPageable { section }),
+        FindingKind::Dpc { role, section } => Cause::Audit(Audit::DpcPageable { role: role.to_owned(), section }),
         FindingKind::Completion { section } => Cause::Object(ObjectMisuse::Completion { section }),
         FindingKind::Object { object, target, .. } => {
             Cause::Audit(Audit::Object { object: object_kind(object), home: target.map(home) })
@@ -69,6 +69,7 @@ pub(super) fn waypoint(kind: &StepKind) -> WaypointKind {
         StepKind::Named => WaypointKind::Named,
         StepKind::Raised { from, to } => WaypointKind::Raised { from: Irql::new(from), to: Irql::new(to) },
         StepKind::Called => WaypointKind::Called,
+        StepKind::Locked => WaypointKind::Locked,
     }
 }
 

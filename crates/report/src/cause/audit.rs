@@ -42,6 +42,8 @@ pub enum Audit {
     },
     /// A DPC or timer routine in a pageable section that is never locked (K10).
     DpcPageable {
+        /// The documented name of this kind of routine.
+        role: String,
         /// The section.
         section: String,
     },
@@ -131,7 +133,7 @@ const INIT_IS_DISCARDED: Rule = Rule {
     source: "MmLockPagableCodeSection macro",
 };
 const DPC_NONPAGED: Rule = Rule {
-    text: "a DPC routine runs at `DISPATCH_LEVEL` and is resident then",
+    text: "a DPC or timer routine runs at `DISPATCH_LEVEL` and is resident then",
     source: "MmLockPagableCodeSection macro",
 };
 const OBJECTS_NONPAGED: Rule = Rule {
@@ -184,8 +186,8 @@ impl Audit {
                     .help(FEASIBLE)
             }
             Audit::Discarded { section, rva, usage } => discarded(section, *rva, *usage),
-            Audit::DpcPageable { section } => {
-                let title = format!("DPC routine in pageable section `{section}`, which is never locked");
+            Audit::DpcPageable { role, section } => {
+                let title = format!("{role} in pageable section `{section}`, which is never locked");
                 Words::finding(Finding::DpcPageable, Level::Error, title, DPC_NONPAGED)
                     .help("move it, and all it calls and touches, to nonpaged sections")
             }

@@ -91,7 +91,7 @@ struct Place {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 struct Waypoint {
-    /// `named`, `entered` (the system calls the routine), `raised` (IRQL goes up) or `called`.
+    /// `named`, `entered` (the system calls the routine), `raised` (IRQL goes up), `called` or `locked` (a section).
     what: &'static str,
     /// Where.
     at: Place,

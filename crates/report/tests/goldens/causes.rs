@@ -399,7 +399,7 @@ fn audit() -> Vec<Diagnostic> {
         Audit::PageableCode { section: "PAGESER".into(), irql },
         data(Access::Read, Some("DbgPrint")),
         data(Access::Write, None),
-        Audit::DpcPageable { section: "PAGEDPC".into() },
+        Audit::DpcPageable { role: "DPC routine".into(), section: "PAGEDPC".into() },
         Audit::Object { object: ObjectKind::Timer, home: Some((section(), rva)) },
         Audit::Object { object: ObjectKind::WorkItem, home: None },
         Audit::LockOfInit { section: "INIT".into() },
