@@ -1,9 +1,11 @@
-//! Project chores: `cargo xtask conformance`, `cargo xtask drivers`, `cargo xtask exports`, `cargo xtask layers`, `cargo xtask layouts`.
+//! Project chores: `cargo xtask conformance`, `cargo xtask drivers`, `cargo xtask exports`, `cargo xtask findings`,
+//! `cargo xtask layers`, `cargo xtask layouts`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells its progress on the terminal")]
 
 mod conformance;
 mod drivers;
 mod exports;
+mod findings;
 mod layers;
 mod layouts;
 mod sources;
@@ -28,6 +30,12 @@ enum Chore {
     /// Generate docs/exports.md: each export of the kernel, what it refuses, and its tests
     Exports {
         /// Fail where the file is out of date or an export has no test; change nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Generate docs/findings.md: each finding of the audit, a driver that has it, and what runs report
+    Findings {
+        /// Fail where the file is out of date or a sample does not show its finding; change nothing
         #[arg(long)]
         check: bool,
     },
@@ -57,6 +65,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Conformance { check } => conformance::run(&root, check),
         Chore::Drivers(arguments) => drivers::run(&root, &arguments),
         Chore::Exports { check } => exports::run(&root, check),
+        Chore::Findings { check } => findings::run(&root, check),
         Chore::Layers => layers::run(&root),
         Chore::Layouts { check } => layouts::run(check).map_err(|error| anyhow!("{error}")),
     }
