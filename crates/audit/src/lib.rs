@@ -24,7 +24,7 @@ use nt_types::Rva;
 
 pub use advice::{Advice, Destination, Merge, Placed};
 pub use ddi::Kind;
-pub use findings::{Assumption, Finding, FindingKind, Target, Use};
+pub use findings::{Assumption, Finding, FindingKind, LeftBy, Target, Use};
 pub use reach::{Step, StepKind};
 
 use findings::Collector;

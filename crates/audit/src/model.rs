@@ -65,7 +65,7 @@ impl<'a> Model<'a> {
             Target::Function(index) => (Some(index as usize), None, None),
             Target::Place { rva, table: false } => (None, Some(rva), None),
             Target::Place { rva, table: true } => (None, None, Some(rva)),
-            Target::Import(_) | Target::Unknown => (None, None, None),
+            Target::Import(_) | Target::Unknown | Target::Field { .. } | Target::Inner { .. } => (None, None, None),
         };
         let at_place = place.into_iter().flat_map(|rva| self.at_place(rva));
         function.into_iter().chain(at_place).chain(table.into_iter().flat_map(|rva| self.in_table(rva)))

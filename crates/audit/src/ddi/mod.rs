@@ -74,8 +74,10 @@ pub(crate) enum Does {
     Allocates(Parameter),
     /// Returns pool as the flags in a parameter say.
     AllocatesByFlags(Parameter),
-    /// Queues a DPC, or a timer with one.
-    QueuesDpc,
+    /// Creates a device object and stores its address where a parameter points to.
+    CreatesDevice(Parameter),
+    /// A parameter is handed to the callback, as its parameter of this number.
+    Context(Parameter, Parameter),
     /// Does not return.
     NeverReturns,
 }

@@ -1,13 +1,13 @@
-//! Locks of sections: K01, K05, K07, K12, K18, K25, K28, A01, and NULL for a handle.
+//! Locks of sections: K01, K05, K07, K12, K18, K25, K28, A01, NULL for a handle, and the header of the image.
 
 use std::collections::BTreeMap;
 
-use super::{Collector, FindingKind, Use};
+use super::{Collector, FindingKind, LeftBy, Use};
 use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
 use crate::model::Model;
-use crate::reach::{Reach, Step, StepKind, Way, path};
+use crate::reach::{Meaning, Reach, Step, StepKind, Way, path};
 use nt_types::Rva;
 
 /// Requests that end what others began: CLOSE, SHUTDOWN, CLEANUP, POWER, PNP.
@@ -26,7 +26,9 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
                 }
             }
         }
-        no_module(collector, (function, event), id, first);
+        for value in first.alternatives() {
+            no_module(collector, (function, event), id, value);
+        }
         let by_handle = model.does(id, Does::LockHandle) || model.does(id, Does::Unlock);
         if by_handle && first.number() == Some(0) {
             let routine = model.program.import(id).name.clone();
@@ -42,22 +44,29 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
         collector.add_on_any_way(FindingKind::HandleDereferenced, function, event);
     }
     initialisation(collector);
+    error_paths(collector);
     unbalanced_requests(collector);
 }
 
-/// K28, or 0x1A: an address that is certainly in no driver.
+/// K28, or 0x1A: an address that is certainly in no driver, or in no section of it.
 fn no_module(collector: &mut Collector<'_, '_>, (function, event): (usize, &Event), id: ImportId, address: Value) {
     let model = collector.model;
     let locks = model.does(id, Does::LockAddress);
     let takes_address = locks || model.does(id, Does::PageDriver) || model.does(id, Does::ResetDriver);
-    let pool = match address {
-        Value::Pool { .. } => true,
-        Value::Number(_) => false,
-        _ => return,
+    if !takes_address {
+        return;
+    }
+    let meaning = collector.reach.objects.meaning(function as u32, address);
+    let pool = match (address, meaning) {
+        (Value::Pool { .. }, _) | (_, Some(Meaning::Object(..))) => Some(true),
+        (Value::Number(_), _) => Some(false),
+        _ => None,
     };
-    if takes_address {
-        let routine = model.program.import(id).name.clone();
+    let routine = model.program.import(id).name.clone();
+    if let Some(pool) = pool {
         collector.add_on_any_way(FindingKind::NoModule { routine, pool, locks }, function, event);
+    } else if locks && meaning == Some(Meaning::DriverStart) {
+        collector.add_on_any_way(FindingKind::NoSection { routine }, function, event);
     }
 }
 
@@ -105,7 +114,7 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
     let Some(entry) = reach.roots.iter().find(|root| root.role == Role::DriverEntry) else { return };
     for event in model.events.of(entry.function).iter().filter(|event| event.kind == EventKind::Fails) {
         for section in sections(collector, event.held.gained) {
-            kept(collector, section, true, event.at);
+            kept(collector, section, LeftBy::Entry, event.at);
         }
     }
     // A routine that several drivers share may have been named first and replaced later.
@@ -117,13 +126,32 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
         && unloads.iter().all(|&unload| call_site(model, reach, unload, Does::Unlock).is_none())
     {
         for section in sections(collector, perhaps) {
-            kept(collector, section, false, at);
+            kept(collector, section, LeftBy::Unload, at);
+        }
+    }
+}
+
+/// K05: a way through a routine that fails forgets the handle of a section that it locked. A driver that is never unloaded
+/// may do so.
+fn error_paths(collector: &mut Collector<'_, '_>) {
+    let (model, reach) = (collector.model, collector.reach);
+    let is = |role: Role, function: usize| reach.roots.iter().any(|root| root.role == role && root.function == function);
+    if !reach.roots.iter().any(|root| root.role == Role::Unload) {
+        return;
+    }
+    let loses = model.all_events().filter(|(_, event)| event.kind == EventKind::Loses);
+    let lost = |(function, _): &(usize, &Event)| !is(Role::DriverEntry, *function) && reach.is_reached(*function);
+    for (function, event) in loses.filter(lost) {
+        for section in sections(collector, event.held.gained) {
+            let section = model.program.section_name(section);
+            let kind = FindingKind::UnloadWithLocks { section, left_by: LeftBy::ErrorPath };
+            collector.add_on_any_way(kind, function, event);
         }
     }
 }
 
 /// A lock that stays when a routine is through. The way is that to the lock.
-fn kept(collector: &mut Collector<'_, '_>, section: usize, entry_fails: bool, at: u32) {
+fn kept(collector: &mut Collector<'_, '_>, section: usize, left_by: LeftBy, at: u32) {
     let (model, reach) = (collector.model, collector.reach);
     let locks = |(_, _, id, arguments): &(usize, &Event, ImportId, &[Value])| {
         let mut addresses = arguments.first().into_iter().flat_map(|value| value.addresses());
@@ -140,7 +168,7 @@ fn kept(collector: &mut Collector<'_, '_>, section: usize, entry_fails: bool, at
         way
     });
     let section = model.program.section_name(section);
-    collector.add_with(FindingKind::UnloadWithLocks { section, entry_fails }, at, way, None);
+    collector.add_with(FindingKind::UnloadWithLocks { section, left_by }, at, way, None);
 }
 
 /// The pageable sections in a set.

@@ -160,12 +160,17 @@ pub enum FindingKind {
         /// The routine locks.
         locks: bool,
     },
+    /// The address of the header of the image, which lies in no section, is to be locked (0x1A).
+    NoSection {
+        /// The routine.
+        routine: String,
+    },
     /// A lock that nobody undoes (K05).
     UnloadWithLocks {
         /// The section.
         section: String,
-        /// DriverEntry fails with it; otherwise Unload undoes nothing.
-        entry_fails: bool,
+        /// Who leaves it.
+        left_by: LeftBy,
     },
     /// A request unlocks what another kind of request locks and unlocks (A01).
     UnlockWithoutLock,
@@ -195,6 +200,17 @@ pub enum FindingKind {
     PagedCodeInNonpaged,
     /// A pageable routine without PAGED_CODE, in a driver that has it elsewhere (A04).
     PagedCodeMissing,
+}
+
+/// Who leaves a lock behind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LeftBy {
+    /// DriverEntry, which fails.
+    Entry,
+    /// Unload, which undoes nothing of what DriverEntry locked.
+    Unload,
+    /// A way through a routine that fails and keeps no handle, as others of its ways do.
+    ErrorPath,
 }
 
 /// How something is used.

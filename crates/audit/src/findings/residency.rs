@@ -13,7 +13,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     for (function, event) in model.all_events() {
         match event.kind {
             EventKind::Call { target, arguments } => {
-                for callee in model.targets(target) {
+                for callee in collector.reach.targets(model, function, target) {
                     enters(collector, function, event, callee);
                 }
                 if let Target::Import(id) = target {

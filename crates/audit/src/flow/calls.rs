@@ -8,7 +8,7 @@ use super::facts::{Facts, Held};
 use super::irql::{IrqlSet, Range};
 use super::state::State;
 use super::summary::Summary;
-use super::value::Value;
+use super::value::{CREATED, Value};
 use crate::code::{Functions, ImportId, Program};
 use crate::ddi::{Does, Level, Parameter, Role};
 
@@ -26,10 +26,14 @@ pub(super) struct Calls<'s, 'p> {
     pub(super) events: Option<Events>,
     /// Parameters that the function hands to the system as routines.
     pub(super) registers: Vec<(u8, Role)>,
+    /// The parameter that says where the address of a device object goes that the function creates.
+    pub(super) created: Option<u8>,
     /// Sections that the function locks.
     pub(super) locks: Facts,
     /// Sections were unlocked since this was last reset.
     pub(super) unlocked: bool,
+    /// The handle of a lock was kept since this was last reset.
+    pub(super) kept: bool,
     /// The last call does not return.
     pub(super) stopped: bool,
     here: Here,
@@ -47,8 +51,8 @@ struct Here {
 impl<'s, 'p> Calls<'s, 'p> {
     pub(super) fn new(program: &'p Program<'p>, functions: &'p Functions, summaries: &'s [Summary]) -> Calls<'s, 'p> {
         let here = Here { at: 0, length: 0, irql: IrqlSet::ENTRY, held: Held::default() };
-        let (events, registers, locks) = (None, Vec::new(), Facts::NONE);
-        Calls { program, functions, summaries, events, registers, locks, unlocked: false, stopped: false, here }
+        let (events, registers, locks, created) = (None, Vec::new(), Facts::NONE, None);
+        Calls { program, functions, summaries, events, registers, created, locks, unlocked: false, kept: false, stopped: false, here }
     }
 
     pub(super) fn begin(&mut self, state: &State, instruction: &Instruction) {
@@ -93,12 +97,21 @@ impl<'s, 'p> Calls<'s, 'p> {
         self.register(Role::Cancel, value);
     }
 
-    /// A negative NTSTATUS becomes the result. It matters only where a lock is held that must be undone.
-    pub(super) fn fails(&mut self) {
-        let sections = self.here.held.gained.and(Facts::ALL_SECTIONS);
-        if !sections.is_empty() && sections != Facts::ALL_SECTIONS {
+    /// A negative NTSTATUS is at hand, or becomes the `result`. It matters only where a lock is held that must be undone.
+    pub(super) fn fails(&mut self, result: bool) {
+        let held = self.here.held;
+        if held.has_lock() && result {
             self.record(EventKind::Fails);
         }
+        if held.has_lock() && !held.perhaps.has(Facts::KEPT) {
+            self.record(EventKind::Loses);
+        }
+    }
+
+    /// The handle of a lock goes where it is not followed.
+    pub(super) fn keeps(&mut self, state: &mut State) {
+        self.kept = true;
+        state.held.gain(Facts::KEPT);
     }
 
     pub(super) fn write_cr8(&mut self, state: &mut State, value: Value) {
@@ -117,6 +130,14 @@ impl<'s, 'p> Calls<'s, 'p> {
         let jump = !matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
         let Some(target) = self.target(state, instruction) else { return };
         let arguments = arguments(state, jump);
+        let handed = |argument: &Value| match argument {
+            Value::Handle(_) => true,
+            Value::Stack(at) => state.has_handle(*at, WRITTEN),
+            _ => false,
+        };
+        if state.held.has_lock() && arguments.iter().any(handed) {
+            self.keeps(state);
+        }
         match target {
             Target::Import(id) => self.import(state, id, &arguments),
             Target::Function(index) => self.function(state, index, &arguments),
@@ -148,6 +169,8 @@ impl<'s, 'p> Calls<'s, 'p> {
             },
             Value::Global(rva) => Target::Place { rva, table: false },
             Value::Entry(rva) => Target::Place { rva, table: true },
+            Value::Field(parameter, field, 0) => Target::Field { parameter, field },
+            Value::Inner(parameter, field, inner) => Target::Inner { parameter, field, inner },
             _ => Target::Unknown,
         })
     }
@@ -199,6 +222,18 @@ impl<'s, 'p> Calls<'s, 'p> {
         forget_written(state, arguments);
         state.forget_volatile();
         state.set(Register::RAX, result);
+        if let Some(parameter) = summary.creates {
+            self.creates(state, arguments.get(usize::from(parameter)).copied().unwrap_or_default());
+        }
+    }
+
+    /// A device object is created; its address goes where a parameter points to.
+    fn creates(&mut self, state: &mut State, place: Value) {
+        match place {
+            Value::Stack(at) => state.set_slot(at, Value::Parameter(CREATED, 0)),
+            Value::Parameter(parameter, 0) => self.created = Some(parameter),
+            _ => {}
+        }
     }
 
     /// A value is handed to the system as a routine.
@@ -259,6 +294,7 @@ impl<'s, 'p> Calls<'s, 'p> {
                 }
                 Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
                 Does::AllocatesByFlags(n) => state.set(Register::RAX, pool(argument(n), 0x100)),
+                Does::CreatesDevice(n) => self.creates(state, argument(n)),
                 Does::NeverReturns => self.stopped = true,
                 does => self.hold(state, does, argument(1)),
             }
@@ -277,7 +313,10 @@ impl<'s, 'p> Calls<'s, 'p> {
                 self.lock(state, section.map_or(Facts::ALL_SECTIONS, Facts::section));
                 state.set(Register::RAX, handle);
             }
-            Does::LockHandle => self.lock(state, sections_of(first)),
+            Does::LockHandle => {
+                self.lock(state, sections_of(first));
+                self.keeps(state);
+            }
             Does::Unlock => {
                 self.unlocked = true;
                 state.held.lose(sections_of(first));

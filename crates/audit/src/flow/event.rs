@@ -49,6 +49,8 @@ pub(crate) enum EventKind {
     AssertionFails,
     /// A negative NTSTATUS becomes the result while these facts hold.
     Fails,
+    /// A negative NTSTATUS is at hand, a section is locked, and nothing that follows unlocks it or keeps its handle.
+    Loses,
 }
 
 /// The parameters of a call, in [`super::Events`].
@@ -77,5 +79,9 @@ pub(crate) enum Target {
         rva: u32,
         table: bool,
     },
+    /// What lies in a field of what a parameter points to; what is there depends on what the parameter is.
+    Field { parameter: u8, field: i32 },
+    /// What lies so many bytes from the address in such a field.
+    Inner { parameter: u8, field: i32, inner: i32 },
     Unknown,
 }

@@ -11,6 +11,8 @@ impl Facts {
     pub(crate) const NONE: Facts = Facts(0);
     /// Every section is locked: what a lock of an unknown section may have done.
     pub(crate) const ALL_SECTIONS: Facts = Facts((1 << SECTIONS) - 1);
+    /// The handle of a lock is somewhere else than in the function, or was before.
+    pub(crate) const KEPT: Facts = Facts(1 << 58);
     /// A mutex, or something like it, is held.
     pub(crate) const MUTEX: Facts = Facts(1 << 60);
     /// MmResetDriverPaging was called.
@@ -74,6 +76,12 @@ impl Held {
         self.lost = self.lost.or(facts);
     }
 
+    /// Is a section, known by name, locked on every way here?
+    pub(crate) fn has_lock(&self) -> bool {
+        let sections = self.gained.and(Facts::ALL_SECTIONS);
+        !sections.is_empty() && sections != Facts::ALL_SECTIONS
+    }
+
     /// It turns out on this way that the facts did not become true.
     pub(crate) fn undo(&mut self, facts: Facts) {
         self.gained = self.gained.without(facts);
@@ -101,6 +109,6 @@ impl Held {
     /// held often depends on data, and a finding must not rest on a way that the driver never takes.
     pub(crate) fn at(self, entry: Facts) -> Facts {
         let sections = entry.or(self.perhaps).and(Facts::ALL_SECTIONS);
-        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS).or(sections)
+        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS.or(Facts::KEPT)).or(sections)
     }
 }

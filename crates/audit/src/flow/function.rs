@@ -58,10 +58,18 @@ impl<'p> Interpreter<'p> {
         let mark = self.events.mark();
         let (mut events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
-        if events.since(mark).iter().any(|event| event.kind == EventKind::Fails) {
-            let leads = leads_to_unlock(&self.graph, &self.space.points);
-            let unlocks = |at: u32| self.graph.block_of(at).is_some_and(|block| leads[block]);
-            events.retain_since(mark, |event| event.kind != EventKind::Fails || !unlocks(event.at));
+        if events.since(mark).iter().any(|event| matches!(event.kind, EventKind::Fails | EventKind::Loses)) {
+            let points = &self.space.points;
+            let unlock = leads_to(&self.graph, |block| points[block].unlocks);
+            let end = leads_to(&self.graph, |block| points[block].unlocks || points[block].keeps);
+            // Where no way keeps a handle or unlocks, the lock is meant to last.
+            let lasts = !end.contains(&true);
+            let leads = |blocks: &[bool], at: u32| self.graph.block_of(at).is_some_and(|block| blocks[block]);
+            events.retain_since(mark, |event| match event.kind {
+                EventKind::Fails => !leads(&unlock, event.at),
+                EventKind::Loses => !lasts && !leads(&end, event.at),
+                _ => true,
+            });
         }
         events.end_function(index, mark);
         self.events = events;
@@ -77,6 +85,7 @@ struct Point {
     reached: bool,
     pending: bool,
     unlocks: bool,
+    keeps: bool,
     visits: u8,
 }
 
@@ -94,7 +103,8 @@ impl Space {
     fn begin(&mut self, blocks: usize) {
         self.points.truncate(blocks.max(KEPT_POINTS));
         for point in self.points.iter_mut().take(blocks) {
-            (point.reached, point.pending, point.unlocks, point.visits) = (false, false, false, 0);
+            (point.reached, point.pending, point.visits) = (false, false, 0);
+            (point.unlocks, point.keeps) = (false, false);
         }
         while self.points.len() < blocks {
             self.points.push(Point::default());
@@ -223,14 +233,16 @@ impl Walk<'_, '_> {
                 continue;
             }
             state.clone_from(&self.space.points[index].state);
-            self.stepper.calls.unlocked = false;
+            (self.stepper.calls.unlocked, self.stepper.calls.kept) = (false, false);
             let after = self.block(block, &mut state);
             let returns = match after {
                 After::Returns => true,
                 After::Next => self.leaves_by_condition(block, &mut state),
                 After::Stops => false,
             };
+            let returned = returns && matches!(state.get(Register::RAX), Value::Handle(_));
             self.space.points[index].unlocks = self.stepper.calls.unlocked;
+            self.space.points[index].keeps = self.stepper.calls.kept || returned;
             match &mut end {
                 Some(end) if returns => _ = end.join(&state),
                 None if returns => end = Some(state.clone()),
@@ -252,6 +264,7 @@ impl Walk<'_, '_> {
                 result: result(end.get(Register::RAX)),
                 never_returns: false,
                 registers,
+                creates: calls.created,
                 locks: calls.locks,
             },
             None => Summary {
@@ -269,13 +282,13 @@ fn is_jump(instruction: &Instruction) -> bool {
     matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::IndirectBranch)
 }
 
-/// By block: can code that unlocks follow its start?
-fn leads_to_unlock(graph: &Graph, points: &[Point]) -> Vec<bool> {
+/// By block: can one of these blocks follow its start?
+fn leads_to(graph: &Graph, is_end: impl Fn(usize) -> bool) -> Vec<bool> {
     let of_block = |(index, block)| graph.successors(block).iter().map(move |&next| (next, index as u32));
     let mut edges: Vec<(u32, u32)> = graph.blocks.iter().enumerate().flat_map(of_block).collect();
     edges.sort_unstable();
     let mut leads = vec![false; graph.blocks.len()];
-    let mut pending: Vec<u32> = (0..leads.len() as u32).filter(|&index| points[index as usize].unlocks).collect();
+    let mut pending: Vec<u32> = (0..leads.len() as u32).filter(|&index| is_end(index as usize)).collect();
     while let Some(block) = pending.pop() {
         if !std::mem::replace(&mut leads[block as usize], true) {
             let first = edges.partition_point(|(next, _)| *next < block);

@@ -21,4 +21,4 @@ pub(crate) use facts::Facts;
 pub(crate) use function::Interpreter;
 pub(crate) use irql::Range;
 pub(crate) use summary::Summary;
-pub(crate) use value::Value;
+pub(crate) use value::{CREATED, Value};

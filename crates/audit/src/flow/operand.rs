@@ -56,6 +56,7 @@ pub(super) fn load(program: &Program<'_>, state: &State, place: Place, bytes: us
         // Irp->Tail.Overlay.CurrentStackLocation.
         (Value::Parameter(_, 0xb8), false) => Value::StackLocation(0),
         (Value::Parameter(n, at), false) => Value::Field(n, at, 0),
+        (Value::Field(n, field, at), false) => Value::Inner(n, field, at),
         _ => Value::Unknown,
     }
 }

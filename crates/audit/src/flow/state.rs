@@ -110,6 +110,12 @@ impl State {
         self.slots.retain(|(slot, _)| *slot < at || *slot >= end);
     }
 
+    /// Does the handle of a section lie on the stack, in these bytes?
+    pub(crate) fn has_handle(&self, at: i32, bytes: i32) -> bool {
+        let range = at..at.saturating_add(bytes);
+        self.slots.iter().any(|(slot, value)| range.contains(slot) && matches!(value, Value::Handle(_)))
+    }
+
     /// Forgets the registers that a call does not keep.
     pub(crate) fn forget_volatile(&mut self) {
         use Register::{R8, R9, R10, R11, RAX, RCX, RDX};

@@ -80,9 +80,8 @@ impl Stepper<'_, '_> {
                 Value::Number(number) if register.size() == 4 => Value::Number(number & 0xffff_ffff),
                 _ => value,
             };
-            if matches!(value, Value::Number(number) if is_failure(number)) && register.full_register() == Register::RAX
-            {
-                self.calls.fails();
+            if matches!(value, Value::Number(number) if is_failure(number)) {
+                self.calls.fails(register.full_register() == Register::RAX);
             }
             return state.set(register, value);
         }
@@ -92,8 +91,16 @@ impl Stepper<'_, '_> {
     fn store(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
         let Place::At { base, indexed } = operand::place(state, instruction) else { return };
         match (base, indexed) {
-            (Value::Stack(at), false) => state.set_slot(at, value),
+            (Value::Stack(at), false) => {
+                state.set_slot(at, value);
+                if matches!(value, Value::Handle(_)) && state.slot(at) != value {
+                    self.calls.keeps(state);
+                }
+            }
             (base, indexed) => {
+                if matches!(value, Value::Handle(_)) {
+                    self.calls.keeps(state);
+                }
                 if let (Value::Image(rva), Value::Handle(section)) = (base, value) {
                     state.kept = Some((rva, section));
                 }
@@ -191,6 +198,9 @@ impl Stepper<'_, '_> {
 
     /// Every other instruction: what it writes is unknown.
     fn other(&mut self, state: &mut State, instruction: &Instruction) {
+        if state.held.has_lock() && uses_handle(state, instruction) {
+            self.calls.keeps(state);
+        }
         let info = self.info.info(instruction);
         let writes = |access: OpAccess| !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
         for used in info.used_registers() {
@@ -274,6 +284,18 @@ fn is_above_apc_test(state: &State, instruction: &Instruction, one: Value, other
 
 fn uses_memory(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|index| instruction.op_kind(index) == OpKind::Memory)
+}
+
+/// Does an instruction that is not followed take a handle from a register or from the stack?
+fn uses_handle(state: &State, instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|index| match instruction.op_kind(index) {
+        OpKind::Register => matches!(state.get(instruction.op_register(index)), Value::Handle(_)),
+        OpKind::Memory => match operand::place(state, instruction) {
+            Place::At { base: Value::Stack(at), .. } => state.has_handle(at, 32),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 fn push(state: &mut State, value: Value) {

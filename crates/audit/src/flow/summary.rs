@@ -17,6 +17,8 @@ pub(crate) struct Summary {
     pub(crate) never_returns: bool,
     /// Parameters, from 0, that it hands to the system as routines.
     pub(crate) registers: Vec<(u8, Role)>,
+    /// The parameter, from 0, that says where it stores the address of a device object that it creates.
+    pub(crate) creates: Option<u8>,
     /// Sections that it locks, at any time.
     pub(crate) locks: Facts,
 }
@@ -30,6 +32,7 @@ impl Default for Summary {
             result: Value::Unknown,
             never_returns: false,
             registers: Vec::new(),
+            creates: None,
             locks: Facts::NONE,
         }
     }

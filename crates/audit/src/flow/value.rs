@@ -3,6 +3,12 @@
 use super::irql::IrqlSet;
 use crate::code::ImportId;
 
+/// Set in what [`Value::packed`] makes of a field.
+const FIELD: u32 = 1 << 31;
+
+/// Stands for a parameter: the device object that the function itself, or what it calls, created.
+pub(crate) const CREATED: u8 = u8::MAX;
+
 /// What is known of the value of a register or of a place on the stack.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) enum Value {
@@ -13,16 +19,19 @@ pub(crate) enum Value {
     Number(u64),
     /// An offset in the image.
     Image(u32),
-    /// One of these offsets in the image, as the way here decides, or something else; 0 stands for none.
+    /// One of these, as the way here decides, or something else: offsets in the image, or what [`Value::packed`] makes of
+    /// others; 0 stands for none.
     Among([u32; 3]),
     /// The address of an import.
     Import(ImportId),
     /// The stack pointer at entry plus so many bytes.
     Stack(i32),
-    /// A parameter plus so many bytes; the first is number 0.
+    /// A parameter plus so many bytes; the first is number 0. [`CREATED`] is none of them.
     Parameter(u8, i32),
     /// What lies so many bytes from the address in a parameter, plus so many bytes.
     Field(u8, i32, i32),
+    /// What lies so many bytes (the second number) from the address in such a field (the first).
+    Inner(u8, i32, i32),
     /// What lies at an offset in the image.
     Global(u32),
     /// An entry of the table at an offset in the image.
@@ -48,36 +57,68 @@ impl Value {
             (Value::Irql(one), Value::Irql(other)) => Value::Irql(one.join(other)),
             (Value::Handle(_), Value::Handle(_)) => Value::Handle(None),
             (one @ (Value::Image(_) | Value::Among(_)), other) | (other, one @ (Value::Image(_) | Value::Among(_))) => {
-                other.addresses().fold(Value::Among(one.offsets()), Value::or)
+                other.all_packed().into_iter().filter(|packed| *packed != 0).fold(Value::Among(one.all_packed()), Value::or)
             }
             _ => Value::Unknown,
         }
     }
 
-    /// One offset more that the value may be, while there is room: those that were there first stay, so that joining
-    /// comes to an end.
-    fn or(self, rva: u32) -> Value {
-        let mut offsets = self.offsets();
-        if !offsets.contains(&rva)
-            && let Some(free) = offsets.iter_mut().find(|offset| **offset == 0)
+    /// One more that the value may be, while there is room: those that were there first stay, so that joining comes to an
+    /// end.
+    fn or(self, packed: u32) -> Value {
+        let mut all = self.all_packed();
+        if !all.contains(&packed)
+            && let Some(free) = all.iter_mut().find(|packed| **packed == 0)
         {
-            *free = rva;
-            offsets.sort_unstable_by_key(|offset| if *offset == 0 { u32::MAX } else { *offset });
+            *free = packed;
+            all.sort_unstable_by_key(|packed| if *packed == 0 { u32::MAX } else { *packed });
         }
-        Value::Among(offsets)
+        Value::Among(all)
     }
 
-    fn offsets(self) -> [u32; 3] {
+    fn all_packed(self) -> [u32; 3] {
         match self {
-            Value::Image(rva) => [rva, 0, 0],
-            Value::Among(offsets) => offsets,
-            _ => [0; 3],
+            Value::Among(all) => all,
+            other => [other.packed(), 0, 0],
         }
+    }
+
+    /// An offset in the image, or what lies near a parameter, in 32 bits; 0 for anything else. Fields take the upper half
+    /// of the numbers, where no image is so large: a bit for `Inner`, the parameter, and 11 bits for each offset.
+    fn packed(self) -> u32 {
+        let small = |at: i32| u32::try_from(at).ok().filter(|at| *at < 1 << 11);
+        let fields = |inner: u32, n: u8, one, other| {
+            small(one).zip(small(other)).map(|(one, other)| FIELD | inner << 30 | u32::from(n) << 22 | one << 11 | other)
+        };
+        match self {
+            Value::Image(rva) if rva < FIELD => rva,
+            Value::Field(n, field, offset) => fields(0, n, field, offset).unwrap_or(0),
+            Value::Inner(n, field, inner) => fields(1, n, field, inner).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn unpacked(packed: u32) -> Value {
+        let (n, one, other) = ((packed >> 22) as u8, (packed >> 11 & 0x7ff) as i32, (packed & 0x7ff) as i32);
+        match (packed & FIELD != 0, packed >> 30 & 1) {
+            (false, _) => Value::Image(packed),
+            (true, 0) => Value::Field(n, one, other),
+            (true, _) => Value::Inner(n, one, other),
+        }
+    }
+
+    /// Everything that it may be, as far as that is known.
+    pub(crate) fn alternatives(self) -> impl Iterator<Item = Value> {
+        let (one, several) = match self {
+            Value::Among(all) => (None, all),
+            other => (Some(other), [0; 3]),
+        };
+        one.into_iter().chain(several.into_iter().filter(|packed| *packed != 0).map(Value::unpacked))
     }
 
     /// The offsets in the image that it may be.
     pub(crate) fn addresses(self) -> impl Iterator<Item = u32> {
-        self.offsets().into_iter().filter(|offset| *offset != 0)
+        self.all_packed().into_iter().filter(|packed| *packed != 0 && packed & FIELD == 0)
     }
 
     /// The value plus a number.
@@ -121,6 +162,11 @@ mod tests {
             assert_eq!(joined.addresses().count(), 3);
         }
         assert_eq!(Value::Image(1).join(Value::Image(1)), Value::Image(1));
+        let field = Value::Inner(CREATED, 8, 0x18);
+        let joined = Value::Image(2).join(Value::Field(0, 0x40, 0)).join(field);
+        let alternatives: Vec<Value> = joined.alternatives().collect();
+        assert_eq!(alternatives, [Value::Image(2), Value::Field(0, 0x40, 0), field]);
+        assert_eq!(joined.addresses().collect::<Vec<_>>(), [2]);
         assert_eq!(Value::Image(2).join(Value::Unknown).join(Value::Image(1)), Value::Among([1, 2, 0]));
     }
 }

@@ -1,8 +1,11 @@
 //! The contexts in which each function is entered.
 
+use smallvec::SmallVec;
+
+use super::objects::Objects;
 use super::roots::Root;
 use crate::ddi::Role;
-use crate::flow::{Event, EventKind, Facts, Range};
+use crate::flow::{Event, EventKind, Facts, Range, Target};
 use crate::model::Model;
 
 /// Most contexts of one function. What comes later is left out, and counted.
@@ -46,13 +49,15 @@ pub(crate) struct Reach {
     first: Vec<Option<ContextId>>,
     /// Contexts left out.
     pub(crate) left_out: u32,
+    pub(crate) objects: Objects,
 }
 
 impl Reach {
     /// Follows calls from the roots; shortest ways first.
     pub(crate) fn new(model: &Model<'_>, roots: Vec<Root>) -> Reach {
         let first = vec![None; model.functions.all.len()];
-        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0 };
+        let objects = Objects::of_roots(model, &roots);
+        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0, objects };
         let (held_between, locked) = (reach.held_between_calls(model), model.locked_anywhere());
         for index in 0..reach.roots.len() {
             let Root { function, role, .. } = reach.roots[index];
@@ -109,11 +114,17 @@ impl Reach {
         for event in model.events.of(context.function as usize) {
             let EventKind::Call { target, .. } = event.kind else { continue };
             let Some(irql) = event.irql.at(context.irql) else { continue };
-            for callee in model.targets(target) {
+            let callees: SmallVec<[usize; 4]> = self.targets(model, context.function as usize, target).collect();
+            for callee in callees {
                 let (function, from) = (callee as u32, Some((id, event.at)));
                 self.enter(Context { function, irql, held: event.held.at(context.held), from, next: None, ..context });
             }
         }
+    }
+
+    /// The functions, by index, that a call in a function may lead to.
+    pub(crate) fn targets(&self, model: &Model<'_>, function: usize, target: Target) -> impl Iterator<Item = usize> {
+        model.targets(target).chain(self.objects.targets(function as u32, target))
     }
 
     pub(crate) fn context(&self, ContextId(index): ContextId) -> &Context {
@@ -153,7 +164,7 @@ impl Reach {
         while next < found.len() {
             for event in model.events.of(found[next]) {
                 let EventKind::Call { target, .. } = event.kind else { continue };
-                for callee in model.targets(target) {
+                for callee in self.targets(model, found[next], target) {
                     if !std::mem::replace(&mut seen[callee], true) {
                         found.push(callee);
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::objects::{Object, Objects};
 use crate::ddi::{Does, Role};
 use crate::flow::{EventKind, Target, Value};
 use crate::model::Model;
@@ -49,8 +50,10 @@ pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
 
 /// Routines that DriverEntry, or what it calls with the driver object, stores in the driver object.
 fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec<Root>) {
-    for (function, parameter) in holders(model, entry) {
-        for event in model.events.of(function) {
+    let seed = entry.map(|function| ((function as u32, 0), Object::Driver));
+    let objects = Objects::follow(model, seed);
+    for (function, parameter) in objects.parameters(Object::Driver) {
+        for event in model.events.of(function as usize) {
             let (role, code) = match event.kind {
                 EventKind::StoreParameter { parameter: of, offset, code, indexed } if of == parameter => {
                     (in_driver_object(offset, indexed), code)
@@ -65,25 +68,6 @@ fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec
             }
         }
     }
-}
-
-/// Functions and their parameters that are the driver object.
-fn holders(model: &Model<'_>, entry: Option<usize>) -> BTreeSet<(usize, u8)> {
-    let mut holders: BTreeSet<(usize, u8)> = entry.map(|function| (function, 0)).into_iter().collect();
-    let mut pending: Vec<(usize, u8)> = holders.iter().copied().collect();
-    while let Some((function, parameter)) = pending.pop() {
-        for event in model.events.of(function) {
-            let EventKind::Call { target: Target::Function(callee), arguments } = event.kind else { continue };
-            for (n, argument) in model.events.arguments(arguments).iter().enumerate() {
-                let passed = *argument == Value::Parameter(parameter, 0);
-                let holder = (callee as usize, n as u8);
-                if passed && holders.insert(holder) {
-                    pending.push(holder);
-                }
-            }
-        }
-    }
-    holders
 }
 
 fn in_driver_object(offset: i32, indexed: bool) -> Option<Role> {

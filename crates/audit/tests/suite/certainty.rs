@@ -1,6 +1,6 @@
 //! What an image shows, what it does not, and what a finding then takes for granted.
 
-use audit::{Assumption, Finding, FindingKind};
+use audit::{Assumption, Finding, FindingKind, LeftBy};
 use driver_image::Image;
 
 use crate::common;
@@ -34,7 +34,7 @@ fn k05_a_lock_that_failed_is_none() {
     assert_eq!(findings(&when_null), []);
     let when_locked = locks(|entry| _ = entry.code(&[0x74, 0x05]).code(&FAILS)); // je over it
     let kinds: Vec<FindingKind> = findings(&when_locked).into_iter().map(|finding| finding.kind).collect();
-    assert_eq!(kinds, [FindingKind::UnloadWithLocks { section: "PAGE".into(), entry_fails: true }]);
+    assert_eq!(kinds, [FindingKind::UnloadWithLocks { section: "PAGE".into(), left_by: LeftBy::Entry }]);
 }
 
 /// K21: that a completion routine lies in a section that is locked somewhere is only possibly wrong.

@@ -1,11 +1,13 @@
 //! The audit, judged by the sample drivers and by images that mean harm.
 
 mod advice;
+mod assembled;
 mod broken;
 mod certainty;
 mod common;
 mod crafted;
 mod entries;
+mod extension;
 mod good;
 mod hostile;
 mod jumps;

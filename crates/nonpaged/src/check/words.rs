@@ -2,7 +2,7 @@
 
 use audit::{FindingKind, Kind, StepKind, Target, Use};
 use nt_types::Irql;
-use report::cause::{Access, Audit, Cause, IrqlMisuse, ObjectKind, ObjectMisuse, Paging, Usage};
+use report::cause::{Access, Audit, Cause, IrqlMisuse, LeftBy, ObjectKind, ObjectMisuse, Paging, Usage};
 use report::{Assumption, WaypointKind};
 
 /// The cause of a report.
@@ -38,7 +38,10 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::LockOfInit { section } => Cause::Audit(Audit::LockOfInit { section }),
         FindingKind::NullHandle { routine } => Cause::Audit(Audit::NullHandle { routine }),
         FindingKind::NoModule { routine, pool, locks } => Cause::Audit(Audit::NoModule { routine, pool, locks }),
-        FindingKind::UnloadWithLocks { section, entry_fails } => Cause::Audit(Audit::LockKept { section, entry_fails }),
+        FindingKind::NoSection { routine } => Cause::Audit(Audit::NoSection { routine }),
+        FindingKind::UnloadWithLocks { section, left_by } => {
+            Cause::Audit(Audit::LockKept { section, left_by: self::left_by(left_by) })
+        }
         FindingKind::UnlockWithoutLock => Cause::Audit(Audit::UnlockWithoutLock),
         FindingKind::RepeatLock { section, places } => Cause::Audit(Audit::RepeatLock { section, places }),
         FindingKind::HandleDereferenced => Cause::Audit(Audit::HandleDereferenced),
@@ -48,6 +51,14 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::PagedCodeInNonpaged => Cause::Audit(Audit::PagedCodeInNonpaged),
         FindingKind::PagedCodeMissing => Cause::Audit(Audit::PagedCodeMissing),
         FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
+    }
+}
+
+fn left_by(left_by: audit::LeftBy) -> LeftBy {
+    match left_by {
+        audit::LeftBy::Entry => LeftBy::Entry,
+        audit::LeftBy::Unload => LeftBy::Unload,
+        audit::LeftBy::ErrorPath => LeftBy::ErrorPath,
     }
 }
 

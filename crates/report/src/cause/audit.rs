@@ -4,6 +4,7 @@ use nt_types::{BugCheckCode, Irql, Rva};
 
 use super::evidence::{Access, ObjectKind};
 use super::paging::{ADDRESS_IN_DRIVER, HANDLE_IS_OPAQUE};
+use super::refusal::LOCK_NAMES_A_SECTION;
 use crate::code::{Class, Code, Level};
 use crate::finding::Finding;
 use crate::words::{Rule, Words};
@@ -73,12 +74,17 @@ pub enum Audit {
         /// The routine locks.
         locks: bool,
     },
-    /// A lock of DriverEntry that nobody undoes (K05).
+    /// The header of the image, which lies in no section, is to be locked (0x1A).
+    NoSection {
+        /// The routine.
+        routine: String,
+    },
+    /// A lock that nobody undoes (K05).
     LockKept {
         /// The section.
         section: String,
-        /// DriverEntry fails with it; otherwise Unload undoes nothing.
-        entry_fails: bool,
+        /// Who leaves it.
+        left_by: LeftBy,
     },
     /// A request unlocks without having locked, as the request that ends its kind does, too (A01).
     UnlockWithoutLock,
@@ -111,6 +117,17 @@ pub enum Audit {
         /// What, in words.
         reasons: Vec<String>,
     },
+}
+
+/// Who leaves a lock behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeftBy {
+    /// DriverEntry, which fails.
+    Entry,
+    /// Unload, which undoes nothing of what DriverEntry locked.
+    Unload,
+    /// A way through a routine that fails, and keeps no handle.
+    ErrorPath,
 }
 
 /// How discarded code or data are used.
@@ -215,7 +232,13 @@ impl Audit {
                 };
                 words.help("pass the address of a routine of the driver, such as `DriverEntry`")
             }
-            Audit::LockKept { section, entry_fails } => lock_kept(section, *entry_fails),
+            Audit::NoSection { routine } => {
+                let code = Code::BugCheck(BugCheckCode::MEMORY_MANAGEMENT);
+                let title = format!("`{routine}` called with the start of the image, which is in no section");
+                Words::driver(code, Level::Error, title, LOCK_NAMES_A_SECTION)
+                    .help("pass the address of a routine or variable in the section")
+            }
+            Audit::LockKept { section, left_by } => lock_kept(section, *left_by),
             Audit::UnlockWithoutLock => {
                 let title = "a request unlocks a section that it did not lock";
                 Words::finding(Finding::UnlockWithoutLock, Level::Error, title, BALANCED)
@@ -304,13 +327,17 @@ fn object_words(object: ObjectKind, home: Option<&(String, Rva)>) -> Words {
         .help("put it in the device extension, or in nonpaged pool")
 }
 
-fn lock_kept(section: &str, entry_fails: bool) -> Words {
-    let (title, help) = match entry_fails {
-        true => (
+fn lock_kept(section: &str, left_by: LeftBy) -> Words {
+    let (title, help) = match left_by {
+        LeftBy::Entry => (
             format!("`DriverEntry` fails while section `{section}` is locked"),
             "unlock it on the way out: after a failure no routine of the driver is called",
         ),
-        false => (
+        LeftBy::ErrorPath => (
+            format!("a routine fails while section `{section}` is locked, and keeps no handle"),
+            "unlock it on the way out: without the handle, nobody can later",
+        ),
+        LeftBy::Unload => (
             format!("section `{section}` is locked by `DriverEntry` and never unlocked by `Unload`"),
             "unlock in `Unload` what `DriverEntry` locked",
         ),

@@ -25,7 +25,7 @@ use crate::code::{Class, Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::words::{Rule, Words, on_verifier};
 
-pub use audit::{Audit, Usage};
+pub use audit::{Audit, LeftBy, Usage};
 pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
 pub use exceptions::{Exception, ThreadKind};
 pub use expectation::{Expectation, Expected};

@@ -64,7 +64,7 @@ const LOCKS_BALANCE: Rule = Rule {
     text: "a section is unlocked exactly as often as it was locked",
     source: "MmUnlockPagableImageSection function",
 };
-const LOCK_NAMES_A_SECTION: Rule = Rule {
+pub(super) const LOCK_NAMES_A_SECTION: Rule = Rule {
     text: "an address to be locked lies in a section of a loaded driver",
     source: "Locking Pageable Code or Data",
 };

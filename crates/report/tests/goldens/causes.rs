@@ -4,7 +4,7 @@ use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::Diagnostic;
 use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
-    InPageReason, Input, IrqlMisuse, Layout, LeftBehind, Limit, Memory, ObjectKind, ObjectMisuse, Operation,
+    InPageReason, Input, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, ObjectKind, ObjectMisuse, Operation,
     PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target,
     ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
@@ -404,8 +404,10 @@ fn audit() -> Vec<Diagnostic> {
         Audit::Object { object: ObjectKind::WorkItem, home: None },
         Audit::LockOfInit { section: "INIT".into() },
         Audit::NullHandle { routine: "MmLockPagableSectionByHandle".into() },
-        Audit::LockKept { section: section(), entry_fails: true },
-        Audit::LockKept { section: section(), entry_fails: false },
+        Audit::LockKept { section: section(), left_by: LeftBy::Entry },
+        Audit::LockKept { section: section(), left_by: LeftBy::Unload },
+        Audit::LockKept { section: section(), left_by: LeftBy::ErrorPath },
+        Audit::NoSection { routine: "MmLockPagableDataSection".into() },
         Audit::UnlockWithoutLock,
         Audit::RepeatLock { section: section(), places: 2 },
         Audit::HandleDereferenced,
