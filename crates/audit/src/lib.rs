@@ -38,6 +38,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// The routines that the system calls, those with a known purpose first.
     pub entries: Vec<Entry>,
+    /// It is a virtual miniport of Storport, to which rules for the physical ones do not apply.
+    pub virtual_miniport: bool,
     /// What was looked at.
     pub extent: Extent,
     /// What could not be looked at.
@@ -137,5 +139,6 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         Entry { routine, role: root.role.name(), irql: (levels.low, levels.high) }
     };
     let entries = reach.roots.iter().map(entry).collect();
-    Ok(Audit { entries, findings: Collector::all(&model, &reach), extent, incomplete })
+    let virtual_miniport = reach.roots.iter().any(|root| root.role == ddi::Role::FreeResources);
+    Ok(Audit { entries, virtual_miniport, findings: Collector::all(&model, &reach), extent, incomplete })
 }

@@ -15,6 +15,8 @@ mod bind_info {
 }
 /// The first minor version whose table is a pointer to one that the framework has; before, the driver has it itself.
 const FIRST_BY_POINTER: u32 = 13;
+/// The first minor version with `WDF_INTERRUPT_CONFIG.PassiveHandling`.
+const FIRST_PASSIVE: u32 = 11;
 /// Most entries of a table.
 const MAX_COUNT: u32 = 1 << 12;
 
@@ -24,6 +26,8 @@ pub(super) struct Framework {
     /// The table, or the pointer to it.
     pub(super) table: u32,
     pub(super) by_pointer: bool,
+    /// It can handle interrupts at PASSIVE_LEVEL.
+    pub(super) passive_interrupts: bool,
     pub(super) count: u32,
 }
 
@@ -38,6 +42,7 @@ pub(super) fn find(program: &Program<'_>) -> Option<Framework> {
     let at = |offset| component.checked_add(offset);
     let count = program.u32(at(bind_info::COUNT)?).filter(|count| *count <= MAX_COUNT)?;
     let table = program.pointer_at(at(bind_info::TABLE)?)?;
-    let by_pointer = program.u32(at(bind_info::MINOR_VERSION)?)? >= FIRST_BY_POINTER;
-    Some(Framework { table, by_pointer, count })
+    let minor = program.u32(at(bind_info::MINOR_VERSION)?)?;
+    let (by_pointer, passive_interrupts) = (minor >= FIRST_BY_POINTER, minor >= FIRST_PASSIVE);
+    Some(Framework { table, by_pointer, passive_interrupts, count })
 }

@@ -80,6 +80,8 @@ pub(crate) struct Program<'a> {
     slots: BTreeMap<u32, ImportId>,
     /// The pointer to the table of a framework, and the entries of the table by offset in bytes.
     framework: Option<(u32, BTreeMap<u64, ImportId>)>,
+    /// Interrupts of the driver may be handled at PASSIVE_LEVEL by the framework.
+    passive_interrupts: bool,
     pageable: PageRanges,
     /// By section: it is discarded, or pageable by its name.
     paging: Vec<Paging>,
@@ -100,6 +102,7 @@ impl<'a> Program<'a> {
             imports: Vec::new(),
             slots: BTreeMap::new(),
             framework: None,
+            passive_interrupts: false,
             pageable: load_map(headers, sections),
             paging: paging(image),
             guard_dispatch: dispatch.into_iter().flatten().map(|rva| rva.0).collect(),
@@ -113,6 +116,7 @@ impl<'a> Program<'a> {
     /// Routines of a framework are like imports; only those of which something is known are worth a place.
     fn add_framework(&mut self) {
         let Some(framework) = framework::find(self) else { return };
+        self.passive_interrupts = framework.passive_interrupts;
         let mut entries = BTreeMap::new();
         for &(index, name) in ddi::FRAMEWORK.iter().filter(|(index, _)| *index < framework.count) {
             let Some(id) = self.add_import(name.to_owned()) else { return };
@@ -129,6 +133,11 @@ impl<'a> Program<'a> {
     pub(crate) fn framework_entry(&self, pointer: u32, offset: u64) -> Option<ImportId> {
         let (table, entries) = self.framework.as_ref()?;
         entries.get(&offset).copied().filter(|_| *table == pointer)
+    }
+
+    /// Can the framework that the driver is for handle interrupts at PASSIVE_LEVEL?
+    pub(crate) fn has_passive_interrupts(&self) -> bool {
+        self.passive_interrupts
     }
 
     fn add_import(&mut self, name: String) -> Option<ImportId> {

@@ -22,8 +22,17 @@ pub(crate) struct Routine {
 /// Something that a routine does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Does {
+    /// The routine does this if a parameter is this number.
+    When(Parameter, u64, &'static Does),
     /// Raises IRQL.
     Raise(Level),
+    /// Raises IRQL, or does not: what it returns says which.
+    RaiseIf(Level),
+    /// Raises IRQL, unless a parameter has bit 0 set.
+    RaiseUnless(Level, Parameter),
+    /// Acquires the lock of an interrupt that the framework handles: raises IRQL to that of the device, unless the
+    /// interrupt is handled at PASSIVE_LEVEL, which is possible from version 1.11.
+    RaiseInterrupt,
     /// Takes a spin lock where IRQL is raised already.
     AcquireRaised,
     /// Sets IRQL to the value of a parameter, lower than before.
@@ -38,12 +47,14 @@ pub(crate) enum Does {
     ReturnsIrql,
     /// A parameter is a callback.
     Registers(Parameter, Role),
-    /// A parameter points to a structure with a callback so many bytes from its start.
-    RegistersIn(Parameter, i32, Role),
-    /// As `RegistersIn`, unless the structure has TRUE so many bytes from its start: then the routine runs at PASSIVE_LEVEL.
-    RegistersUnless(Parameter, i32, Role, i32),
-    /// A parameter points to a `FLT_REGISTRATION`.
-    RegistersFilter(Parameter),
+    /// A parameter points to a structure with callbacks so many bytes from its start.
+    RegistersIn(Parameter, &'static [(i32, Role)]),
+    /// As `RegistersIn`, unless something else holds: then the callbacks have the role that it says.
+    RegistersUnless(Parameter, &'static [(i32, Role)], Unless),
+    /// A parameter points to a structure that has, so many bytes from its start, the address of one with callbacks.
+    RegistersAt(Parameter, i32, &'static [(i32, Role)]),
+    /// A parameter points to structures that lead to others with callbacks.
+    RegistersLayout(Parameter, Layout),
     /// A parameter is an object that must not be pageable.
     Object(Parameter, Kind),
     /// Reads what a parameter points to.
@@ -91,6 +102,39 @@ pub(crate) enum Level {
     Of(Parameter),
     /// The level of an interrupt.
     Device,
+    /// That of the `STOR_SPINLOCK` in a parameter.
+    OfLock(Parameter),
+}
+
+/// What makes the role of callbacks another one: what lies in the structure that a parameter points to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unless {
+    pub(crate) parameter: Parameter,
+    /// In bytes from the start of the structure.
+    pub(crate) offset: i32,
+    pub(crate) holds: Holds,
+    /// The other role.
+    pub(crate) role: Role,
+}
+
+/// What lies in a structure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Holds {
+    /// A byte, or the lowest byte of a larger number.
+    Number(u8),
+    /// The address of code.
+    Code,
+}
+
+/// Structures that lead to others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Layout {
+    /// `FLT_REGISTRATION`.
+    Filter,
+    /// `KSDEVICE_DESCRIPTOR`.
+    KsDevice,
+    /// `KSFILTER_DESCRIPTOR`.
+    KsFilter,
 }
 
 /// Kinds of objects that must lie in nonpaged memory (R22).
@@ -117,7 +161,9 @@ impl Routine {
 
 /// What is known of the routine of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Routine> {
-    table::ROUTINES.binary_search_by_key(&name, |routine| routine.name).ok().map(|index| &table::ROUTINES[index])
+    let find =
+        |table: &'static [Routine]| table.binary_search_by_key(&name, |routine| routine.name).ok().map(|at| &table[at]);
+    table::TABLES.into_iter().find_map(find)
 }
 
 #[cfg(test)]
@@ -125,8 +171,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_has_no_name_twice() {
-        for pair in table::ROUTINES.windows(2) {
+    fn the_tables_are_sorted_and_have_no_name_twice() {
+        for pair in table::TABLES.into_iter().flat_map(|table| table.windows(2)) {
             assert!(pair[0].name < pair[1].name, "{} before {}", pair[0].name, pair[1].name);
         }
     }

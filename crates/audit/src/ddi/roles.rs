@@ -38,6 +38,10 @@ pub(crate) enum Role {
     Ipi,
     /// HwStorStartIo: DISPATCH_LEVEL or above.
     HwStartIo,
+    /// A timer of a Storport or ScsiPort miniport: DISPATCH_LEVEL or above.
+    HwTimer,
+    /// HwStorFreeAdapterResources, which virtual miniports have and physical ones have not.
+    FreeResources,
     /// A filter or termination handler, an export, or a routine whose address is taken for an unknown purpose.
     Unknown,
 }
@@ -55,11 +59,11 @@ impl Role {
             Dispatch(major) => dispatch(major),
             StartIo | Cancel | Dpc | IoTimer | AtDispatch => Range::new(2, 2),
             Completion | UpToDispatch | ThreadedDpc => Range::new(0, 2),
-            HwStartIo => Range::new(2, 15),
+            HwStartIo | HwTimer => Range::new(2, 15),
             Isr | SynchCritSection => Range::new(3, 15),
             Ipi => Range::new(14, 14),
             BugCheck => Range::new(15, 15),
-            Unknown => Range::ANY,
+            Unknown | FreeResources => Range::ANY,
         }
     }
 
@@ -97,6 +101,8 @@ impl Role {
             BugCheck => "bug check callback routine",
             Ipi => "`IpiBroadcast` routine",
             HwStartIo => "`HwStorStartIo` routine",
+            HwTimer => "timer routine of a miniport",
+            FreeResources => "`HwStorFreeAdapterResources` routine",
             Unknown => "routine",
         }
     }

@@ -135,7 +135,8 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
 /// may do so.
 fn error_paths(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
-    let is = |role: Role, function: usize| reach.roots.iter().any(|root| root.role == role && root.function == function);
+    let is =
+        |role: Role, function: usize| reach.roots.iter().any(|root| root.role == role && root.function == function);
     if !reach.roots.iter().any(|root| root.role == Role::Unload) {
         return;
     }

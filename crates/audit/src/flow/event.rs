@@ -80,8 +80,15 @@ pub(crate) enum Target {
         table: bool,
     },
     /// What lies in a field of what a parameter points to; what is there depends on what the parameter is.
-    Field { parameter: u8, field: i32 },
+    Field {
+        parameter: u8,
+        field: i32,
+    },
     /// What lies so many bytes from the address in such a field.
-    Inner { parameter: u8, field: i32, inner: i32 },
+    Inner {
+        parameter: u8,
+        field: i32,
+        inner: i32,
+    },
     Unknown,
 }

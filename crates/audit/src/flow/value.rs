@@ -57,7 +57,11 @@ impl Value {
             (Value::Irql(one), Value::Irql(other)) => Value::Irql(one.join(other)),
             (Value::Handle(_), Value::Handle(_)) => Value::Handle(None),
             (one @ (Value::Image(_) | Value::Among(_)), other) | (other, one @ (Value::Image(_) | Value::Among(_))) => {
-                other.all_packed().into_iter().filter(|packed| *packed != 0).fold(Value::Among(one.all_packed()), Value::or)
+                other
+                    .all_packed()
+                    .into_iter()
+                    .filter(|packed| *packed != 0)
+                    .fold(Value::Among(one.all_packed()), Value::or)
             }
             _ => Value::Unknown,
         }
@@ -88,7 +92,9 @@ impl Value {
     fn packed(self) -> u32 {
         let small = |at: i32| u32::try_from(at).ok().filter(|at| *at < 1 << 11);
         let fields = |inner: u32, n: u8, one, other| {
-            small(one).zip(small(other)).map(|(one, other)| FIELD | inner << 30 | u32::from(n) << 22 | one << 11 | other)
+            small(one)
+                .zip(small(other))
+                .map(|(one, other)| FIELD | inner << 30 | u32::from(n) << 22 | one << 11 | other)
         };
         match self {
             Value::Image(rva) if rva < FIELD => rva,

@@ -1,6 +1,7 @@
 //! Which code is reached from where, at which IRQL, with what held.
 
 mod contexts;
+mod layouts;
 mod objects;
 mod path;
 mod roots;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::layouts;
 use super::objects::{Object, Objects};
-use crate::ddi::{Does, Role};
+use crate::ddi::{Does, Holds, Role};
 use crate::flow::{EventKind, Target, Value};
 use crate::model::Model;
 
@@ -17,10 +18,6 @@ pub(crate) struct Root {
     /// The instruction that tells the system about it.
     pub(crate) named_at: Option<u32>,
 }
-
-/// Most rows of a list of operations of a filter, and what the last one has for a major function (fltkernel.h).
-const MAX_OPERATIONS: u32 = 64;
-const IRP_MJ_OPERATION_END: u8 = 0x80;
 
 /// Fields of DRIVER_OBJECT and DRIVER_EXTENSION, in bytes from their starts.
 mod driver_object {
@@ -115,23 +112,30 @@ fn in_structure(model: &Model<'_>, does: Does, arguments: &[Value]) -> Vec<(u32,
         Some(Value::Image(structure)) => Some(*structure),
         _ => None,
     };
-    let at = |n, offset, role| structure(n).map(|structure| (structure.wrapping_add_signed(offset), role));
-    match does {
-        Does::RegistersIn(n, offset, role) => at(n, offset, role).into_iter().collect(),
-        Does::RegistersFilter(n) => structure(n).map_or(Vec::new(), |structure| in_filter(model, structure)),
-        _ => Vec::new(),
-    }
+    let (structure, fields, other) = match does {
+        Does::RegistersIn(n, fields) => (structure(n), fields, None),
+        Does::RegistersAt(n, pointer, fields) => {
+            let inner = structure(n).and_then(|structure| model.program.pointer_at(moved(structure, pointer)));
+            (inner, fields, None)
+        }
+        Does::RegistersUnless(n, fields, unless) => {
+            let place = structure(unless.parameter).map(|structure| moved(structure, unless.offset));
+            let holds = place.is_some_and(|place| match unless.holds {
+                Holds::Number(number) => model.program.bytes.get(place as usize) == Some(&number),
+                Holds::Code => model.targets(Target::Place { rva: place, table: false }).next().is_some(),
+            });
+            (structure(n), fields, holds.then_some(unless.role))
+        }
+        Does::RegistersLayout(n, layout) => {
+            return structure(n).map_or(Vec::new(), |at| layouts::places(model, layout, at));
+        }
+        _ => return Vec::new(),
+    };
+    let places = |structure: u32| fields.iter().map(move |(offset, role)| (moved(structure, *offset), *role));
+    let places = structure.into_iter().flat_map(places);
+    places.map(|(place, role)| (place, other.unwrap_or(role))).collect()
 }
 
-/// Places in a `FLT_REGISTRATION`, and in the list of operations that it points to.
-fn in_filter(model: &Model<'_>, registration: u32) -> Vec<(u32, Role)> {
-    // FilterUnloadCallback, InstanceSetupCallback, and those for tearing instances down.
-    let callbacks = (0x18..0x40).step_by(8).map(|offset| (registration.wrapping_add(offset), Role::Notification));
-    let operations = model.program.pointer_at(registration.wrapping_add(0x10));
-    let rows =
-        operations.into_iter().flat_map(|first| (0..MAX_OPERATIONS).map(move |row| first.wrapping_add(row * 0x20)));
-    let major = |row: &u32| model.program.bytes.get(*row as usize).copied();
-    let rows = rows.take_while(|row| major(row).is_some_and(|major| major != IRP_MJ_OPERATION_END));
-    let each = |row: u32| [(row.wrapping_add(8), Role::ApcNotification), (row.wrapping_add(0x10), Role::UpToDispatch)];
-    callbacks.chain(rows.flat_map(each)).collect()
+fn moved(structure: u32, offset: i32) -> u32 {
+    structure.wrapping_add_signed(offset)
 }

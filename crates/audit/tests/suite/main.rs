@@ -11,3 +11,4 @@ mod extension;
 mod good;
 mod hostile;
 mod jumps;
+mod levels;
