@@ -25,6 +25,8 @@ pub struct Diagnostic {
     pub step: Option<Step>,
     /// What must be so for the report to be right, where an image does not show it. Such a report is a warning at most.
     pub assumes: Option<Assumption>,
+    /// Which of several alike in one function it is, by address. Of reports of the audit.
+    pub ordinal: u32,
     /// The way to the instruction, in the order of execution. Of reports of the audit.
     pub path: Vec<Waypoint>,
     /// What happened before and made it possible, in the order to be told: nearest cause first.
@@ -47,6 +49,7 @@ impl From<Cause> for Diagnostic {
             at: None,
             step: None,
             assumes: None,
+            ordinal: 0,
             path: Vec::new(),
             because: Vec::new(),
             bug_check: None,

@@ -41,6 +41,19 @@ impl Page {
     pub(crate) fn lead(&self) -> &'static str {
         self.text.lines().nth(2).unwrap_or("")
     }
+
+    /// What stands below "Cause".
+    pub(crate) fn cause(&self) -> &'static str {
+        let (_, cause) = self.text.split_once("## Cause\n").unwrap_or_default();
+        cause.split("\n## ").next().unwrap_or_default().trim()
+    }
+
+    /// Where the first document that the page names is found.
+    pub(crate) fn link(&self) -> Option<&'static str> {
+        let (_, link) = self.text.split_once("<https://")?;
+        let start = self.text.len() - link.len() - "https://".len();
+        self.text[start..].split('>').next()
+    }
 }
 
 /// All pages: bug checks, findings, and the rest.
@@ -91,6 +104,14 @@ mod tests {
             let page = find(finding.id()).unwrap_or_else(|| panic!("{} has no page", finding.id()));
             assert_eq!(page.title(), finding.name());
             assert_eq!(find(finding.name()), Some(page));
+            let level = page.lead().split([':', ',', ' ']).next();
+            assert!(matches!(level, Some("Error" | "Warning" | "Information")), "{}: {}", finding.id(), page.lead());
+            assert!(
+                page.link().is_some_and(|link| link.starts_with("https://learn.microsoft.com/")),
+                "{}",
+                finding.id()
+            );
+            assert!(page.cause().ends_with(['.', '`', '|']), "{}: {}", finding.id(), page.cause());
         }
     }
 

@@ -2,8 +2,8 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::check::{Check, CheckedFile, fingerprint};
-use crate::code::{Code, Level};
+use crate::check::{Check, CheckedFile, is_finding};
+use crate::code::Level;
 use crate::diagnostic::Diagnostic;
 use crate::draw;
 
@@ -17,21 +17,26 @@ pub fn junit(check: &Check) -> String {
 
 fn suite(file: &CheckedFile) -> TestSuite {
     let mut suite = TestSuite::new(file.path.as_str());
-    let failures = file.reports.iter().filter(|report| report.code() != Code::Note);
-    suite.add_test_cases(failures.map(|report| failure(file, report)));
+    let failures = file.findings().map(|(report, fingerprint)| (report, fingerprint, NonSuccessKind::Failure));
+    let trouble = file.reports.iter().filter(|report| !is_finding(report) && report.level() > Level::Info);
+    let trouble = trouble.map(|report| (report, report.title(), NonSuccessKind::Error));
+    for (report, name, kind) in failures.chain(trouble) {
+        suite.add_test_case(case(&name, file, status(report, TestCaseStatus::non_success(kind))));
+    }
     if suite.test_cases.is_empty() {
         suite.add_test_case(case("audit", file, TestCaseStatus::success()));
+    }
+    // What was not looked at, and the like: no failure, but not to be passed over either.
+    for remark in file.reports.iter().filter(|report| report.level() == Level::Info && !is_finding(report)) {
+        suite.add_test_case(case(&remark.title(), file, status(remark, TestCaseStatus::skipped())));
     }
     suite
 }
 
-fn failure(file: &CheckedFile, report: &Diagnostic) -> TestCase {
-    let kind = if report.level() == Level::Error { NonSuccessKind::Error } else { NonSuccessKind::Failure };
-    let kind = if crate::check::is_finding(report) { NonSuccessKind::Failure } else { kind };
-    let mut status = TestCaseStatus::non_success(kind);
+fn status(report: &Diagnostic, mut status: TestCaseStatus) -> TestCaseStatus {
     status.set_type(report.code().to_string()).set_message(report.title());
     status.set_description(draw::diagnostic(report, false));
-    case(&fingerprint(report), file, status)
+    status
 }
 
 fn case(name: &str, file: &CheckedFile, status: TestCaseStatus) -> TestCase {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, CheckedFile, fingerprint, is_finding};
+use crate::check::{Check, CheckedFile, is_finding};
 use crate::code::Level;
 use crate::diagnostic::Diagnostic;
 use crate::explain;
@@ -16,21 +16,28 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// An audit as one SARIF log.
 pub fn sarif(check: &Check) -> String {
-    let mut codes: Vec<String> =
-        check.reports().filter(|report| is_finding(report)).map(|report| report.code().to_string()).collect();
+    let all = || check.files.iter().flat_map(|file| file.findings().chain(file.known()));
+    let mut codes: Vec<String> = all().map(|(report, _)| report.code().to_string()).collect();
     codes.sort();
     codes.dedup();
-    let results: Vec<Value> = check.files.iter().flat_map(|file| results(file, &codes)).collect();
+    let results: Vec<Value> = check.files.iter().flat_map(|file| results(check, file, &codes)).collect();
     let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "nonpaged", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "tool": { "driver": {
+                "name": "nonpaged",
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            } },
             "columnKind": "utf16CodeUnits",
+            "artifacts": check.files.iter().map(artifact).collect::<Vec<_>>(),
             "invocations": [{
                 "executionSuccessful": check.reports().all(is_about_driver),
                 "exitCode": check.exit_code().number(),
+                "toolExecutionNotifications": check.files.iter().flat_map(notifications).collect::<Vec<_>>(),
             }],
             "results": results,
         }],
@@ -43,24 +50,78 @@ fn is_about_driver(report: &Diagnostic) -> bool {
     is_finding(report) || report.level() == Level::Info
 }
 
-fn rule(code: &str) -> Value {
-    let page = explain::find(code);
-    let text = page.map_or("", |page| page.text);
-    json!({
-        "id": code,
-        "name": page.map_or("", explain::Page::title),
-        "shortDescription": { "text": page.map_or("", explain::Page::lead) },
-        "fullDescription": { "text": page.map_or("", explain::Page::lead) },
-        "help": { "text": text, "markdown": text },
+fn artifact(file: &CheckedFile) -> Value {
+    let mut artifact = json!({
+        "location": { "uri": uri(&file.path) },
+        "roles": ["analysisTarget"],
+        "mimeType": "application/vnd.microsoft.portable-executable",
+    });
+    if let Some(sha256) = &file.sha256 {
+        artifact["hashes"] = json!({ "sha-256": sha256 });
+    }
+    artifact
+}
+
+/// What is no finding: what was not looked at and why, and files that could not be read.
+fn notifications(file: &CheckedFile) -> impl Iterator<Item = Value> {
+    file.reports.iter().filter(|report| !is_finding(report)).map(|report| {
+        let text: Vec<String> = std::iter::once(report.title()).chain(report.words().notes).collect();
+        json!({
+            "level": level(report.level()),
+            "message": { "text": text.join("; ") },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(&file.path) } } }],
+        })
     })
 }
 
-fn results(file: &CheckedFile, codes: &[String]) -> Vec<Value> {
-    let findings = file.reports.iter().filter(|report| is_finding(report));
-    findings.map(|report| result(file, report, codes)).collect()
+fn rule(code: &str) -> Value {
+    let page = explain::find(code);
+    let text = page.map_or("", |page| page.text);
+    let mut rule = json!({
+        "id": code,
+        "name": page.map_or("", explain::Page::title),
+        "shortDescription": { "text": page.map_or("", explain::Page::lead) },
+        "fullDescription": { "text": page.map_or("", explain::Page::cause) },
+        "help": { "text": text, "markdown": text },
+        "defaultConfiguration": { "level": page.map_or("warning", default_level) },
+        "properties": { "tags": ["windows-driver", "paging"], "precision": "high" },
+    });
+    if let Some(link) = page.and_then(explain::Page::link) {
+        rule["helpUri"] = link.into();
+    }
+    rule
 }
 
-fn result(file: &CheckedFile, report: &Diagnostic, codes: &[String]) -> Value {
+/// The level that the page of a finding begins with.
+fn default_level(page: &explain::Page) -> &'static str {
+    match page.lead().split([':', ',', ' ']).next() {
+        Some("Warning") => level(Level::Warning),
+        Some("Information") => level(Level::Info),
+        _ => level(Level::Error),
+    }
+}
+
+/// What is new, and where there is a baseline also what it knows: that is suppressed, so that nobody is told twice.
+fn results(check: &Check, file: &CheckedFile, codes: &[String]) -> Vec<Value> {
+    let found = file.findings().map(|found| result(file, found, codes));
+    if !check.has_baseline {
+        return found.collect();
+    }
+    let new = found.map(|mut result| {
+        result["baselineState"] = "new".into();
+        result
+    });
+    let known = file.known().map(|known| {
+        let mut result = result(file, known, codes);
+        result["baselineState"] = "unchanged".into();
+        let justification = "it is in the baseline";
+        result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": justification }]);
+        result
+    });
+    new.chain(known).collect()
+}
+
+fn result(file: &CheckedFile, (report, fingerprint): (&Diagnostic, String), codes: &[String]) -> Value {
     let code = report.code().to_string();
     let place = report.at.as_ref().map(|span| &span.place);
     let mut result = json!({
@@ -69,7 +130,7 @@ fn result(file: &CheckedFile, report: &Diagnostic, codes: &[String]) -> Value {
         "level": level(report.level()),
         "message": { "text": report.title() },
         "locations": [location(file, place, None)],
-        "partialFingerprints": { "nonpaged/v1": fingerprint(report) },
+        "partialFingerprints": { "nonpaged/v1": fingerprint },
     });
     if !report.path.is_empty() {
         let on_the_way = report.path.iter().map(|waypoint| (&waypoint.at.place, waypoint.kind.sentence()));

@@ -1,13 +1,14 @@
 //! Reports that are known already: a file with one fingerprint a line, and what it stands for behind it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use report::cause::{Cause, Remark};
 use report::{Diagnostic, fingerprint};
 
-/// Fingerprints of reports that are known.
+/// Fingerprints of reports that are known, and what the file says of each.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Baseline(BTreeSet<String>);
+pub struct Baseline(BTreeMap<String, String>);
 
 /// Why a file is no baseline.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,29 +26,29 @@ impl Baseline {
     /// # Errors
     /// The first line that is no fingerprint.
     pub fn parse(text: &str) -> Result<Baseline, BaselineError> {
-        let mut known = BTreeSet::new();
+        let mut known = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let first = line.split_whitespace().next().unwrap_or_default();
+            let (first, text) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             let digits = first.rsplit_once('-').map_or("", |(_, digits)| digits);
             if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(BaselineError { line: index + 1, text: first.to_owned() });
             }
-            known.insert(first.to_owned());
+            known.insert(first.to_owned(), text.trim().to_owned());
         }
         Ok(Baseline(known))
     }
 
-    /// The text of a baseline that knows these reports.
-    pub fn text<'a>(reports: impl IntoIterator<Item = &'a Diagnostic>) -> String {
+    /// The text of a baseline that knows these reports, each with its fingerprint and the image that it is about.
+    pub fn text<'a>(reports: impl IntoIterator<Item = (&'a str, &'a Diagnostic)>) -> String {
         let lines: BTreeSet<String> = reports
             .into_iter()
-            .map(|report| {
-                let place = report.at.as_ref().map(|span| format!("{}: ", span.place)).unwrap_or_default();
-                format!("{}  {place}{}", fingerprint(report), report.title())
+            .map(|(image, report)| {
+                let place = report.at.as_ref().map_or_else(|| image.to_owned(), |span| span.place.to_string());
+                format!("{}  {place}: {}", fingerprint(image, report), report.title())
             })
             .collect();
         lines.into_iter().fold(String::from("# known findings of `nonpaged check`\n"), |mut text, line| {
@@ -56,14 +57,27 @@ impl Baseline {
         })
     }
 
-    pub(super) fn knows(&self, report: &Diagnostic) -> bool {
-        !self.0.is_empty() && self.0.contains(&fingerprint(report))
+    /// Does it know this report on an image?
+    pub fn knows(&self, image: &str, report: &Diagnostic) -> bool {
+        !self.0.is_empty() && self.0.contains_key(&fingerprint(image, report))
+    }
+
+    /// What it knows of an image and what is not among the reports on it.
+    pub fn gone<'a>(&self, image: &str, reports: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Diagnostic> {
+        let of_image = |text: &str| text.strip_prefix(image).is_some_and(|rest| rest.starts_with(['!', '+', ':']));
+        let there: BTreeSet<String> = reports.into_iter().map(|report| fingerprint(image, report)).collect();
+        let gone = self.0.iter().filter(|(fingerprint, text)| of_image(text) && !there.contains(*fingerprint));
+        let remark = |(fingerprint, text): (&String, &String)| {
+            let (fingerprint, text) = (fingerprint.clone(), text.clone());
+            Diagnostic::from(Cause::Remark(Remark::BaselineGone { fingerprint, text }))
+        };
+        gone.map(remark).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use report::cause::{Cause, Layout};
+    use report::cause::Layout;
 
     use super::*;
 
@@ -71,9 +85,14 @@ mod tests {
     fn what_is_written_is_known_again() {
         let report = Diagnostic::from(Cause::Layout(Layout::MixedSection { section: "PAGE".into() }));
         let other = Diagnostic::from(Cause::Layout(Layout::MixedSection { section: "PAGEX".into() }));
-        let text = Baseline::text([&report]);
+        let text = Baseline::text([("x.sys", &report)]);
         let baseline = Baseline::parse(&text).expect("it was just written");
-        assert!(baseline.knows(&report) && !baseline.knows(&other), "{text}");
+        assert!(baseline.knows("x.sys", &report) && !baseline.knows("x.sys", &other), "{text}");
+        assert!(!baseline.knows("y.sys", &report), "the same in another image is another");
+        assert_eq!(baseline.gone("x.sys", &[report]), []);
+        assert_eq!(baseline.gone("y.sys", &[]), [], "that image is not in it");
+        let gone = baseline.gone("x.sys", &[other]).pop().expect("it is gone");
+        assert!(gone.title().ends_with("of the baseline is gone"), "{}", gone.title());
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Checked {
     /// What the layout of the sections shows, then what the code shows in the order of addresses, then what was not
     /// looked at.
     pub reports: Vec<Diagnostic>,
+    /// Findings that are not certain enough.
+    pub withheld: Vec<Diagnostic>,
     /// Why there are no names and lines, although there is a PDB.
     pub symbols: Option<LocateError>,
 }
@@ -46,10 +48,12 @@ pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageErro
     let (locator, symbols) = locator(driver)?;
     let audit = audit::audit(&driver.image, &locator.code_starts())?;
     let mut reports = layout::findings(&driver.name, &driver.image);
-    let wanted = |finding: &&Finding| certainty == Certainty::Possible || finding.assumes.is_none();
-    reports.extend(audit.findings.iter().filter(wanted).map(|finding| diagnostic(&locator, finding)));
+    reports.extend(audit.findings.iter().map(|finding| diagnostic(&locator, finding)));
+    report::number(&driver.name, &mut reports);
+    let wanted = |report: &Diagnostic| certainty == Certainty::Possible || report.assumes.is_none();
+    let (mut reports, withheld): (Vec<_>, Vec<_>) = reports.into_iter().partition(wanted);
     reports.extend(incomplete(&audit));
-    Ok(Checked { reports, symbols })
+    Ok(Checked { reports, withheld, symbols })
 }
 
 /// Names from the PDB if it can be used, else those of the exports.

@@ -295,19 +295,20 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::High)]
     pub(crate) level: Level,
 
-    /// What counts as a finding: error, warning, info, or a code; warnings and errors do in any case
+    /// What counts as a finding: a level (error, warning, info), a code (K18) or its name (repeat-lock-by-address), several
+    /// separated by commas; warnings and errors count in any case
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) deny: Vec<Rule>,
 
-    /// What does not count: a level or a code
+    /// What does not count and is not shown: a level, a code or its name; a code in --deny wins over a level here
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) allow: Vec<Rule>,
 
-    /// Findings that are known and do not count
+    /// A file that --write-baseline wrote: findings in it are known and do not count; those that are gone are named
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
 
-    /// Write the findings as a baseline
+    /// Write the findings, and those that are known, as a baseline
     #[arg(long, value_name = "FILE")]
     pub(crate) write_baseline: Option<PathBuf>,
 }

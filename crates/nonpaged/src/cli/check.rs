@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nonpaged::check::{Baseline, Certainty, Policy, check as audit};
+use nonpaged::check::{Baseline, Certainty, Checked, Policy, check as audit};
+use nonpaged::{Driver, sha256};
 use report::cause::{Cause, Input, Remark};
 use report::{Check, CheckedFile, Diagnostic, json, junit, sarif};
 
@@ -17,12 +18,13 @@ const MAX_DEPTH: usize = 16;
 
 /// Audits files and folders of files, and reports.
 pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
-    let policy = policy(options)?;
+    let judge = Judge::new(options)?;
     let paths = drivers(&options.drivers)?;
-    let check = Check { files: in_parallel(&paths, |path| checked(path, &policy, options.level.into())) };
+    let files = in_parallel(&paths, |path| judge.file(path));
+    let check = Check { files, has_baseline: options.baseline.is_some() };
     if let Some(path) = &options.write_baseline {
-        let text = Baseline::text(check.reports().filter(|report| policy.counts(report)));
-        std::fs::write(path, text).map_err(|error| super::output::unwritable(&path.display().to_string(), &error))?;
+        let text = Baseline::text(check.files.iter().flat_map(CheckedFile::all));
+        std::fs::write(path, text).map_err(|error| input::uncreatable(path, "baseline", &error))?;
     }
     match options.format {
         Format::Text => output.check(&check),
@@ -42,32 +44,49 @@ impl From<Level> for Certainty {
     }
 }
 
-fn policy(options: &CheckOptions) -> Result<Policy, Box<Diagnostic>> {
-    let baseline = options.baseline.as_deref().map(input::baseline).transpose()?.unwrap_or_default();
-    Ok(Policy { deny: options.deny.clone(), allow: options.allow.clone(), baseline })
+/// What decides what is shown of a file.
+struct Judge {
+    policy: Policy,
+    baseline: Baseline,
+    certainty: Certainty,
 }
 
-/// What is shown of one file.
-fn checked(path: &Path, policy: &Policy, certainty: Certainty) -> CheckedFile {
-    let reports = match input::driver(path) {
-        Err(report) => vec![*report],
-        Ok(driver) => match audit(&driver, certainty) {
+impl Judge {
+    fn new(options: &CheckOptions) -> Result<Judge, Box<Diagnostic>> {
+        let baseline = options.baseline.as_deref().map(input::baseline).transpose()?.unwrap_or_default();
+        let policy = Policy { deny: options.deny.clone(), allow: options.allow.clone() };
+        Ok(Judge { policy, baseline, certainty: options.level.into() })
+    }
+
+    /// What is shown of one file.
+    fn file(&self, path: &Path) -> CheckedFile {
+        let file = CheckedFile { path: path.display().to_string(), ..CheckedFile::default() };
+        let driver = match input::driver(path) {
+            Ok(driver) => driver,
+            Err(report) => return CheckedFile { reports: vec![*report], ..file },
+        };
+        let sha256 = Some(sha256(driver.image.file()));
+        match audit(&driver, self.certainty) {
+            Ok(audited) => CheckedFile { sha256, ..self.judged(file, &driver, audited) },
             Err(error) => {
-                let reason = error.to_string();
-                vec![Diagnostic::from(Cause::Input(Input::NotLoadable { path: path.display().to_string(), reason }))]
+                let (path, reason) = (file.path.clone(), error.to_string());
+                let report = Diagnostic::from(Cause::Input(Input::NotLoadable { path, reason }));
+                CheckedFile { sha256, reports: vec![report], ..file }
             }
-            Ok(audited) => {
-                let pdb = driver.pdb.map(|(path, _)| path.display().to_string()).unwrap_or_default();
-                let unusable = audited.symbols.map(|error| {
-                    let remark = Remark::SymbolsUnusable { path: pdb, problem: error.to_string() };
-                    Diagnostic::from(Cause::Remark(remark))
-                });
-                let shown = audited.reports.into_iter().filter(|report| policy.shows(report));
-                unusable.into_iter().chain(shown).collect()
-            }
-        },
-    };
-    CheckedFile { path: path.display().to_string(), reports }
+        }
+    }
+
+    fn judged(&self, file: CheckedFile, driver: &Driver, audited: Checked) -> CheckedFile {
+        let Checked { reports, withheld, symbols } = audited;
+        let pdb = driver.pdb.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default();
+        let unusable = symbols.map(|error| {
+            Diagnostic::from(Cause::Remark(Remark::SymbolsUnusable { path: pdb, problem: error.to_string() }))
+        });
+        let gone = self.baseline.gone(&driver.name, reports.iter().chain(&withheld));
+        let shown = reports.into_iter().filter(|report| self.policy.shows(report));
+        let (known, new) = shown.partition::<Vec<_>, _>(|report| self.baseline.knows(&driver.name, report));
+        CheckedFile { reports: unusable.into_iter().chain(new).chain(gone).collect(), known, ..file }
+    }
 }
 
 /// The files named, and those named `.sys` in the folders named.

@@ -29,6 +29,13 @@ pub enum Remark {
         /// Instructions retired before it.
         step: Step,
     },
+    /// What the baseline knows of an image is not found any more.
+    BaselineGone {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// What the baseline says of it.
+        text: String,
+    },
     /// The driver is another one than that of the token.
     DriverChanged {
         /// Its path.
@@ -52,6 +59,9 @@ impl Remark {
                     .note(format!("what it has happen at choice {choice} cannot happen there"))
                     .note("from there on nothing unplanned happened")
             }
+            Remark::BaselineGone { fingerprint, text } => words(format!("`{fingerprint}` of the baseline is gone"))
+                .note(format!("it was: {text}"))
+                .help("`--write-baseline` writes the baseline without it"),
             Remark::DriverChanged { path } => words(format!("`{path}` is not the driver that the token was made with"))
                 .note("its schedule is followed for as long as it fits"),
             Remark::StoppedHere => words("this is where the run stands".to_owned()).label("next instruction"),

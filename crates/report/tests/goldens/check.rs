@@ -41,7 +41,34 @@ fn check() -> Check {
     let imports = Diagnostic::from(Cause::Layout(Layout::ProhibitedImport { routine: "ZwClose".into() }));
     let remark = Diagnostic::from(Cause::Audit(Audit::Incomplete { reasons: vec!["a reason".into()] }));
     let files = [("a/x.sys", vec![reached, imports, remark]), ("a/clean.sys", vec![])];
-    Check { files: files.map(|(path, reports)| CheckedFile { path: path.into(), reports }).to_vec() }
+    let file = |(path, reports): (&str, _)| CheckedFile {
+        path: path.into(),
+        sha256: Some("ab".repeat(32)),
+        reports,
+        known: Vec::new(),
+    };
+    Check { files: files.map(file).to_vec(), has_baseline: false }
+}
+
+/// The same, where a baseline knows the warning.
+fn against_baseline() -> Check {
+    let mut check = Check { has_baseline: true, ..check() };
+    let warning = check.files[0].reports.remove(1);
+    check.files[0].known.push(warning);
+    check
+}
+
+#[test]
+fn what_a_baseline_knows_is_suppressed() {
+    let log: Value = serde_json::from_str(&sarif(&against_baseline())).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("there are results");
+    let states: Vec<_> =
+        results.iter().map(|result| (&result["baselineState"], result.get("suppressions").is_some())).collect();
+    assert_eq!(states, [(&Value::from("new"), false), (&Value::from("unchanged"), true)]);
+    assert!(against_baseline().sentence().starts_with("1 finding in 2 files, 1 known by the baseline; "));
+    assert!(!junit(&against_baseline()).contains("ZwClose"));
+    let json: Value = serde_json::from_str(&json::check(&against_baseline())).expect("JSON");
+    assert_eq!(json["files"][0]["known"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -63,7 +90,8 @@ fn sarif_is_valid_by_its_schema() {
         schema["definitions"][holder]["properties"]["language"]["pattern"] = "".into();
     }
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    for check in [check(), Check { files: vec![] }] {
+    let empty = Check::default();
+    for check in [check(), against_baseline(), empty] {
         let log: Value = serde_json::from_str(&sarif(&check)).expect("JSON");
         let errors: Vec<String> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
         assert_eq!(errors, [""; 0]);
