@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::device::Device;
 use crate::interrupt_line::{InterruptLine, Trigger};
+use crate::mishap::Mishap;
 use crate::pci::PciFunction;
 use crate::ranges::{AddressRange, Claims};
 
@@ -174,6 +175,20 @@ impl Bus {
     /// The device that answers at this physical address.
     pub fn memory_owner(&self, address: u64) -> Option<DeviceId> {
         self.memory.find(address).map(|claim| claim.device)
+    }
+
+    /// What the world outside may do to a device now.
+    pub fn mishaps(&self, id: DeviceId) -> &'static [Mishap] {
+        self.devices.get(&id).map_or(&[], |device| device.mishaps())
+    }
+
+    /// The world outside does this to a device.
+    pub fn befall(&mut self, id: DeviceId, mishap: Mishap, now_ns: u64) {
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.advance(now_ns);
+            device.befall(mishap);
+        }
+        self.sample_lines();
     }
 
     /// Reads `width` bytes from a port.

@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fmt::Debug;
 
+use crate::mishap::Mishap;
+
 /// A hardware model.
 ///
 /// Time is virtual, in nanoseconds since the start of the machine. The bus calls [`advance`](Device::advance) before
@@ -35,6 +37,14 @@ pub trait Device: Any + Debug + Send + Sync {
 
     /// Writes `_width` bytes at `_offset` into its device memory.
     fn memory_write(&mut self, _offset: u64, _width: u8, _value: u64) {}
+
+    /// What the world outside may do to it now.
+    fn mishaps(&self) -> &'static [Mishap] {
+        &[]
+    }
+
+    /// The world outside does this to it; what is not among its mishaps changes nothing.
+    fn befall(&mut self, _mishap: Mishap) {}
 
     /// A copy that shares nothing with this one.
     fn clone_box(&self) -> Box<dyn Device>;

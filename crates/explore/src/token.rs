@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kernel::{ChoicePoints, Deed, RequestId, Schedule, ThreadId};
+use kernel::{ChoicePoints, Deed, Mishap, RequestId, Schedule, ThreadId, Turn};
 use nt_types::Va;
 
 /// What replays a run.
@@ -54,11 +54,9 @@ impl Token {
         put(&mut body, self.schedule.len() as u64);
         let mut before = 0;
         for (index, deed) in &self.schedule {
-            let (kind, number) = parts(*deed);
+            let Parts { kind, turn, number } = parts(*deed);
             put(&mut body, u64::from(index - before) << KIND_BITS | kind);
-            if has_number(kind) {
-                put(&mut body, number);
-            }
+            [turn, number].into_iter().flatten().for_each(|value| put(&mut body, value));
             before = *index;
         }
         body.extend(self.arguments.join("\0").as_bytes());
@@ -95,47 +93,83 @@ fn read(body: &[u8]) -> Option<Token> {
     for _ in 0..count {
         let head = take(&mut rest)?;
         let kind = head & ((1 << KIND_BITS) - 1);
-        let number = if has_number(kind) { take(&mut rest)? } else { 0 };
         index = index.checked_add(u32::try_from(head >> KIND_BITS).ok()?)?;
-        schedule.push((index, deed(kind, number)?));
+        schedule.push((index, deed(kind, &mut rest)?));
     }
     let text = String::from_utf8(rest.to_vec()).ok()?;
     let arguments = if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
     Some(Token { arguments, driver: (u32::from_le_bytes(*crc), length), points, schedule })
 }
 
-/// Kind and number of a deed; part of the format.
-fn parts(deed: Deed) -> (u64, u64) {
-    match deed {
-        Deed::Trim => (0, 0),
-        Deed::Interrupt(vector) => (1, vector.into()),
-        Deed::Switch(thread) => (2, thread.0.into()),
-        Deed::Processor(processor) => (3, processor.into()),
-        Deed::Time => (4, 0),
-        Deed::Cancel(request) => (5, request.0 as u64),
-        Deed::Fail => (6, 0),
-        Deed::Absent => (7, 0),
-        Deed::TrimSection(start) => (8, start.0),
-        Deed::TrimPage(page) => (9, page.0),
+/// A deed in numbers: its kind, for another order whose turn it is, and what it is about. Part of the format.
+struct Parts {
+    kind: u64,
+    turn: Option<u64>,
+    number: Option<u64>,
+}
+
+fn parts(deed: Deed) -> Parts {
+    let (kind, number) = match deed {
+        Deed::Trim => (0, None),
+        Deed::Interrupt(vector) => (1, Some(vector.into())),
+        Deed::Switch(thread) => (2, Some(thread.0.into())),
+        Deed::Processor(processor) => (3, Some(processor.into())),
+        Deed::Time => (4, None),
+        Deed::Cancel(request) => (5, Some(request.0 as u64)),
+        Deed::Fail => (6, None),
+        Deed::Absent => (7, None),
+        Deed::TrimSection(start) => (8, Some(start.0)),
+        Deed::TrimPage(page) => (9, Some(page.0)),
+        Deed::Order(turn) => {
+            let (turn, number) = turn_parts(turn);
+            return Parts { kind: 10, turn: Some(turn), number: Some(number) };
+        }
+        Deed::Befall(mishap) => (11, Some(mishap as u64)),
+    };
+    Parts { kind, turn: None, number }
+}
+
+fn turn_parts(turn: Turn) -> (u64, u64) {
+    match turn {
+        Turn::FirstTimer(timer) => (0, timer.0),
+        Turn::LateTimer(timer) => (1, timer.0),
+        Turn::LateTimeout(thread) => (2, thread.0.into()),
+        Turn::LateRead(page) => (3, page.0),
+        Turn::LateDpc(dpc) => (4, dpc.0),
+        Turn::FirstWaiter(thread) => (5, thread.0.into()),
+        Turn::MissedPulse(thread) => (6, thread.0.into()),
     }
 }
 
-fn has_number(kind: u64) -> bool {
-    matches!(kind, 1 | 2 | 3 | 5 | 8 | 9)
-}
-
-fn deed(kind: u64, number: u64) -> Option<Deed> {
+fn deed(kind: u64, rest: &mut &[u8]) -> Option<Deed> {
+    let mut number = || take(rest);
     Some(match kind {
         0 => Deed::Trim,
-        1 => Deed::Interrupt(u32::try_from(number).ok()?),
-        2 => Deed::Switch(ThreadId(u32::try_from(number).ok()?)),
-        3 => Deed::Processor(u8::try_from(number).ok()?),
+        1 => Deed::Interrupt(u32::try_from(number()?).ok()?),
+        2 => Deed::Switch(ThreadId(u32::try_from(number()?).ok()?)),
+        3 => Deed::Processor(u8::try_from(number()?).ok()?),
         4 => Deed::Time,
-        5 => Deed::Cancel(RequestId(usize::try_from(number).ok()?)),
+        5 => Deed::Cancel(RequestId(usize::try_from(number()?).ok()?)),
         6 => Deed::Fail,
         7 => Deed::Absent,
-        8 => Deed::TrimSection(Va(number)),
-        9 => Deed::TrimPage(Va(number)),
+        8 => Deed::TrimSection(Va(number()?)),
+        9 => Deed::TrimPage(Va(number()?)),
+        10 => Deed::Order(turn(number()?, number()?)?),
+        11 => Deed::Befall(*Mishap::ALL.get(usize::try_from(number()?).ok()?)?),
+        _ => return None,
+    })
+}
+
+fn turn(turn: u64, number: u64) -> Option<Turn> {
+    let thread = || u32::try_from(number).ok().map(ThreadId);
+    Some(match turn {
+        0 => Turn::FirstTimer(Va(number)),
+        1 => Turn::LateTimer(Va(number)),
+        2 => Turn::LateTimeout(thread()?),
+        3 => Turn::LateRead(Va(number)),
+        4 => Turn::LateDpc(Va(number)),
+        5 => Turn::FirstWaiter(thread()?),
+        6 => Turn::MissedPulse(thread()?),
         _ => return None,
     })
 }
@@ -189,8 +223,27 @@ mod tests {
         assert_eq!(Token::decode(&word.replace('A', "B")), Err(TokenError::Damaged));
     }
 
+    /// A token of a version that knew fewer deeds.
+    #[test]
+    fn an_older_token_is_read() {
+        let schedule =
+            vec![(3, Deed::Trim), (9, Deed::Switch(ThreadId(4))), (20, Deed::TrimPage(Va(0xffff_f800_0000_1000)))];
+        let arguments = vec!["drivers/null/null.sys".to_owned()];
+        let points = ChoicePoints::from_bits(0b11_1111).and(ChoicePoints::TRIM_PAGE);
+        let expected = Token { arguments, driver: (0xdead_beef, 12_345), points, schedule };
+        let word = "np2-lPOeie--rd65YL8EAzBiBLkBgKCAgICA_v__AWRyaXZlcnMvbnVsbC9udWxsLnN5cw";
+        assert_eq!(Token::decode(word), Ok(expected));
+    }
+
     fn any_deed() -> impl Strategy<Value = Deed> {
-        (0u64..10, any::<u8>()).prop_map(|(kind, number)| deed(kind, number.into()).expect("small numbers fit"))
+        (0u64..12, 0u8..7, any::<u8>()).prop_map(|(kind, turn, number)| {
+            let mut numbers = Vec::new();
+            if kind == 10 {
+                put(&mut numbers, turn.into());
+            }
+            put(&mut numbers, if kind == 11 { u64::from(number) % Mishap::ALL.len() as u64 } else { number.into() });
+            deed(kind, &mut numbers.as_slice()).expect("small numbers fit")
+        })
     }
 
     proptest! {

@@ -89,6 +89,7 @@ impl Machine {
             executed: Default::default(),
             moment: false,
             slice_end: None,
+            round: None,
             cm: cm::State::new(options.registry.clone()),
             ex: Default::default(),
             io: Default::default(),

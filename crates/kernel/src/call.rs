@@ -76,6 +76,8 @@ pub enum Trap {
     Block(Wait),
     /// Let the other processors run, then start the export over: it spins.
     Spin,
+    /// A choice has no answer: start the export over when it has one.
+    Undecided,
     /// Raise an exception in the caller (`ExRaiseStatus`, a failed probe).
     Raise(NtStatus),
     /// Raise this exception.

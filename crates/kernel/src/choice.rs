@@ -37,7 +37,7 @@ impl ChoicePoints {
     pub const CANCEL: ChoicePoints = ChoicePoints(1 << 4);
     /// [`Deed::Fail`].
     pub const FAIL: ChoicePoints = ChoicePoints(1 << 5);
-    /// [`Deed::Absent`].
+    /// [`Deed::Absent`] and [`Deed::Befall`].
     pub const DEVICE: ChoicePoints = ChoicePoints(1 << 6);
     /// Asks between any two instructions, not only after calls, faults and changes of IRQL.
     pub const EVERY_INSTRUCTION: ChoicePoints = ChoicePoints(1 << 7);
@@ -47,15 +47,17 @@ impl ChoicePoints {
     pub const TRIM_PAGE: ChoicePoints = ChoicePoints(1 << 9);
     /// [`Deed::Switch`] to the thread that is next in turn only, and [`Deed::Processor`].
     pub const DELAY: ChoicePoints = ChoicePoints(1 << 10);
+    /// [`Deed::Order`].
+    pub const ORDER: ChoicePoints = ChoicePoints(1 << 11);
     /// Any way to trim.
     pub const ANY_TRIM: ChoicePoints = ChoicePoints(1 | 0b11 << 8);
     /// Any way to take the processor from a thread.
     pub const ANY_SWITCH: ChoicePoints = ChoicePoints(1 << 2 | 1 << 10);
-    const ALL: ChoicePoints = ChoicePoints((1 << 11) - 1);
+    const ALL: ChoicePoints = ChoicePoints((1 << 12) - 1);
     /// What is asked at a moment of the run, rather than by a call or an access.
     const MOMENT: ChoicePoints = ChoicePoints(0b111_0001_1111);
-    /// All deeds but absent devices, after calls, faults and changes of IRQL.
-    pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111);
+    /// All deeds but those of devices, after calls, faults and changes of IRQL.
+    pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111 | 1 << 11);
 
     /// Both.
     pub const fn and(self, other: ChoicePoints) -> ChoicePoints {

@@ -1,10 +1,12 @@
 //! What happens only if it is chosen, and how often it may.
 
+use devices::Mishap;
 use nt_types::Va;
 
 use crate::choice::ChoicePoints;
 use crate::request::RequestId;
 use crate::thread::ThreadId;
+use crate::turn::Turn;
 
 /// Something that happens only if it is chosen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,6 +31,10 @@ pub enum Deed {
     Fail,
     /// The device answers all ones, as one does that was pulled out.
     Absent,
+    /// Something has another turn than it would have.
+    Order(Turn),
+    /// This happens to the device that is read before it answers.
+    Befall(Mishap),
 }
 
 /// What sort of thing a deed is.
@@ -46,20 +52,23 @@ pub enum DeedKind {
     Cancel,
     /// No memory.
     Fail,
-    /// An absent device.
+    /// A device that is absent, or that something happens to.
     Device,
+    /// Another order.
+    Order,
 }
 
 impl DeedKind {
     /// Each, with where it is asked for, its word on a command line, and what one and several of it are called.
-    pub const ALL: [(DeedKind, ChoicePoints, &'static str, [&'static str; 2]); 7] = [
+    pub const ALL: [(DeedKind, ChoicePoints, &'static str, [&'static str; 2]); 8] = [
         (DeedKind::Trim, ChoicePoints::ANY_TRIM, "trim", ["trim", "trims"]),
         (DeedKind::Interrupt, ChoicePoints::INTERRUPT, "interrupt", ["spurious interrupt", "spurious interrupts"]),
         (DeedKind::Switch, ChoicePoints::ANY_SWITCH, "switch", ["preemption", "preemptions"]),
         (DeedKind::Time, ChoicePoints::TIME, "time", ["jump of time", "jumps of time"]),
         (DeedKind::Cancel, ChoicePoints::CANCEL, "cancel", ["cancellation", "cancellations"]),
         (DeedKind::Fail, ChoicePoints::FAIL, "fail", ["failed allocation", "failed allocations"]),
-        (DeedKind::Device, ChoicePoints::DEVICE, "device", ["absent device", "absent devices"]),
+        (DeedKind::Device, ChoicePoints::DEVICE, "device", ["answer of a device", "answers of a device"]),
+        (DeedKind::Order, ChoicePoints::ORDER, "order", ["other order", "other orders"]),
     ];
 }
 
@@ -73,7 +82,8 @@ impl Deed {
             Deed::Time => DeedKind::Time,
             Deed::Cancel(_) => DeedKind::Cancel,
             Deed::Fail => DeedKind::Fail,
-            Deed::Absent => DeedKind::Device,
+            Deed::Absent | Deed::Befall(_) => DeedKind::Device,
+            Deed::Order(_) => DeedKind::Order,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What each way out of the engine means to the machine.
 
+use devices::DeviceId;
 use engine::{Device, DeviceAccess, Exception, Exit, Fault, Privileged, Run};
 use nt_types::{Irql, Va};
 
@@ -43,9 +44,12 @@ impl Machine {
         {
             return self.page_table_access(address, access);
         }
-        let Some(is_absent) = self.choose_absence(access) else { return };
+        let Some(deed) = self.choose_answer(access) else { return };
+        if let (Some(Deed::Befall(mishap)), Some(device)) = (deed, self.device_at(access.device)) {
+            self.bus.befall(device, mishap, now);
+        }
         let answer = match (access.device, access.write) {
-            (_, None) if is_absent => u64::MAX,
+            (_, None) if deed == Some(Deed::Absent) => u64::MAX,
             (Device::Port(port), None) => self.bus.port_read(port, access.width, now),
             (Device::Memory(address), None) => self.bus.memory_read(address, access.width, now),
             (Device::Port(port), Some(value)) => {
@@ -61,12 +65,22 @@ impl Machine {
         self.attention = true;
     }
 
-    /// Asks whether the device that is read is there; `None` while that is undecided.
-    fn choose_absence(&mut self, access: DeviceAccess) -> Option<bool> {
+    /// Asks whether the device that is read is there, and what happens to it first; `None` while that is undecided.
+    fn choose_answer(&mut self, access: DeviceAccess) -> Option<Option<Deed>> {
         if access.write.is_some() || !self.options.choices.has(ChoicePoints::DEVICE) {
-            return Some(false);
+            return Some(None);
         }
-        self.choose(|_| vec![Deed::Absent]).map(|deed| deed.is_some())
+        self.choose(|m| {
+            let mishaps = m.device_at(access.device).map_or(&[][..], |device| m.bus.mishaps(device));
+            [Deed::Absent].into_iter().chain(mishaps.iter().copied().map(Deed::Befall)).collect()
+        })
+    }
+
+    fn device_at(&self, device: Device) -> Option<DeviceId> {
+        match device {
+            Device::Port(port) => self.bus.port_owner(port),
+            Device::Memory(address) => self.bus.memory_owner(address),
+        }
     }
 
     /// The only RAM that is mapped as devices are holds page tables: a driver reads or edits its own.

@@ -79,7 +79,7 @@ impl Interruption {
 
 impl Machine {
     /// Delivers at most one thing to the active processor, most urgent first, then makes sure that it runs a thread that
-    /// can run.
+    /// can run. A choice without an answer ends it before anything that depends on the answer.
     pub(crate) fn deliver(&mut self) {
         if self.cpu().rflags & Rflags::IF != 0 && self.deliver_device_interrupt() {
             return;
@@ -88,7 +88,7 @@ impl Machine {
             return;
         }
         self.expire_timers();
-        if self.stop.is_some() || self.deliver_dpc() {
+        if self.stop.is_some() || self.is_undecided() || self.deliver_dpc() {
             return;
         }
         self.schedule();

@@ -1,6 +1,7 @@
 //! The machine: processors, memory and the state of the modelled executive, all plain data.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use devices::Bus;
@@ -79,6 +80,8 @@ pub struct Machine {
     pub(crate) moment: bool,
     /// The step at which the slice in progress ends.
     pub(crate) slice_end: Option<u64>,
+    /// Where a choice without an answer interrupted the search for a processor that has something to do.
+    pub(crate) round: Option<Range<usize>>,
     pub(crate) cm: cm::State,
     pub(crate) ex: ex::State,
     pub(crate) io: io::State,
@@ -122,6 +125,7 @@ impl Machine {
             executed: self.executed.clone(),
             moment: self.moment,
             slice_end: self.slice_end,
+            round: self.round.clone(),
             cm: self.cm.clone(),
             ex: self.ex.clone(),
             io: self.io.clone(),

@@ -127,6 +127,11 @@ impl Machine {
         runs || self.threads().any(waits)
     }
 
+    /// True where some processor has a thread that can run.
+    pub(crate) fn has_work_anywhere(&self) -> bool {
+        (0..self.processors.len()).any(|index| self.has_work(index))
+    }
+
     fn evict_chosen(&mut self, is_chosen: impl Fn(&Machine, Va) -> bool) {
         let mut pages = self.memory.eligible();
         pages.retain(|page| is_chosen(self, *page));
@@ -157,7 +162,7 @@ impl Machine {
                     self.halt(*stop);
                 }
             }
-            Deed::Fail | Deed::Absent => {}
+            Deed::Fail | Deed::Absent | Deed::Befall(_) | Deed::Order(_) => {}
         }
     }
 }

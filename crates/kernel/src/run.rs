@@ -60,6 +60,9 @@ impl Machine {
                 continue;
             }
             self.fire_due();
+            if self.is_undecided() {
+                break;
+            }
             if let Some(stop) = self.stop.take() {
                 return RunEnd::Stopped(stop);
             }
@@ -73,7 +76,7 @@ impl Machine {
             }
             if self.pick_processor() {
                 self.begin_slice();
-            } else if self.stop.is_none() && !self.skip_to_next_deadline(until) {
+            } else if self.stop.is_none() && !self.is_undecided() && !self.skip_to_next_deadline(until) {
                 return RunEnd::Quiescent;
             }
         }
@@ -89,15 +92,21 @@ impl Machine {
         }
     }
 
-    /// Makes the next processor with something to do the active one and gives it its thread; false where all are idle.
+    /// Makes the next processor with something to do the active one and gives it its thread; false where all are idle, or
+    /// where a choice has no answer: then it goes on with the same processor.
     fn pick_processor(&mut self) -> bool {
         let count = self.processors.len();
         let first = self.active + 1;
         // Twice around: a processor that was passed idle may have to take a thread whose affinity took it off a later one.
-        for index in (first..first + 2 * count).map(|index| index % count) {
-            self.active = index;
+        let mut round = self.round.take().unwrap_or(first..first + 2 * count);
+        while let Some(index) = round.next() {
+            self.active = index % count;
             self.watch_by_irql();
             self.deliver();
+            if self.is_undecided() {
+                self.round = Some(index..round.end);
+                return false;
+            }
             if self.is_busy() {
                 return true;
             }
@@ -331,6 +340,7 @@ impl Machine {
                 self.steps += 1;
                 self.attention = true;
             }
+            Trap::Undecided => {}
             Trap::Raise(status) => self.raise_status(status),
             Trap::Exception(raised) => self.raise(*raised),
             Trap::Stop(stop) => self.halt(*stop),

@@ -151,6 +151,13 @@ pub struct ReadTicket {
     pub(crate) number: u64,
 }
 
+impl ReadTicket {
+    /// The first page that it brings in.
+    pub const fn page(self) -> Va {
+        Va(self.first_page << PAGE_SHIFT)
+    }
+}
+
 /// What [`Memory::begin_page_in_runs`](crate::Memory::begin_page_in_runs) did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct RangePageIn {

@@ -212,6 +212,53 @@ pub enum Deed {
     },
     /// A device answered as one does that was pulled out.
     Absent,
+    /// Something had another turn than usual.
+    Order(Order),
+    /// Something happened to a device.
+    Befall {
+        /// What, as a sentence.
+        mishap: String,
+    },
+}
+
+/// Another turn than the usual one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// A timer was handled before another one that came due before it.
+    FirstTimer(Timed),
+    /// A timer expired with the next tick of the clock.
+    LateTimer(Timed),
+    /// A wait timed out with the next tick of the clock.
+    LateTimeout {
+        /// The name of the thread.
+        thread: String,
+    },
+    /// A read from the paging file took longer than what was due next.
+    LateRead {
+        /// The page.
+        page: Va,
+    },
+    /// A queue of DPCs was left alone until the next tick of the clock.
+    LateDpc(Timed),
+    /// A thread got an object before those that had waited for longer.
+    FirstWaiter {
+        /// Its name.
+        thread: String,
+    },
+    /// A thread missed that an event was pulsed.
+    MissedPulse {
+        /// Its name.
+        thread: String,
+    },
+}
+
+/// A timer or a DPC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Timed {
+    /// The object.
+    pub address: Va,
+    /// The routine of the DPC, where there is one.
+    pub routine: Option<String>,
 }
 
 /// What raised the IRQL.

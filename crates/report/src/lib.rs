@@ -31,7 +31,7 @@ pub use check::{Check, CheckedFile, fingerprint, number};
 pub use code::{Class, Code, Level};
 pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
 pub use diagnostic::Diagnostic;
-pub use event::{Deed, Event, EventKind, Keeper, RaisedBy, Step};
+pub use event::{Deed, Event, EventKind, Keeper, Order, RaisedBy, Step, Timed};
 pub use exit_code::ExitCode;
 pub use finding::Finding;
 pub use junit::junit;

@@ -18,6 +18,7 @@ use self::transmitter::Transmitter;
 use crate::bus::{Bus, BusError, DeviceId};
 use crate::device::Device;
 use crate::interrupt_line::Trigger;
+use crate::mishap::Mishap;
 use crate::serial_line::{Event, ModemInputs, ModemOutputs, SerialLine, Signal};
 
 /// Ports that the chip occupies, one byte each.
@@ -345,6 +346,23 @@ impl Device for Uart16550 {
 
     fn port_write(&mut self, offset: u16, _width: u8, value: u64) {
         self.write(offset, value as u8);
+    }
+
+    /// Whatever is on the wire; a receiver that is looped back or has no clock sees nothing of it.
+    fn mishaps(&self) -> &'static [Mishap] {
+        if self.loops_back() || self.format.divisor == 0 { &[] } else { &Mishap::ALL }
+    }
+
+    fn befall(&mut self, mishap: Mishap) {
+        let count = if mishap == Mishap::Overrun { FIFO_DEPTH + 1 } else { 1 };
+        let signal = match mishap {
+            _ if self.mishaps().is_empty() => return,
+            Mishap::LinesDropped => return self.modem.set(ModemInputs::default()),
+            Mishap::Break => Signal::Break,
+            Mishap::WrongFraming => Signal::WrongFraming(0),
+            Mishap::Overrun => Signal::Character(0),
+        };
+        (0..count).for_each(|_| self.receiver.receive(signal, self.now_ns, self.format));
     }
 
     fn clone_box(&self) -> Box<dyn Device> {

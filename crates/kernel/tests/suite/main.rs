@@ -24,6 +24,7 @@ mod sample;
 mod seh;
 mod stack_trace;
 mod storm;
+mod turns;
 mod unwind_data;
 mod unwinding;
 mod verifier_rules;

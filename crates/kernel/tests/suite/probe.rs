@@ -6,7 +6,7 @@ use driver_image::{Image, SectionFlags};
 use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, cr8, eax, ecx, qword_ptr, r8, r9, r10, rax, rbx, rcx, rdx, rsp};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use interpreter::Interpreter;
-use kernel::{EventKind, Machine, Options, RequestId, RunEnd, Stop, Until};
+use kernel::{Deed, EventKind, Machine, Options, RequestId, RunEnd, Stop, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{PAGE_SIZE, Rva, Va};
 
@@ -254,6 +254,26 @@ impl Probe {
             RunEnd::Stopped(stop) => Err(stop),
             RunEnd::Reached | RunEnd::Quiescent => Ok(()),
         }
+    }
+
+    /// Runs to the end of a request or to a time and answers each choice: what was asked.
+    pub(crate) fn choosing(&mut self, until: Until, mut pick: impl FnMut(&[Deed]) -> Option<Deed>) -> Vec<Deed> {
+        let mut asked = Vec::new();
+        let first = self.machine.choices_made();
+        self.machine.ask_from(Some(first));
+        loop {
+            match self.machine.run(&mut self.engine, until) {
+                RunEnd::Undecided => {
+                    let deeds = self.machine.choice().expect("it is undecided").deeds.clone();
+                    self.machine.answer_choice(pick(&deeds));
+                    asked.extend(deeds);
+                }
+                RunEnd::Reached | RunEnd::Quiescent => break,
+                end => panic!("{end:?}"),
+            }
+        }
+        self.machine.ask_from(None);
+        asked
     }
 
     /// Lock count of the section that holds `address`.

@@ -1,7 +1,7 @@
 //! The words for earlier events, and which of them are told together.
 
 use super::listing::{self, Mark};
-use crate::event::{Deed, Event, EventKind, Keeper, RaisedBy, Step};
+use crate::event::{Deed, Event, EventKind, Keeper, Order, RaisedBy, Step, Timed};
 use crate::plural;
 use crate::span::Span;
 
@@ -129,6 +129,35 @@ fn scheduled(deed: &Deed) -> String {
         Deed::Cancel => "a request was cancelled".to_owned(),
         Deed::Fail { routine } => format!("`{routine}` found no memory"),
         Deed::Absent => "a device answered as if it had been pulled out".to_owned(),
+        Deed::Order(order) => ordered(order),
+        Deed::Befall { mishap } => mishap.clone(),
+    }
+}
+
+fn ordered(order: &Order) -> String {
+    match order {
+        Order::FirstTimer(timer) => {
+            format!("{} was handled before another one that came due with it", timed("timer", timer))
+        }
+        Order::LateTimer(timer) => format!("{} expired with the next tick of the clock", timed("timer", timer)),
+        Order::LateTimeout { thread } => {
+            format!("the wait of thread `{thread}` timed out with the next tick of the clock")
+        }
+        Order::LateRead { page } => format!("the read of the page at `{page}` took longer than what was due next"),
+        Order::LateDpc(dpc) => {
+            format!("the queue with {} was left alone until the next tick of the clock", timed("DPC", dpc))
+        }
+        Order::FirstWaiter { thread } => format!("thread `{thread}` came before those that had waited for longer"),
+        Order::MissedPulse { thread } => format!("thread `{thread}` missed that the event was pulsed"),
+    }
+}
+
+/// A timer by its DPC, or a DPC by its routine; what has none, by its address.
+fn timed(object: &str, Timed { address, routine }: &Timed) -> String {
+    match routine {
+        Some(routine) if object == "timer" => format!("the timer of the DPC `{routine}`"),
+        Some(routine) => format!("the {object} `{routine}`"),
+        None => format!("the {object} at `{address}`"),
     }
 }
 

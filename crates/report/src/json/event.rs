@@ -243,5 +243,7 @@ fn word(deed: &Deed) -> &'static str {
         Deed::Cancel => "cancel",
         Deed::Fail { .. } => "fail",
         Deed::Absent => "absent",
+        Deed::Order(_) => "order",
+        Deed::Befall { .. } => "device",
     }
 }

@@ -12,6 +12,7 @@ use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::thread::{ThreadId, ThreadState};
+use crate::turn::Turn;
 use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
@@ -75,17 +76,16 @@ fn KeResetEvent(m: &mut Machine, event: Va) -> Outcome {
 }
 
 fn KeSetEvent(m: &mut Machine, call: &Call, event: Va, _increment: i32, wait: bool) -> Outcome {
-    let before = m.signal_state(event)?;
-    m.set_signal_state(event, 1)?;
-    m.signal(event)?;
+    let before = m.set_event(event)?;
     m.released(call, "KeSetEvent", wait);
     Ok(Next::Return(before as u32 as u64))
 }
 
 fn KePulseEvent(m: &mut Machine, call: &Call, event: Va, _increment: i32, wait: bool) -> Outcome {
     let before = m.signal_state(event)?;
+    let turn = m.choose_pulse(event)?;
     m.set_signal_state(event, 1)?;
-    m.signal(event)?;
+    m.signal_in_turn(event, turn)?;
     m.set_signal_state(event, 0)?;
     m.released(call, "KePulseEvent", wait);
     Ok(Next::Return(before as u32 as u64))
@@ -101,11 +101,12 @@ fn KeReleaseMutex(m: &mut Machine, call: &Call, mutex: Va, wait: bool) -> Outcom
     if owner != m.thread().object || before > 0 {
         return Err(Trap::Raise(NtStatus::MUTANT_NOT_OWNED));
     }
+    let turn = if before == 0 { m.choose_waiter(mutex, 1)? } else { None };
     if before == 0 {
         m.write_u64(kmutant::OWNER_THREAD.at(mutex), 0)?;
     }
     m.set_signal_state(mutex, before.wrapping_add(1))?;
-    m.signal(mutex)?;
+    m.signal_in_turn(mutex, turn)?;
     m.released(call, "KeReleaseMutex", wait);
     Ok(Next::Return(before as u32 as u64))
 }
@@ -120,11 +121,15 @@ fn KeReleaseSemaphore(
 ) -> Outcome {
     let before = m.signal_state(semaphore)?;
     let limit = m.read_u32(ksemaphore::LIMIT.at(semaphore))? as i32;
-    match before.checked_add(adjustment) {
-        Some(after) if after <= limit && adjustment >= 0 => m.set_signal_state(semaphore, after)?,
+    let turn = match before.checked_add(adjustment) {
+        Some(after) if after <= limit && adjustment >= 0 => {
+            let turn = m.choose_waiter(semaphore, adjustment.unsigned_abs() as usize)?;
+            m.set_signal_state(semaphore, after)?;
+            turn
+        }
         _ => return Err(Trap::Raise(NtStatus::SEMAPHORE_LIMIT_EXCEEDED)),
-    }
-    m.signal(semaphore)?;
+    };
+    m.signal_in_turn(semaphore, turn)?;
     m.released(call, "KeReleaseSemaphore", wait);
     Ok(Next::Return(before as u32 as u64))
 }
@@ -272,9 +277,60 @@ impl Machine {
         }
     }
 
+    /// Sets an event: its state before.
+    pub(crate) fn set_event(&mut self, event: Va) -> Result<i32, Trap> {
+        let before = self.signal_state(event)?;
+        let wakes_one = self.read_u8(dispatcher_header::TYPE.at(event))? == object_type::SYNCHRONIZATION_EVENT;
+        let turn = if wakes_one { self.choose_waiter(event, 1)? } else { None };
+        self.set_signal_state(event, 1)?;
+        self.signal_in_turn(event, turn)?;
+        Ok(before)
+    }
+
+    /// Asks who of those that wait for an object gets it, where it is not enough for all.
+    fn choose_waiter(&mut self, object: Va, enough_for: usize) -> Result<Option<Turn>, Trap> {
+        let waiters = self.single_waiters(object);
+        if enough_for == 0 || waiters.len() <= enough_for {
+            return Ok(None);
+        }
+        let turns = |_: &mut Machine| waiters[enough_for..].iter().copied().map(Turn::FirstWaiter).collect();
+        self.choose_turn(turns).ok_or(Trap::Undecided)
+    }
+
+    /// Asks who of those that wait for an event misses that it is pulsed.
+    fn choose_pulse(&mut self, event: Va) -> Result<Option<Turn>, Trap> {
+        let waiters = self.single_waiters(event);
+        if waiters.is_empty() {
+            return Ok(None);
+        }
+        let turns = |_: &mut Machine| waiters.iter().copied().map(Turn::MissedPulse).collect();
+        self.choose_turn(turns).ok_or(Trap::Undecided)
+    }
+
+    /// Threads that this object alone is enough for, in the order in which they began to wait.
+    fn single_waiters(&self, object: Va) -> Vec<ThreadId> {
+        let mut waiters = self.waiters_of(object);
+        waiters.retain(|id| {
+            let state = &self.threads[id.0 as usize].state;
+            !matches!(state, ThreadState::Waiting { wait: Wait { on: WaitOn::Objects { all: true, .. }, .. }, .. })
+        });
+        waiters
+    }
+
     /// The state of an object changed: waits that it satisfies end, the oldest first.
     pub(crate) fn signal(&mut self, object: Va) -> Result<(), Trap> {
-        for id in self.waiters_of(object) {
+        self.signal_in_turn(object, None)
+    }
+
+    /// The same, but for what was chosen.
+    fn signal_in_turn(&mut self, object: Va, turn: Option<Turn>) -> Result<(), Trap> {
+        let mut waiters = self.waiters_of(object);
+        match turn {
+            Some(Turn::FirstWaiter(first)) => waiters.sort_by_key(|id| *id != first),
+            Some(Turn::MissedPulse(missing)) => waiters.retain(|id| *id != missing),
+            _ => {}
+        }
+        for id in waiters {
             let ThreadState::Waiting { wait, .. } = &self.threads[id.0 as usize].state else { continue };
             let WaitOn::Objects { objects, all } = wait.on.clone() else { continue };
             if let Some(status) = self.try_acquire(id, &objects, all)? {

@@ -1,6 +1,6 @@
 //! Deferred procedure calls (ddi: KeInitializeDpc, KeInsertQueueDpc, KeFlushQueuedDpcs).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use nt_types::layout::kdpc;
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
@@ -15,6 +15,7 @@ use crate::machine::Machine;
 use crate::routine::{ObjectKind, Routine};
 use crate::stop::{Cause, StopKind};
 use crate::thread::ThreadState;
+use crate::time::Deadline;
 use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
@@ -32,8 +33,9 @@ pub(super) const EXPORTS: &[Export] = &[
 /// `DpcObject` of `KOBJECTS`.
 const DPC_OBJECT: u8 = 19;
 /// `MediumImportance` and `HighImportance` of `KDPC_IMPORTANCE`.
+const LOW_IMPORTANCE: u8 = 0;
 const MEDIUM_IMPORTANCE: u8 = 1;
-const HIGH_IMPORTANCE: u32 = 2;
+const HIGH_IMPORTANCE: u8 = 2;
 /// KeSetTargetProcessorDpc stores the number above this.
 const TARGET_BIAS: u16 = 0x800;
 
@@ -44,6 +46,8 @@ struct Queued {
     processor: usize,
     number: u64,
     by: QueuedBy,
+    /// Processing of the queue does not begin for it.
+    can_wait: bool,
 }
 
 /// Who queued a DPC.
@@ -59,12 +63,19 @@ pub(crate) struct Queues {
     queued: VecDeque<Queued>,
     running: Vec<Queued>,
     next_number: u64,
+    /// Processors whose queue is left alone until a tick of the clock.
+    left_alone: BTreeSet<usize>,
 }
 
 impl Queues {
     /// True while a DPC older than `point` is queued or runs.
     fn holds_before(&self, point: u64) -> bool {
         self.queued.iter().chain(&self.running).any(|queued| queued.number < point)
+    }
+
+    /// Nobody has begun to process the queue of this processor.
+    fn can_wait(&self, processor: usize) -> bool {
+        self.queued.iter().filter(|queued| queued.processor == processor).all(|queued| queued.can_wait)
     }
 }
 
@@ -112,10 +123,17 @@ fn KeIsExecutingDpc(m: &mut Machine) -> Outcome {
 }
 
 fn KeFlushQueuedDpcs(m: &mut Machine) -> Outcome {
+    (0..m.processors.len()).for_each(|processor| m.begin_dpcs(processor));
     match m.dpc_flush_point() {
         Some(point) => Ok(Next::Wait(Wait::on(WaitOn::DpcFlush(point)), Then::Ke(ke::Then::DpcsFlushed))),
         None => Ok(Next::VOID),
     }
+}
+
+/// True where queueing a DPC of this importance does not begin the processing of its queue (docs:
+/// kernel/organization-of-dpc-queues).
+fn can_wait(importance: u8, is_here: bool) -> bool {
+    importance == LOW_IMPORTANCE || importance == MEDIUM_IMPORTANCE && !is_here
 }
 
 impl Machine {
@@ -135,7 +153,7 @@ impl Machine {
         }
         let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
         let target = self.read_u16(kdpc::NUMBER.at(dpc))?;
-        let importance = u32::from(self.read_u8(kdpc::IMPORTANCE.at(dpc))?);
+        let importance = self.read_u8(kdpc::IMPORTANCE.at(dpc))?;
         let target = target.checked_sub(TARGET_BIAS).map(usize::from);
         if let Some(target) = target.filter(|target| *target >= self.processors.len()) {
             return Err(self.no_such_processor(dpc, target));
@@ -144,7 +162,9 @@ impl Machine {
         self.write_u64(kdpc::SYSTEM_ARGUMENT1.at(dpc), argument1)?;
         self.write_u64(kdpc::SYSTEM_ARGUMENT2.at(dpc), argument2)?;
         self.write_u64(kdpc::DPC_DATA.at(dpc), dpc.0)?;
-        let queued = Queued { dpc, processor: target.unwrap_or(self.active), number: self.ke.dpcs.next_number, by };
+        let processor = target.unwrap_or(self.active);
+        let can_wait = by == QueuedBy::Driver && can_wait(importance, processor == self.active);
+        let queued = Queued { dpc, processor, number: self.ke.dpcs.next_number, by, can_wait };
         self.ke.dpcs.next_number += 1;
         match importance {
             HIGH_IMPORTANCE => self.ke.dpcs.queued.push_front(queued),
@@ -154,6 +174,38 @@ impl Machine {
         self.check_dpc_home(routine);
         self.attention = true;
         Ok(true)
+    }
+
+    /// Processing of a queue begins, for what is in it by now.
+    pub(crate) fn begin_dpcs(&mut self, processor: usize) {
+        self.ke.dpcs.left_alone.remove(&processor);
+        let queued = self.ke.dpcs.queued.iter_mut().filter(|queued| queued.processor == processor);
+        queued.for_each(|queued| queued.can_wait = false);
+        self.attention = true;
+    }
+
+    /// True where the queue of the active processor, which begins with this DPC, is left alone, or that is undecided.
+    fn leaves_dpcs_alone(&mut self, first: Va) -> bool {
+        let active = self.active;
+        if !self.ke.dpcs.can_wait(active) {
+            self.ke.dpcs.left_alone.remove(&active);
+            return false;
+        }
+        if self.ke.dpcs.left_alone.contains(&active) {
+            return true;
+        }
+        match self.choose_dpc_delay(first) {
+            None => true,
+            Some(None) => {
+                self.begin_dpcs(active);
+                false
+            }
+            Some(Some(late_ns)) => {
+                self.ke.dpcs.left_alone.insert(active);
+                self.deadlines.add(late_ns, Deadline::Dpcs(active));
+                true
+            }
+        }
     }
 
     /// 0xC7/3: the DPC is for a processor that the machine does not have.
@@ -180,13 +232,16 @@ impl Machine {
         }
     }
 
-    /// Starts the next DPC of the active processor.
+    /// Starts the next DPC of the active processor; false where there is none to start.
     pub(crate) fn deliver_dpc(&mut self) -> bool {
         let active = self.active;
         let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else {
             return false;
         };
         let queued = self.ke.dpcs.queued[index];
+        if self.leaves_dpcs_alone(queued.dpc) {
+            return false;
+        }
         if let Some((routine, arguments)) = self.work_at(Irql::DISPATCH, |m| m.read_dpc_call(queued.dpc)) {
             self.ke.dpcs.queued.remove(index);
             self.ke.dpcs.running.push(queued);

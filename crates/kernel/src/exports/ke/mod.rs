@@ -46,7 +46,9 @@ pub struct State {
     pub(crate) interrupts: interrupt::Interrupts,
     pub(crate) msrs: processor::Msrs,
     /// Timers whose time has come, not handled yet.
-    pub(crate) expired: std::collections::VecDeque<nt_types::Va>,
+    pub(crate) expired: std::collections::VecDeque<timer::Expired>,
+    /// Who waits for queued spin locks.
+    pub(crate) spin_line: spin_lock::Line,
     /// Clock ticks that KUSER_SHARED_DATA shows.
     pub(crate) tick: Option<u64>,
 }
@@ -58,6 +60,11 @@ pub enum Then {
     Synchronized(interrupt::Synchronized),
     /// The DPCs that were queued before `KeFlushQueuedDpcs` have run.
     DpcsFlushed,
+    /// The thread stands in line for a queued spin lock.
+    InLine {
+        /// The lock.
+        lock: nt_types::Va,
+    },
     /// A routine that was called at a raised IRQL returned: back to this one.
     Lowered {
         /// The IRQL before.
@@ -71,6 +78,7 @@ impl Then {
     pub(crate) fn run(self, m: &mut Machine, value: u64) -> Outcome {
         match self {
             Then::Synchronized(then) => then.run(m, value),
+            Then::InLine { lock } => spin_lock::in_line(m, lock),
             Then::DpcsFlushed => Ok(crate::call::Next::VOID),
             Then::Lowered { irql, caller } => {
                 m.set_irql(irql, caller);

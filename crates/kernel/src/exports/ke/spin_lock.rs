@@ -1,17 +1,22 @@
 //! Spin locks (ddi: KeAcquireSpinLock, KeAcquireInStackQueuedSpinLock, ExAcquireSpinLockExclusive).
 //!
 //! A spin lock is a pointer-sized word: 0 free, 1 held. A processor that meets it held tries again once the others have
-//! run. With one processor, and for a lock that the processor holds itself, it would try for ever: the run ends.
+//! run. With one processor, and for a lock that the processor holds itself, it would try for ever: the run ends. Who gets an
+//! ordinary lock first is a matter of which processor goes on first; queued ones go in the order of the calls (docs:
+//! kernel/queued-spin-locks), so who has to wait stands in a line.
+
+use std::collections::VecDeque;
 
 use nt_types::layout::{klock_queue_handle as handle, kspin_lock_queue as queue};
 use nt_types::{Irql, Va};
 
-use crate::call::{Call, Next, Outcome, Trap};
+use crate::call::{Call, Next, Outcome, Then, Trap};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::stop::Limit;
+use crate::thread::ThreadId;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -86,18 +91,45 @@ fn KeReleaseSpinLockFromDpcLevel(m: &mut Machine, _call: &Call, lock: Va) -> Out
 
 fn KeAcquireInStackQueuedSpinLock(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
     let old = m.irql();
-    m.require_free(lock)?;
+    let waits = m.must_line_up(lock)?;
     m.write_u64(handle::LOCK_QUEUE.then(queue::NEXT).at(queued), 0)?;
     m.write_u64(handle::LOCK_QUEUE.then(queue::LOCK).at(queued), lock.0)?;
     m.write_u8(handle::OLD_IRQL.at(queued), old.level())?;
     m.raise_for_spin_lock(call.return_address);
+    if waits {
+        return Ok(m.line_up(lock));
+    }
     m.past_latent_faults(call.service, |m| m.acquire_spin_lock(lock))?;
     Ok(Next::VOID)
 }
 
 fn KeAcquireInStackQueuedSpinLockAtDpcLevel(m: &mut Machine, call: &Call, lock: Va, queued: Va) -> Outcome {
+    let waits = m.must_line_up(lock)?;
     m.write_u64(handle::LOCK_QUEUE.then(queue::LOCK).at(queued), lock.0)?;
-    KeAcquireSpinLockAtDpcLevel(m, call, lock)
+    m.spin_lock_at_dpc_level(call.return_address);
+    if waits {
+        return Ok(m.line_up(lock));
+    }
+    m.acquire_spin_lock(lock)?;
+    Ok(Next::VOID)
+}
+
+/// Who waits for queued spin locks, first come first: lock and thread.
+pub(crate) type Line = VecDeque<(Va, ThreadId)>;
+
+/// The current thread stands in line for this lock.
+pub(super) fn in_line(m: &mut Machine, lock: Va) -> Outcome {
+    let id = m.current_thread();
+    let first = m.ke.spin_line.iter().position(|(other, _)| *other == lock);
+    match first.filter(|first| m.ke.spin_line[*first].1 == id && m.is_free(lock)) {
+        Some(first) => {
+            let service = m.kernel_images.interrupt_entry;
+            m.past_latent_faults(service, |m| m.acquire_spin_lock(lock))?;
+            m.ke.spin_line.remove(first);
+            Ok(Next::VOID)
+        }
+        None => Err(Trap::Spin),
+    }
 }
 
 fn KeReleaseInStackQueuedSpinLock(m: &mut Machine, call: &Call, queued: Va) -> Outcome {
@@ -177,6 +209,23 @@ impl Machine {
     /// Goes on where a spin lock is free; else the service starts over when the other processors have run.
     pub(crate) fn require_free(&mut self, lock: Va) -> Result<(), Trap> {
         self.spin_unless(self.is_free(lock), lock)
+    }
+
+    /// True where a queued spin lock is held, or others stand in line for it.
+    fn must_line_up(&mut self, lock: Va) -> Result<bool, Trap> {
+        let is_next = self.is_free(lock) && !self.ke.spin_line.iter().any(|(other, _)| *other == lock);
+        match self.spin_unless(is_next, lock) {
+            Ok(()) => Ok(false),
+            Err(Trap::Spin) => Ok(true),
+            Err(deadlock) => Err(deadlock),
+        }
+    }
+
+    /// The current thread waits for its turn, at `DISPATCH_LEVEL`.
+    fn line_up(&mut self, lock: Va) -> Next {
+        let id = self.current_thread();
+        self.ke.spin_line.push_back((lock, id));
+        Next::Continue(Then::Ke(super::Then::InLine { lock }), 0)
     }
 
     /// True where nobody holds the lock, as far as memory tells.

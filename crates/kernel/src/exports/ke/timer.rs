@@ -12,6 +12,7 @@ use crate::exports::ke::dpc::QueuedBy;
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::time::Deadline;
+use crate::turn::Turn;
 use crate::wait::{Wait, WaitOn};
 
 #[rustfmt::skip]
@@ -100,6 +101,14 @@ fn KeQueryTimeIncrement(_m: &mut Machine) -> Outcome {
     Ok(Next::Return(TICK_100NS))
 }
 
+/// A timer whose time has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expired {
+    timer: Va,
+    /// The tick of the clock that would find it on a real machine.
+    tick: u64,
+}
+
 impl Machine {
     /// Makes a KTIMER; `kind` is `NotificationTimer` or `SynchronizationTimer`.
     pub(crate) fn initialize_timer(&mut self, timer: Va, kind: u32) -> Result<(), Trap> {
@@ -124,14 +133,14 @@ impl Machine {
 
     /// Unsets a KTIMER; true where it was set.
     pub(crate) fn cancel_timer(&mut self, timer: Va) -> bool {
-        self.ke.expired.retain(|expired| *expired != timer);
+        self.ke.expired.retain(|expired| expired.timer != timer);
         self.deadlines.remove(&Deadline::Timer(timer))
     }
 
     /// A timer that is queued and lies in these bytes.
     pub(crate) fn queued_timer_in(&self, start: Va, bytes: u64) -> Option<Va> {
         let lies_there = |timer: &Va| *timer - start < bytes;
-        self.deadlines.timers().chain(self.ke.expired.iter().copied()).find(lies_there)
+        self.deadlines.timers().chain(self.ke.expired.iter().map(|expired| expired.timer)).find(lies_there)
     }
 
     /// System time in 100 ns since 1601.
@@ -140,18 +149,35 @@ impl Machine {
     }
 
     /// A timer is due: the clock interrupt notes it, the next processor below `DISPATCH_LEVEL` handles it.
-    pub(crate) fn timer_due(&mut self, timer: Va) {
-        self.ke.expired.push_back(timer);
+    pub(crate) fn timer_due(&mut self, timer: Va, due_ns: u64) {
+        let tick = due_ns.div_ceil(TICK_100NS * 100);
+        self.ke.expired.push_back(Expired { timer, tick });
         self.attention = true;
     }
 
     /// Handles timers that expired, at `DISPATCH_LEVEL`: signals them, queues their DPCs, sets periodic ones again.
     pub(crate) fn expire_timers(&mut self) {
-        while let (Some(timer), None) = (self.ke.expired.front().copied(), &self.stop) {
+        while let (Some(Expired { timer, .. }), None) = (self.next_expired(), &self.stop) {
             if self.work_at(Irql::DISPATCH, |m| m.expire(timer)).is_some() {
                 self.ke.expired.pop_front();
             }
         }
+    }
+
+    /// The timer to handle next; those of one period of the clock are in no order. `None` also while that is undecided.
+    fn next_expired(&mut self) -> Option<Expired> {
+        let first = *self.ke.expired.front()?;
+        if self.ke.expired.len() > 1 {
+            let turn = self.choose_turn(|m| {
+                let others = m.ke.expired.iter().skip(1).filter(|other| other.tick == first.tick);
+                others.map(|other| Turn::FirstTimer(other.timer)).collect()
+            })?;
+            let chosen = self.ke.expired.iter().position(|other| turn == Some(Turn::FirstTimer(other.timer)));
+            if let Some(expired) = chosen.and_then(|index| self.ke.expired.remove(index)) {
+                self.ke.expired.push_front(expired);
+            }
+        }
+        self.ke.expired.front().copied()
     }
 
     fn expire(&mut self, timer: Va) -> Result<(), Trap> {

@@ -74,18 +74,18 @@ fn create_named(m: &mut Machine, name: Va, handle: Va, kind: u8) -> Outcome {
 }
 
 fn ZwSetEvent(m: &mut Machine, handle: u64, previous: Va) -> Outcome {
-    change_event(m, handle, previous, 1)
+    change_event(m, handle, previous, true)
 }
 
 fn ZwResetEvent(m: &mut Machine, handle: u64, previous: Va) -> Outcome {
-    change_event(m, handle, previous, 0)
+    change_event(m, handle, previous, false)
 }
 
 fn ZwClearEvent(m: &mut Machine, handle: u64) -> Outcome {
-    change_event(m, handle, Va::NULL, 0)
+    change_event(m, handle, Va::NULL, false)
 }
 
-fn change_event(m: &mut Machine, handle: u64, previous: Va, state: i32) -> Outcome {
+fn change_event(m: &mut Machine, handle: u64, previous: Va, is_set: bool) -> Outcome {
     let Some(Object::Body(ObjectType::Event, event)) = m.object_of(handle) else {
         return Ok(Next::status(NtStatus::INVALID_HANDLE));
     };
@@ -93,8 +93,10 @@ fn change_event(m: &mut Machine, handle: u64, previous: Va, state: i32) -> Outco
     if !previous.is_null() {
         m.write_u32(previous, before as u32)?;
     }
-    m.set_signal_state(event, state)?;
-    m.signal(event)?;
+    match is_set {
+        true => m.set_event(event).map(drop)?,
+        false => m.set_signal_state(event, 0)?,
+    }
     Ok(Next::status(NtStatus::SUCCESS))
 }
 
