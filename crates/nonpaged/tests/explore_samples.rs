@@ -6,6 +6,7 @@ mod pairs;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use nonpaged::Explore;
 use nonpaged::explore::{ChoicePoints, Outcome, Strategy};
 use pairs::{IMPERFECT_TWINS, OUT_OF_REACH, Pair, pairs};
 
@@ -20,11 +21,34 @@ fn hunt(pair: &Pair) -> Outcome {
 }
 
 fn exhaust_twin(pair: &Pair) -> Outcome {
-    let usual = ChoicePoints::USUAL.bits();
-    let without_failures = ChoicePoints::from_bits(usual & !ChoicePoints::FAIL.bits());
-    let points = if pair.imperfection().is_some() { without_failures } else { ChoicePoints::USUAL };
+    let points = if pair.imperfection().is_some() { without(ChoicePoints::FAIL) } else { pair.points() };
     let search = pair.search(true).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);
     search.choices(points).run().expect(&pair.name)
+}
+
+/// The usual choices but for these.
+fn without(points: ChoicePoints) -> ChoicePoints {
+    ChoicePoints::from_bits(ChoicePoints::USUAL.bits() & !points.bits())
+}
+
+/// What one deed of any kind but the one that they need does to samples of orders: nothing.
+#[test]
+fn samples_of_orders_need_another_order() {
+    for (name, needs) in [
+        ("x41-late-timer", ChoicePoints::ORDER),
+        ("x42-timer-order", ChoicePoints::ORDER),
+        ("x43-low-importance", ChoicePoints::ORDER),
+        ("x44-first-waiter", ChoicePoints::ORDER),
+        ("x45-missed-pulse", ChoicePoints::ORDER),
+        ("x48-cancel-race", ChoicePoints::CANCEL),
+    ] {
+        let driver = pairs::root().join(format!("drivers/broken/{name}.sys"));
+        let one_deed = || Explore::new(&driver).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);
+        let search = |points| one_deed().choices(points).run().expect(name);
+        let (others, it) = (search(without(needs)), search(needs));
+        assert!(others.failures.is_empty() && others.proven.deeds == Some(1), "{name}: {:?}", others.failures);
+        assert!(!it.failures.is_empty(), "{name}: {}", it.proven);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nonpaged::Explore;
+use nonpaged::explore::ChoicePoints;
 use nonpaged::scenario::Scenario;
 
 /// A broken sample.
@@ -27,6 +28,9 @@ pub(crate) const OUT_OF_REACH: [(&str, &str); 3] = [
 pub(crate) const IMPERFECT_TWINS: [(&str, &str); 1] =
     [("x25-foreign-unlock", "the request that unlocks needs memory, and the twin gives up where there is none")];
 
+/// Samples that break only where something happens to a device, which is off by default.
+const BY_DEVICE: [&str; 1] = ["x47-line-error"];
+
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -36,7 +40,15 @@ impl Pair {
     pub(crate) fn search(&self, is_fixed: bool) -> Explore {
         let suffix = if is_fixed { "-fixed" } else { "" };
         let search = Explore::new(root().join(format!("drivers/broken/{}{suffix}.sys", self.name)));
-        self.scenario.iter().fold(search, Explore::scenario)
+        self.scenario.iter().fold(search, Explore::scenario).choices(self.points())
+    }
+
+    /// What may happen.
+    pub(crate) fn points(&self) -> ChoicePoints {
+        match BY_DEVICE.contains(&self.name.as_str()) {
+            true => ChoicePoints::USUAL.and(ChoicePoints::DEVICE),
+            false => ChoicePoints::USUAL,
+        }
     }
 
     /// Why no search finds it, where none does.
