@@ -114,7 +114,7 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
     let Some(entry) = reach.roots.iter().find(|root| root.role == Role::DriverEntry) else { return };
     for event in model.events.of(entry.function).iter().filter(|event| event.kind == EventKind::Fails) {
         for section in sections(collector, event.held.gained) {
-            kept(collector, section, LeftBy::Entry, event.at);
+            kept(collector, section, LeftBy::Entry, event.at, |_, role| role.is_initialisation());
         }
     }
     // A routine that several drivers share may have been named first and replaced later.
@@ -126,7 +126,7 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
         && unloads.iter().all(|&unload| call_site(model, reach, unload, Does::Unlock).is_none())
     {
         for section in sections(collector, perhaps) {
-            kept(collector, section, LeftBy::Unload, at);
+            kept(collector, section, LeftBy::Unload, at, |_, role| role.is_initialisation());
         }
     }
 }
@@ -144,26 +144,31 @@ fn error_paths(collector: &mut Collector<'_, '_>) {
     let lost = |(function, _): &(usize, &Event)| !is(Role::DriverEntry, *function) && reach.is_reached(*function);
     for (function, event) in loses.filter(lost) {
         for section in sections(collector, event.held.gained) {
-            let section = model.program.section_name(section);
-            let kind = FindingKind::UnloadWithLocks { section, left_by: LeftBy::ErrorPath };
-            collector.add_on_any_way(kind, function, event);
+            kept(collector, section, LeftBy::ErrorPath, event.at, |locker, _| locker == function);
         }
     }
 }
 
-/// A lock that stays when a routine is through. The way is that to the lock.
-fn kept(collector: &mut Collector<'_, '_>, section: usize, left_by: LeftBy, at: u32) {
+/// A lock that stays when a routine is through. The way is that to the lock: `is_it` is asked for the function that locks,
+/// and for the role of what the way begins with.
+fn kept(
+    collector: &mut Collector<'_, '_>,
+    section: usize,
+    left_by: LeftBy,
+    at: u32,
+    is_it: impl Fn(usize, Role) -> bool,
+) {
     let (model, reach) = (collector.model, collector.reach);
     let locks = |(_, _, id, arguments): &(usize, &Event, ImportId, &[Value])| {
         let mut addresses = arguments.first().into_iter().flat_map(|value| value.addresses());
         model.does(*id, Does::LockAddress) && addresses.any(|rva| model.program.section_at(rva) == Some(section))
     };
-    let sites = model
+    let mut ways = model
         .import_calls()
         .filter(locks)
-        .flat_map(|(function, event, ..)| reach.at(function, event).map(move |way| (event.at, way)));
-    let first = sites.into_iter().find(|(_, way)| reach.role(way.context).is_initialisation());
-    let way = first.map_or_else(Vec::new, |(at, way)| {
+        .flat_map(|(function, event, ..)| reach.at(function, event).map(move |way| (function, event.at, way)));
+    let first = ways.find(|(function, _, way)| is_it(*function, reach.role(way.context)));
+    let way = first.map_or_else(Vec::new, |(_, at, way)| {
         let mut way = path(model, reach, way.context, at, way.irql);
         way.push(Step { at: Rva(at), kind: StepKind::Locked });
         way

@@ -21,7 +21,17 @@ pub(crate) struct Source {
     module: &'static str,
     imports: Vec<&'static str>,
     sections: [Vec<Write>; 3],
-    data: Vec<(u32, Section, usize)>,
+    data: Vec<(u32, Datum)>,
+}
+
+/// What lies at a place of `.data`.
+#[derive(Clone, Copy)]
+enum Datum {
+    /// The address of a routine.
+    Routine(Section, usize),
+    /// The address of another place of `.data`.
+    Place(u32),
+    Number(u32),
 }
 
 /// Sections with routines.
@@ -63,9 +73,23 @@ impl Source {
         self.routine(Section::Page, write)
     }
 
-    /// The address of a routine lies so many bytes from the start of `.data`.
-    pub(crate) fn pointer(mut self, offset: u32, section: Section, number: usize) -> Source {
-        self.data.push((offset, section, number));
+    /// The address of a routine of `.text` lies so many bytes from the start of `.data`.
+    pub(crate) fn pointer(self, offset: u32, number: usize) -> Source {
+        self.datum(offset, Datum::Routine(Section::Text, number))
+    }
+
+    /// The address of another place of `.data` lies there.
+    pub(crate) fn place(self, offset: u32, place: u32) -> Source {
+        self.datum(offset, Datum::Place(place))
+    }
+
+    /// A number of four bytes lies there.
+    pub(crate) fn number(self, offset: u32, number: u32) -> Source {
+        self.datum(offset, Datum::Number(number))
+    }
+
+    fn datum(mut self, offset: u32, datum: Datum) -> Source {
+        self.data.push((offset, datum));
         self
     }
 
@@ -98,9 +122,18 @@ impl Source {
             layout.sections[section as usize] = builder.section(name, SectionFlags(CODE.0 | discardable), &code).0;
         }
         let mut data = vec![0; DATA];
-        for &(offset, section, number) in &self.data {
-            let pointer = 0x1_4000_0000 + u64::from(before.routine(section, number));
-            data[offset as usize..offset as usize + 8].copy_from_slice(&pointer.to_le_bytes());
+        let mut pointers = Vec::new();
+        for &(offset, datum) in &self.data {
+            let target = match datum {
+                Datum::Number(number) => {
+                    data[offset as usize..][..4].copy_from_slice(&number.to_le_bytes());
+                    continue;
+                }
+                Datum::Routine(section, number) => before.routine(section, number),
+                Datum::Place(place) => before.data + place,
+            };
+            data[offset as usize..][..8].copy_from_slice(&(0x1_4000_0000 + u64::from(target)).to_le_bytes());
+            pointers.push(offset);
         }
         layout.data = builder.section(".data", VARIABLES, &data).0;
         let unwind = builder.section(".xdata", CONSTANTS, &[1, 0, 0, 0]).0;
@@ -113,7 +146,7 @@ impl Source {
             self.imports.iter().map(|name| ImportedSymbol::Name { name: (*name).to_owned(), hint: 0 }).collect();
         let slots = builder.imports(&[(self.module, &symbols)]);
         layout.slots = self.imports.iter().copied().zip(slots.iter().map(|slot| slot.0)).collect();
-        let pointers: Vec<Rva> = self.data.iter().map(|(offset, ..)| Rva(layout.data + offset)).collect();
+        let pointers: Vec<Rva> = pointers.into_iter().map(|offset| Rva(layout.data + offset)).collect();
         builder.relocations(&pointers);
         builder.entry_point(Rva(layout.routine(Section::Text, 0)));
         (builder.build(), layout)

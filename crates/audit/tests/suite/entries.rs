@@ -1,7 +1,9 @@
 //! Routines that frameworks call: what they are called as, and at which levels.
 
+use audit::FindingKind;
 use driver_image::Image;
 
+use crate::assembled::PROBE;
 use crate::crafted::{Assembler, Data, Places, R8, R9, RAX, RDX, image};
 
 /// Numbers of routines, what they are and from where to where their IRQL goes.
@@ -20,10 +22,12 @@ fn entries(image: &Image) -> Vec<String> {
 
 /// Where a structure lies on the stack.
 const CONFIG: u32 = 0x40;
+const ATTRIBUTES: u32 = 0x140;
 /// Numbers of the framework's routines, in bytes of its table.
 const DRIVER_CREATE: u32 = 116 * 8;
 const INTERRUPT_CREATE: u32 = 141 * 8;
 const QUEUE_CREATE: u32 = 152 * 8;
+const TIMER_CREATE: u32 = 318 * 8;
 
 /// `WDF_BIND_INFO` with the name of the library behind it, then the table or the pointer to it.
 fn bind_info(places: &Places, minor_version: u32) -> Data {
@@ -100,6 +104,61 @@ fn an_interrupt_that_is_handled_at_passive_level() {
         },
     );
     assert_eq!(entries(&image), ["1 callback routine 0-0"]);
+}
+
+/// WdfExecutionLevelPassive in the attributes of a queue or a timer.
+#[test]
+fn objects_whose_execution_level_is_passive() {
+    let of = |passive: bool, function: u32, callback: u32, attributes: [u8; 3], config: [u8; 3]| {
+        let image = image(
+            "wdfldr.sys",
+            &["WdfVersionBind"],
+            |places| bind_info(places, 9),
+            move |places| {
+                let mut entry = places.entry();
+                fill(&mut entry, places, &[(1, callback)]);
+                if passive {
+                    let level = ATTRIBUTES + 0x18;
+                    entry.code(&[0xc7, 0x84, 0x24]).code(&level.to_le_bytes()).code(&[2, 0, 0, 0]); // mov dword [rsp+level], 2
+                }
+                entry.lea_stack(attributes, ATTRIBUTES).lea_stack(config, CONFIG);
+                entry.call(places.data + TABLE + function);
+                entry
+            },
+        );
+        entries(&image)
+    };
+    for passive in [false, true] {
+        let expected = [if passive { "1 callback routine 0-0" } else { "1 callback routine 0-2" }];
+        assert_eq!(of(passive, QUEUE_CREATE, 0x10, R9, R8), expected);
+        assert_eq!(of(passive, TIMER_CREATE, 0x08, R8, RDX), expected);
+    }
+}
+
+/// The lock of an interrupt raises IRQL to that of the device; from version 1.11 the interrupt may be handled at
+/// PASSIVE_LEVEL, and nothing is certain. A spin lock raises to DISPATCH_LEVEL, the lock of an object perhaps.
+#[test]
+fn locks_of_a_framework_driver() {
+    let levels = |minor_version: u32, acquire: u32, release: u32| -> Vec<u8> {
+        let image = image(
+            "wdfldr.sys",
+            &["WdfVersionBind", PROBE],
+            |places| bind_info(places, minor_version),
+            |places| {
+                let (acquire, release) = (places.data + TABLE + 8 * acquire, places.data + TABLE + 8 * release);
+                let mut entry = places.entry();
+                entry.call(acquire).call(places.slots[1]).call(release).call(places.slots[1]);
+                entry
+            },
+        );
+        let findings = audit::audit(&image, &[]).expect("it can be laid out").findings;
+        let level = |kind| if let FindingKind::AboveApc { irql, .. } = kind { Some(irql) } else { None };
+        findings.into_iter().filter_map(|finding| level(finding.kind)).collect()
+    };
+    assert_eq!(levels(9, 144, 145), [3]);
+    assert_eq!(levels(11, 144, 145), [0; 0]);
+    assert_eq!(levels(11, 316, 317), [2]);
+    assert_eq!(levels(11, 310, 311), [0; 0]);
 }
 
 #[test]

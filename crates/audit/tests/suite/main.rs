@@ -3,6 +3,7 @@
 mod advice;
 mod assembled;
 mod broken;
+mod callbacks;
 mod certainty;
 mod common;
 mod crafted;

@@ -7,7 +7,7 @@ mod words;
 use audit::{Audit, Finding, Incomplete, Step};
 use driver_image::ImageError;
 use report::cause::{self, Cause};
-use report::{Diagnostic, Waypoint};
+use report::{Code, Diagnostic, Waypoint};
 
 use crate::driver::Driver;
 use crate::layout;
@@ -48,6 +48,10 @@ pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageErro
     let (locator, symbols) = locator(driver)?;
     let audit = audit::audit(&driver.image, &locator.code_starts())?;
     let mut reports = layout::findings(&driver.name, &driver.image);
+    // HwStorPortProhibitedDDIs is a rule for physical miniports.
+    let applies =
+        |report: &Diagnostic| !audit.virtual_miniport || report.code() != Code::Finding(report::Finding::ProhibitedDdi);
+    reports.retain(applies);
     reports.extend(audit.findings.iter().map(|finding| diagnostic(&locator, finding)));
     report::number(&driver.name, &mut reports);
     let wanted = |report: &Diagnostic| certainty == Certainty::Possible || report.assumes.is_none();
