@@ -68,6 +68,7 @@ broken! {
     k13_cancel_pageable "k13-cancel-pageable" ["K13Cancel: PageableCode"]
     k14_release_semaphore_wait "x09-release-semaphore-wait" ["X09DeviceControl: WaitTrue"]
     k28_pages_pool "k28-pages-pool" ["DriverEntry: NoModule"]
+    k05_add_device_fails "k05-add-device-fails" ["K05AddDevice: UnloadWithLocks"]
     x33_k05_lock_leak_on_error "x33-lock-leak-on-error" ["X33Create: UnloadWithLocks"]
     k28_pages_nothing "k28-pages-nothing" ["DriverEntry: NoModule"]
 }
