@@ -99,7 +99,7 @@ fn baselines_that_do_not_help() {
         (["--baseline", dpc.as_str()], 64, "baseline `"),
         (["--write-baseline", "/missing/file"], 64, "baseline `/missing/file` cannot be created"),
         (["--allow", "dpc-pagable"], 64, "a code such as K13, or the name of one such as latent-fault"),
-        (["--allow", "limit"], 64, "a code such as K13"),
+        (["--allow", "0xD1"], 64, "a code such as K13"),
     ] {
         let output = check(&[&[dpc.as_str()], &arguments[..]].concat());
         assert_eq!(output.status.code(), Some(code), "{output:?}");

@@ -11,23 +11,26 @@ pub enum Rule {
     Code(String),
 }
 
-/// What is said of anything else.
-const EXPECTED: &str = "expected error, warning or info, a code such as K13, or the name of one such as latent-fault; \
-    `nonpaged explain --list` lists them";
+/// The bug check that an audit tells by its own code: a lock or unlock of what is certainly no section.
+const ONLY_BUG_CHECK: &str = "0x1A";
 
 impl std::str::FromStr for Rule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rule, String> {
         let level = [Level::Info, Level::Warning, Level::Error].into_iter().find(|level| level.word() == text);
-        // Case and leading zeros do not matter, and the name will do. Bug checks and findings begin with a capital or a digit.
-        let page =
-            report::explain::find(text).filter(|page| !page.name.starts_with(|first: char| first.is_ascii_lowercase()));
-        let code = page.map(|page| page.name);
+        // Case and leading zeros do not matter, and the name will do.
+        let page = report::explain::find(text).map(|page| page.name);
+        let is_code = |name: &&str| *name == ONLY_BUG_CHECK || report::Finding::ALL.iter().any(|one| one.id() == *name);
+        let code = page.filter(is_code);
         match (level, code) {
             (Some(level), _) => Ok(Rule::Level(level)),
             (None, Some(code)) => Ok(Rule::Code(code.to_owned())),
-            (None, None) => Err(EXPECTED.into()),
+            (None, None) => {
+                Err("expected error, warning or info, a code such as K13, or the name of one such as latent-fault; \
+                 `nonpaged explain --list` lists them"
+                    .into())
+            }
         }
     }
 }
@@ -117,6 +120,6 @@ mod tests {
         assert!(!policy(&[], &["warning"]).counts(&warning()));
         assert!(policy(&["K17"], &["warning"]).counts(&warning()), "a code is more exact than a level");
         assert!("K99".parse::<Rule>().is_err());
-        assert!("limit".parse::<Rule>().is_err(), "that is no finding");
+        assert!("0xD1".parse::<Rule>().is_err(), "an audit finds no such bug checks");
     }
 }
