@@ -12,6 +12,8 @@
 //   RECURSE          a routine calls itself until the stack ends                   0x7F (8, ..)
 //   STACK_BUFFER     a buffer on the stack is too short for what is copied to it   0xF7 (what was written over the cookie,
 //                                                                                  the cookie, ~the cookie, 0)
+//   EXECUTABLE_POOL  pool for data that may be executed                            with code integrity checks 0xC4 (0x2000,
+//                                                                                  in FatalAct, 0, the tag)
 //
 //   trigger   ioctl 0x222000
 //   repaired  does what was meant
@@ -131,6 +133,22 @@ ULONG FatalAct(PFATAL Fatal)
 {
     UNREFERENCED_PARAMETER(Fatal);
     return FatalCopy("a name of many letters, and more than that", FatalLength);
+}
+
+#elif defined(EXECUTABLE_POOL)
+
+ULONG FatalAct(PFATAL Fatal)
+{
+#ifdef FIXED
+    PVOID data = ExAllocatePoolWithTag(NonPagedPoolNx, 64, FATAL_TAG);
+#else
+    PVOID data = ExAllocatePoolWithTag(NonPagedPool, 64, FATAL_TAG); // from before there was another
+#endif
+    UNREFERENCED_PARAMETER(Fatal);
+    if (data != NULL) {
+        ExFreePoolWithTag(data, FATAL_TAG);
+    }
+    return 0;
 }
 
 #endif

@@ -11,7 +11,7 @@
 //   PART_OUTSIDE     a partial MDL begins beyond its source                        0x12E (source, target, address, bytes)
 //   PART_TOO_LARGE   a partial MDL has room for one page and gets two              0x40 (0, 0, 0, 0)
 //
-// Where an unlock is wrong, the verifier is there first: 0xC4 (0x7C, the MDL, its flags, 0).
+// The verifier is there first: 0xC4 with 0x83, 0xB3, 0x7C, for the device 0x6F, and 0xB6.
 //
 //   trigger   ioctl 0x222000
 //   repaired  does what was meant
@@ -107,14 +107,20 @@ ULONG FatalAct(PFATAL Fatal)
     physical.QuadPart = 0xFE00000000; // where the card has its registers
     registers = MmMapIoSpace(physical, PAGE_SIZE, MmNonCached);
     if (registers != NULL) {
+#ifdef FIXED
+        PMDL mdl = IoAllocateMdl(registers, PAGE_SIZE, FALSE, FALSE, NULL);
+        if (mdl != NULL) {
+            MmBuildMdlForNonPagedPool(mdl); // registers need no lock
+            IoFreeMdl(mdl);
+        }
+#else
         PMDL mdl = FatalLock(registers, PAGE_SIZE, KernelMode);
         if (mdl != NULL) {
             MmUnlockPages(mdl);
-#ifndef FIXED
             MmUnlockPages(mdl);
-#endif
             IoFreeMdl(mdl);
         }
+#endif
         MmUnmapIoSpace(registers, PAGE_SIZE);
     }
     return 0;

@@ -33,6 +33,8 @@ pub struct Headers {
     pub timestamp: u32,
     /// Offset in the file of the string table, behind the symbols; 0 if there is none.
     pub(crate) string_table: u64,
+    /// Where the section headers begin, in the file and in the image.
+    section_table: Rva,
     directories: [DataDirectory; DIRECTORY_COUNT],
 }
 
@@ -47,6 +49,11 @@ impl Headers {
     /// Where a table lies.
     pub fn directory(&self, directory: Directory) -> DataDirectory {
         self.directories[directory as usize]
+    }
+
+    /// Where the header of a section lies.
+    pub fn section_header(&self, index: usize) -> Rva {
+        Rva(self.section_table.0.saturating_add((index * pe::IMAGE_SIZEOF_SECTION_HEADER) as u32))
     }
 
     /// Pages of the loaded image.
@@ -71,10 +78,12 @@ impl Headers {
         let optional = optional_header(file, optional_offset, &file_header)?;
         let size = u64::from(file_header.size_of_optional_header.get(LE));
         let directories = directories(file, optional_offset, size, &optional)?;
-        let headers = Headers::from_parts(&file_header, &optional, directories);
+        let section_table = optional_offset + size;
+        let table = Rva(u32::try_from(section_table).unwrap_or(u32::MAX));
+        let headers = Headers { section_table: table, ..Headers::from_parts(&file_header, &optional, directories) };
         headers.check()?;
         let section_count = usize::from(file_header.number_of_sections.get(LE));
-        Ok(ParsedHeaders { headers, section_table: optional_offset + size, section_count })
+        Ok(ParsedHeaders { headers, section_table, section_count })
     }
 
     fn from_parts(
@@ -95,6 +104,7 @@ impl Headers {
             checksum: optional.check_sum.get(LE),
             timestamp: file.time_date_stamp.get(LE),
             string_table: string_table(file),
+            section_table: Rva(0),
             directories,
         }
     }
@@ -215,6 +225,7 @@ impl Headers {
             checksum: 0,
             timestamp: 0,
             string_table: 0,
+            section_table: Rva(0),
             directories: [DataDirectory::default(); DIRECTORY_COUNT],
         }
     }

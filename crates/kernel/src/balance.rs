@@ -7,6 +7,9 @@ use crate::machine::Machine;
 use crate::routine::Routine;
 use crate::stop::{Cause, StopKind};
 
+/// Number of the rule IrqlReturn in bug check 0xC4 (docs: devtest/wdm-irqlreturn).
+const IRQL_RETURN: u64 = 0x0002_001D;
+
 impl Machine {
     /// The APC disable count of the current thread: one less for each critical region entered (docs:
     /// debugger/bug-check-0xc7).
@@ -56,13 +59,31 @@ impl Machine {
     }
 
     /// A system service is about to return to the program: 0x4A above `PASSIVE_LEVEL`, 0x01 in a critical or guarded region.
+    /// The verifier has numbers of its own for the routine: rule IrqlReturn, and 0xC4/0xC5 in a critical region.
     /// `place` is the driver's routine that served it.
     pub(crate) fn check_return_to_program(&mut self, service: Va, place: Va) -> Result<(), Trap> {
         let irql = self.irql();
         if irql > Irql::PASSIVE {
-            let parameters = [service.0, u64::from(irql.level()), 0, 0];
             let cause = Cause::IrqlNotRestored { what: Routine::Dispatch, before: Irql::PASSIVE, after: irql };
-            return Err(self.unbalanced(place, BugCheckCode::IRQL_GT_ZERO_AT_SYSTEM_SERVICE, parameters, cause));
+            let (code, parameters) = match self.options.verifier.ddi_compliance {
+                true => {
+                    let text = format!("the dispatch routine was called at {} and returned at {irql}\0", Irql::PASSIVE);
+                    let text = self.verifier_note(text.as_bytes());
+                    (BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, [IRQL_RETURN, text.0, 0, 0])
+                }
+                false => {
+                    let parameters = [service.0, u64::from(irql.level()), 0, 0];
+                    (BugCheckCode::IRQL_GT_ZERO_AT_SYSTEM_SERVICE, parameters)
+                }
+            };
+            return Err(self.unbalanced(place, code, parameters, cause));
+        }
+        let count = self.apc_disable_count();
+        if self.options.verifier.io && count != 0 {
+            let parameters = [0xC5, place.0, u64::from(count as u32), 0];
+            let cause = Cause::RegionsNotLeft { what: Routine::Dispatch };
+            let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
+            return Err(self.unbalanced(place, code, parameters, cause));
         }
         self.check_regions(service, place, 0, Routine::Dispatch)
     }

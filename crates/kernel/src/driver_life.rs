@@ -224,6 +224,7 @@ fn initialize(m: &mut Machine, id: RequestId, base: Va) -> Outcome {
         return outcome;
     }
     let Some(driver) = m.modules.driver_at(base).cloned() else { return Ok(Next::VOID) };
+    m.check_image_integrity(base)?;
     let registry_path = m.registry_path(&driver.name);
     m.record_at(driver.entry, EventKind::Entered { what: Routine::DriverEntry, routine: driver.entry });
     let arguments = [driver.driver_object.0, registry_path.0];

@@ -178,10 +178,7 @@ impl Machine {
         let how = if *allowed.start() == Irql::PASSIVE && *allowed.end() > Irql::PASSIVE { "<=" } else { "=" };
         let (routine, limit, irql) = (export.name, allowed.end(), self.irql());
         let text = format!("{routine} should only be called at IRQL {how} {limit}; it was called at {irql}\0");
-        let address = self.kernel_object(text.len() as u64, *b"Vrfy").unwrap_or(Va::NULL);
-        if !address.is_null() {
-            let _ = self.memory.poke(address, text.as_bytes());
-        }
+        let address = self.verifier_note(text.as_bytes());
         let code = BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION;
         let check = BugCheck { code, parameters: [rule, address.0, 0, 0] };
         self.stop_at(place, StopKind::BugCheck(check, Cause::Irql { routine, allowed })).into()

@@ -70,7 +70,9 @@ pub use registry::Registry;
 pub use request::{Answer, IssuedRequest, RequestId};
 pub use routine::{ObjectKind, Routine};
 pub use run::{RunEnd, Until};
-pub use stop::{Cause, Limit, PageMisuse, Place, PoolMisuse, Refusal, RequestMisuse, Stop, StopKind, Unsupported};
+pub use stop::{
+    Cause, ImageFlaw, Limit, PageMisuse, Place, PoolMisuse, Refusal, RequestMisuse, Stop, StopKind, Unsupported,
+};
 pub use thread::{Thread, ThreadId, ThreadState};
 pub use turn::Turn;
 pub use verifier::Counters;

@@ -33,13 +33,17 @@ pub struct Verifier {
     pub io: bool,
     /// DDI compliance checking (R143).
     pub ddi_compliance: bool,
+    /// Code integrity checks: no memory is both writable and executable (docs: devtest/code-integrity-checking).
+    pub code_integrity: bool,
 }
 
 impl Verifier {
     /// No driver is verified.
-    pub const OFF: Verifier = Verifier { verified: false, force_irql: false, io: false, ddi_compliance: false };
-    /// Everything that is modelled.
-    pub const ON: Verifier = Verifier { verified: true, force_irql: true, io: true, ddi_compliance: true };
+    pub const OFF: Verifier =
+        Verifier { verified: false, force_irql: false, io: false, ddi_compliance: false, code_integrity: false };
+    /// What is modelled of the standard settings, which leave code integrity out.
+    pub const ON: Verifier =
+        Verifier { verified: true, force_irql: true, io: true, ddi_compliance: true, code_integrity: false };
 }
 
 /// Options of a machine.

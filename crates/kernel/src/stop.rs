@@ -153,6 +153,13 @@ pub enum Cause {
         /// Level that it returned at.
         after: Irql,
     },
+    /// Code integrity checks do not allow a section of the image (0xC4/0x2003 to 0x2005).
+    Integrity {
+        /// The section.
+        section: String,
+        /// What about it.
+        flaw: ImageFlaw,
+    },
     /// A documented rule of a routine that no other cause covers.
     Rule {
         /// The routine.
@@ -179,6 +186,17 @@ pub enum PoolMisuse {
         /// The tag it was allocated with.
         actual: [u8; 4],
     },
+}
+
+/// What code integrity checks do not allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImageFlaw {
+    /// A section that is both executable and writable.
+    WritableCode,
+    /// A section that does not begin at a page.
+    Unaligned,
+    /// The import address table in an executable section.
+    ImportsInCode,
 }
 
 /// Pages described, mapped or unlocked that nobody keeps in memory.

@@ -1,7 +1,7 @@
 //! Driver Verifier's Force IRQL Checking: what triggers its trim, and what it counts (R180, R184).
 
 use memory::TrimReason;
-use nt_types::Irql;
+use nt_types::{Irql, Va};
 
 use crate::machine::Machine;
 
@@ -56,6 +56,15 @@ impl Counters {
 }
 
 impl Machine {
+    /// Puts what a parameter of bug check 0xC4 points to into the memory of the kernel; NULL where there is none left.
+    pub(crate) fn verifier_note(&mut self, bytes: &[u8]) -> Va {
+        let address = self.kernel_object(bytes.len() as u64, *b"Vrfy").unwrap_or(Va::NULL);
+        if !address.is_null() {
+            let _ = self.memory.poke(address, bytes);
+        }
+        address
+    }
+
     /// What verified drivers did so far.
     pub fn verifier_counters(&self) -> Counters {
         self.counters

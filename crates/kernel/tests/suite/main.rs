@@ -27,6 +27,7 @@ mod storm;
 mod turns;
 mod unwind_data;
 mod unwinding;
+mod verifier_memory;
 mod verifier_rules;
 mod ways_out;
 mod whole_driver;

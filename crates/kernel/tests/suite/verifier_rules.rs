@@ -130,10 +130,20 @@ fn r187_mapping_of_locked_pages() {
     }
 }
 
-/// 0x3B: a wait that could last, at `DISPATCH_LEVEL`; one with a timeout of zero is a question.
+/// 0x120 to 0x122: a wait that could last, at `DISPATCH_LEVEL` or above; one with a timeout of zero is a question. Without DDI
+/// compliance checking it is 0x3B.
 #[test]
 fn r187_waiting_raised() {
-    let mut probe = probe();
+    for (irql, subcode) in [(DISPATCH, 0x121), (DIRQL, 0x120)] {
+        let mut probe = probe();
+        let object = probe.data().0;
+        let [code, level, waited, _] =
+            violation(&mut probe, irql, "KeWaitForSingleObject", [object, 0]).expect("it is a violation");
+        assert_eq!([code, waited], [subcode, object]);
+        assert_eq!(probe.machine.read_u8(Va(level)).expect("the level is there"), irql);
+    }
+    let options = Options { verifier: Verifier { ddi_compliance: false, ..Verifier::ON }, ..Options::default() };
+    let mut probe = Probe::new(options, MemoryConfig::default());
     let object = probe.data().0;
     let found = violation(&mut probe, DISPATCH, "KeWaitForSingleObject", [object, 0]);
     assert_eq!(found.map(|[subcode, irql, object, _]| [subcode, irql, object]), Some([0x3B, 2, object]));

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use kernel::{LowResources, Verifier};
 use nt_types::verifier::{
-    DDI_COMPLIANCE_CHECKING, FORCE_IRQL_CHECKING, IO_VERIFICATION, LOW_RESOURCES_SIMULATION, VerifierOption,
+    CODE_INTEGRITY_CHECKS, DDI_COMPLIANCE_CHECKING, FORCE_IRQL_CHECKING, IO_VERIFICATION, LOW_RESOURCES_SIMULATION,
+    VerifierOption,
 };
 
 /// What `--verifier` alone stands for.
@@ -14,8 +15,8 @@ pub(crate) const DEFAULT_FLAGS: &str = "0x20012";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct VerifierFlags(u32);
 
-const MODELLED: [VerifierOption; 4] =
-    [FORCE_IRQL_CHECKING, LOW_RESOURCES_SIMULATION, IO_VERIFICATION, DDI_COMPLIANCE_CHECKING];
+const MODELLED: [VerifierOption; 5] =
+    [FORCE_IRQL_CHECKING, LOW_RESOURCES_SIMULATION, IO_VERIFICATION, DDI_COMPLIANCE_CHECKING, CODE_INTEGRITY_CHECKS];
 
 impl VerifierFlags {
     /// The flags as they are written.
@@ -34,6 +35,7 @@ impl VerifierFlags {
             force_irql: self.has(FORCE_IRQL_CHECKING),
             io: self.has(IO_VERIFICATION),
             ddi_compliance: self.has(DDI_COMPLIANCE_CHECKING),
+            code_integrity: self.has(CODE_INTEGRITY_CHECKS),
         }
     }
 
@@ -110,8 +112,9 @@ mod tests {
         assert_eq!(options("0x2"), Ok(Verifier { force_irql: true, ..alone }));
         assert_eq!(options("0x10"), Ok(Verifier { io: true, ..alone }));
         assert_eq!(options("0x20000"), Ok(Verifier { ddi_compliance: true, ..alone }));
+        assert_eq!(options("0x2000000"), Ok(Verifier { code_integrity: true, ..alone }));
         assert_eq!(flags("131078").map(VerifierFlags::text), Ok("0x20006".to_owned()));
-        for (refused, flag) in [("0x1", "0x1"), ("0x2000000", "0x2000000"), ("0x2000a", "0x8"), ("0x20028", "0x8")] {
+        for (refused, flag) in [("0x1", "0x1"), ("0x1000000", "0x1000000"), ("0x2000a", "0x8"), ("0x20028", "0x8")] {
             let problem = flags(refused).expect_err("it is not modelled");
             assert!(
                 problem.starts_with(&format!("flag {flag} is not modelled; 0x2 (Force IRQL checking)")),

@@ -7,7 +7,8 @@ use nt_types::layout::exception_record;
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 use report::Diagnostic;
 use report::cause::{
-    Cause, Exception, Hardware, IrqlMisuse, Limit, ObjectMisuse, RequestKind, RequestMisuse, ThreadKind, Unsupported,
+    Cause, Exception, Hardware, ImageFlaw, Integrity, IrqlMisuse, Limit, ObjectMisuse, RequestKind, RequestMisuse,
+    ThreadKind, Unsupported,
 };
 
 use super::scene::Scene;
@@ -57,6 +58,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
+        Why::Integrity { section, flaw } => integrity(section, *flaw),
         Why::Pages(misuse) => pages::misuse(scene, *misuse),
         Why::Request(misuse) => request(scene, *misuse),
         Why::IrqlNotRestored { what, before, after } => {
@@ -71,6 +73,15 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
             Diagnostic { because, ..Diagnostic::from(Cause::Rule { routine: (*routine).to_owned(), rule }) }
         }
     }
+}
+
+fn integrity(section: &str, flaw: kernel::ImageFlaw) -> Diagnostic {
+    let flaw = match flaw {
+        kernel::ImageFlaw::WritableCode => ImageFlaw::WritableCode,
+        kernel::ImageFlaw::Unaligned => ImageFlaw::Unaligned,
+        kernel::ImageFlaw::ImportsInCode => ImageFlaw::ImportsInCode,
+    };
+    Diagnostic::from(Cause::Integrity(Integrity { section: section.to_owned(), flaw }))
 }
 
 /// Number of the rule IrqlMmApcLte in bug check 0xC4 (R143).

@@ -18,7 +18,8 @@ pub(crate) struct Pair {
 }
 
 /// What no search without further arguments can find, and why.
-pub(crate) const OUT_OF_REACH: [(&str, &str); 3] = [
+pub(crate) const OUT_OF_REACH: [(&str, &str); 4] = [
+    ("c4-executable-pool", "breaks a rule that only `--verifier=0x2000000` checks"),
     ("c4-timer-in-freed-pool", "breaks a rule that only `--verifier` checks"),
     ("x23-storport-locks", "imports a module that is not modelled"),
     ("x31-mixed-section", "wastes memory and breaks nothing: a matter for `nonpaged check`"),

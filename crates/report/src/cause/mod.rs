@@ -7,6 +7,7 @@ mod exceptions;
 mod expectation;
 mod fault;
 mod input;
+mod integrity;
 mod irql;
 mod layout;
 mod limit;
@@ -31,6 +32,7 @@ pub use exceptions::{Exception, ThreadKind};
 pub use expectation::{Expectation, Expected};
 pub use fault::{Fault, PageState, Target};
 pub use input::Input;
+pub use integrity::{ImageFlaw, Integrity};
 pub use irql::{Callback, IrqlMisuse};
 pub use layout::Layout;
 pub use limit::Limit;
@@ -66,6 +68,8 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// Pages that nobody keeps in memory.
     Pages(PageMisuse),
+    /// What code integrity checks do not allow in the image.
+    Integrity(Integrity),
     /// A property of the image.
     Layout(Layout),
     /// What the audit sees.
@@ -118,6 +122,7 @@ impl Cause {
             Cause::Exception(cause) => cause.words(report),
             Cause::Pool(cause) => cause.words(report),
             Cause::Pages(cause) => cause.words(report),
+            Cause::Integrity(cause) => cause.words(report),
             Cause::Layout(cause) => cause.words(),
             Cause::Audit(cause) => cause.words(),
             Cause::Rule { routine, rule } => {

@@ -4,9 +4,9 @@ use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::Diagnostic;
 use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
-    InPageReason, Input, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, ObjectKind, ObjectMisuse, Operation,
-    PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse, Requests, Tag, Target,
-    ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
+    ImageFlaw, InPageReason, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, ObjectKind,
+    ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse,
+    Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
 
 use crate::fixture::place;
@@ -313,7 +313,12 @@ fn pages() -> Vec<Diagnostic> {
     let stop = |(first, wrong): (u64, WrongPages)| {
         stops(code(&wrong), first, Cause::Pages(PageMisuse { routine: routine.into(), wrong }))
     };
-    cases.map(stop).to_vec()
+    let flaws = [(0x2003, ImageFlaw::WritableCode), (0x2004, ImageFlaw::Unaligned), (0x2005, ImageFlaw::ImportsInCode)];
+    let integrity = flaws.map(|(first, flaw)| {
+        let cause = Cause::Integrity(Integrity { section: "PAGE".into(), flaw });
+        stops(BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, first, cause)
+    });
+    cases.map(stop).into_iter().chain(integrity).collect()
 }
 
 fn exceptions() -> Vec<Diagnostic> {

@@ -42,6 +42,13 @@ pub(crate) struct Resources {
     known: BTreeMap<Va, Resource>,
 }
 
+impl Resources {
+    /// A resource that lies in these bytes.
+    pub(crate) fn within(&self, start: Va, bytes: u64) -> Option<Va> {
+        self.known.range(start..start + bytes).next().map(|(resource, _)| *resource)
+    }
+}
+
 /// Who holds a resource and who wants it.
 #[derive(Clone, Default, Debug)]
 struct Resource {

@@ -220,7 +220,9 @@ impl Machine {
         self.write_mdl_frames(list, &frames)?;
         self.write_u64(mdl::MAPPED_SYSTEM_VA.at(list), extent.buffer().0)?;
         self.write_u64(mdl::PROCESS.at(list), 0)?;
-        self.set_mdl_flags(list, flags | c::MDL_SOURCE_IS_NONPAGED_POOL)
+        let device = frames.iter().any(|frame| !self.memory.is_ram(frame << PAGE_SHIFT));
+        let io_space = if device { c::MDL_IO_SPACE } else { 0 };
+        self.set_mdl_flags(list, flags | c::MDL_SOURCE_IS_NONPAGED_POOL | io_space)
     }
 
     /// A buffer in the lower half, as a program would pass it.

@@ -15,7 +15,7 @@ const NO_FRAME: u64 = 1 << (52 - PAGE_SHIFT);
 impl Machine {
     /// True where the physical page of this number stays where it is: it belongs to a device, is locked, or nothing lets
     /// its content leave.
-    pub(super) fn is_kept(&self, frame: u64) -> bool {
+    pub(crate) fn is_kept(&self, frame: u64) -> bool {
         let exists = (1..NO_FRAME).contains(&frame);
         exists && (!self.memory.is_ram(frame << PAGE_SHIFT) || self.memory.stays(frame << PAGE_SHIFT))
     }

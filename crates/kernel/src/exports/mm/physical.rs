@@ -45,15 +45,11 @@ fn MmMapIoSpaceEx(m: &mut Machine, call: &Call, physical: u64, bytes: u64, prote
 const NO_RAM_IN_A_PC: [Range<u64>; 2] = [0xA_0000..0x10_0000, 0xC000_0000..0x1_0000_0000];
 
 fn map(m: &mut Machine, call: &Call, physical: u64, bytes: u64, protection: Protection) -> Outcome {
+    if let Some(frame) = m.unlocked_page_of(physical, bytes) {
+        return Err(m.page_misuse(call.return_address, PageMisuse::PhysicalUnlocked { frame }));
+    }
     let start = Va(physical);
     let (first, pages) = (start.page_down().0, pages_of(start, bytes));
-    let of_ram =
-        (0..pages).map(|page| first.saturating_add(page * PAGE_SIZE)).take_while(|page| m.memory.is_ram(*page));
-    let mut ram = of_ram.filter(|page| !NO_RAM_IN_A_PC.iter().any(|area| area.contains(page)));
-    if let Some(page) = ram.find(|page| !m.memory.stays(*page)) {
-        let misuse = PageMisuse::PhysicalUnlocked { frame: page >> PAGE_SHIFT };
-        return Err(m.page_misuse(call.return_address, misuse));
-    }
     let base = m.memory.allocate(Region::SystemMapping, pages, Backing::Physical(first), protection);
     Ok(Next::pointer(base.map_or(Va::NULL, |base| base + start.page_offset() as u64)))
 }
@@ -91,4 +87,15 @@ fn MmGetVirtualForPhysical(m: &mut Machine, physical: u64) -> Outcome {
     let Ok(view) = view else { return Ok(Next::pointer(Va::NULL)) };
     m.mm.table_views.insert(page, view);
     Ok(Next::pointer(view + offset))
+}
+
+impl Machine {
+    /// The first page of RAM among these physical addresses that may leave, or that nobody uses.
+    pub(crate) fn unlocked_page_of(&self, physical: u64, bytes: u64) -> Option<u64> {
+        let start = Va(physical);
+        let pages = (0..pages_of(start, bytes)).map(|page| start.page_down().0.saturating_add(page * PAGE_SIZE));
+        let of_ram = pages.take_while(|page| self.memory.is_ram(*page));
+        let mut known = of_ram.filter(|page| !NO_RAM_IN_A_PC.iter().any(|area| area.contains(page)));
+        known.find(|page| !self.memory.stays(*page)).map(|page| page >> PAGE_SHIFT)
+    }
 }

@@ -1,9 +1,11 @@
 //! What Driver Verifier stops a driver for at a call, with the subcode and parameters that bug check 0xC4 has for it (docs:
 //! debugger/bug-check-0xc4). Rules that need more than the call and the IRQL stand where that is known.
 
-use nt_types::constants as c;
+mod integrity;
+mod memory;
+mod waits;
+
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
-use section_paging::PageRun;
 
 use crate::call::{Call, Trap};
 use crate::exports::Export;
@@ -19,17 +21,14 @@ struct Broken {
 }
 
 const POOL_IRQL: &str = "paged pool is used at or below `APC_LEVEL`, nonpaged pool at or below `DISPATCH_LEVEL`";
+const NO_BYTES: &str = "pool is asked for by the number of its bytes, which is not 0";
+const RESOURCE: &str = "a resource is deleted before its memory is freed";
 const TIMER: &str = "a timer is cancelled before its memory is freed";
 const RAISE_UP: &str = "KeRaiseIrql gets an IRQL that is not below the current one";
 const LOWER_DOWN: &str = "KeLowerIrql gets an IRQL that is not above the current one";
 const AT_DISPATCH: &str = "this form of a spin lock is used at `DISPATCH_LEVEL`";
 const FAST_MUTEX: &str = "a fast mutex is acquired at or below `APC_LEVEL` and released at `APC_LEVEL`";
-const NO_WAIT: &str = "a wait at `DISPATCH_LEVEL` has a timeout of zero";
 const SIGNAL: &str = "an event is set at or below `DISPATCH_LEVEL`";
-const PAGES: &str = "pages are locked and mapped at or below `DISPATCH_LEVEL`";
-const UNLOCK: &str = "pages are unlocked that MmProbeAndLockPages has locked";
-const NONPAGED_MDL: &str = "MmBuildMdlForNonPagedPool gets an MDL of nonpaged pool";
-const PAGEABLE_MDL: &str = "MmBuildMdlForNonPagedPool gets an MDL of memory that never leaves";
 const APCS_DISABLED: &str = "a resource, or a fast mutex in its unsafe form, is used while APCs are disabled";
 const REGION: &str = "a critical region is entered and left at or below `APC_LEVEL`";
 const ZW: &str = "Zw routines are called at `PASSIVE_LEVEL`";
@@ -41,7 +40,11 @@ impl Machine {
         if !self.options.verifier.verified || self.modules.driver_at(caller).is_none() {
             return Ok(());
         }
-        let Some(Broken { parameters, rule }) = self.broken_rule(export.name, call)? else { return Ok(()) };
+        let broken = match self.broken_rule(export.name, call)? {
+            Some(broken) => Some(broken),
+            None => self.broken_integrity_rule(export.name, call)?,
+        };
+        let Some(Broken { parameters, rule }) = broken else { return Ok(()) };
         let check = BugCheck { code: BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters };
         let cause = Cause::Rule { routine: export.name, rule };
         Err(self.stop_at(caller, StopKind::BugCheck(check, cause)).into())
@@ -67,7 +70,11 @@ impl Machine {
             | "ExAllocatePoolWithTagPriority" => {
                 let (subcode, limit) = if first & 1 != 0 { (0x01, Irql::APC) } else { (0x02, Irql::DISPATCH) };
                 let bytes = call.raw(self, 1)?;
-                if irql > limit { broken(subcode, first & 0xFFFF_FFFF, bytes, POOL_IRQL) } else { None }
+                match bytes {
+                    _ if irql > limit => broken(subcode, first & 0xFFFF_FFFF, bytes, POOL_IRQL),
+                    0 => broken(0x00, first & 0xFFFF_FFFF, 0, NO_BYTES),
+                    _ => None,
+                }
             }
             "ExFreePool" | "ExFreePoolWithTag" => {
                 let block = self.mm.pool.block(Va(first)).map(|block| (block.kind == PoolKind::Paged, block.bytes));
@@ -77,7 +84,11 @@ impl Machine {
                 match timer {
                     _ if irql > limit => broken(subcode, u64::from(paged), first, POOL_IRQL),
                     Some(timer) => Some(Broken { parameters: [0x15, timer.0, u64::from(paged), first], rule: TIMER }),
-                    None => None,
+                    None => self
+                        .ex
+                        .resources
+                        .within(Va(first), bytes)
+                        .map(|resource| Broken { parameters: [0xD2, resource.0, first, bytes], rule: RESOURCE }),
                 }
             }
             "KfRaiseIrql" if first as u8 & 0xF < irql.level() => broken(0x30, first & 0xFF, 0, RAISE_UP),
@@ -91,76 +102,17 @@ impl Machine {
             "KeAcquireSpinLockAtDpcLevel" if irql < Irql::DISPATCH => broken(0x40, first, 0, AT_DISPATCH),
             "KeReleaseSpinLockFromDpcLevel" if irql < Irql::DISPATCH => broken(0x41, first, 0, AT_DISPATCH),
             "KeAcquireSpinLockRaiseToDpc" if irql > Irql::DISPATCH => broken(0x42, first, 0, AT_DISPATCH),
-            "KeWaitForSingleObject" | "KeWaitForMultipleObjects" if irql >= Irql::DISPATCH => {
-                let (object, timeout) = if routine == "KeWaitForSingleObject" { (0, 4) } else { (1, 6) };
-                let (object, timeout) = (call.raw(self, object)?, call.raw(self, timeout)?);
-                let zero = timeout != 0 && self.read_u64(Va(timeout))? == 0;
-                if irql == Irql::DISPATCH && zero { None } else { broken(0x3B, object, timeout, NO_WAIT) }
-            }
+            "KeWaitForSingleObject" => self.broken_wait([0, 2, 4], call)?,
+            "KeWaitForMultipleObjects" => self.broken_wait([1, 4, 6], call)?,
             "KeSetEvent" if irql > Irql::DISPATCH => broken(0x80, first, 0, SIGNAL),
             "KeEnterCriticalRegion" if forced && irql > Irql::APC => broken(0x11A, 0, 0, REGION),
             "KeLeaveCriticalRegion" if forced && irql > Irql::APC => broken(0x11B, 0, 0, REGION),
             _ if routine.starts_with("Zw") && irql > Irql::PASSIVE => {
                 Some(Broken { parameters: [0xE6, call.return_address.0, level, 0], rule: ZW })
             }
-            _ if routine.starts_with("Mm") => self.broken_memory_rule(routine, call)?,
+            _ if routine.starts_with("Mm") || routine == "IoFreeMdl" => self.broken_memory_rule(routine, call)?,
             _ => self.broken_apc_rule(routine, first),
         })
-    }
-
-    /// Pages are locked, mapped and described by MDLs.
-    fn broken_memory_rule(&mut self, routine: &str, call: &Call) -> Result<Option<Broken>, Trap> {
-        let irql = self.irql();
-        let (level, too_high) = (u64::from(irql.level()), irql > Irql::DISPATCH);
-        let (list, second) = (call.raw(self, 0)?, call.raw(self, 1)?);
-        let user = second as u32 & 0xFF == c::USER_MODE;
-        let raised =
-            |subcode: u64, p3: u64, p4: u64| Some(Broken { parameters: [subcode, level, p3, p4], rule: PAGES });
-        let mapped = |of_kernel: u64, of_user: u64| match user {
-            true if irql > Irql::APC => raised(of_user, list, 1),
-            false if too_high => raised(of_kernel, list, 0),
-            _ => None,
-        };
-        Ok(match routine {
-            "MmProbeAndLockPages" if too_high => raised(0x70, list, second & 0xFF),
-            "MmMapIoSpace" if too_high => raised(0x73, list, second),
-            "MmMapLockedPages" => mapped(0x74, 0x75),
-            "MmMapLockedPagesSpecifyCache" => mapped(0x76, 0x77),
-            "MmUnlockPages" if too_high => raised(0x78, list, 0),
-            "MmUnmapLockedPages" if Va(list).is_kernel() && too_high => raised(0x79, list, second),
-            "MmUnmapLockedPages" if !Va(list).is_kernel() && irql > Irql::APC => raised(0x7A, list, second),
-            "MmUnmapIoSpace" if too_high => raised(0x7B, list, second),
-            "MmAllocatePagesForMdl" | "MmAllocatePagesForMdlEx" | "MmFreePagesFromMdl" if too_high => {
-                raised(0x7E, u64::from(Irql::DISPATCH.level()), 0)
-            }
-            "MmUnlockPages" => self.broken_unlock(Va(list))?,
-            "MmBuildMdlForNonPagedPool" => self.broken_mdl(Va(list))?,
-            _ => None,
-        })
-    }
-
-    /// Unlocking what was not locked, or cannot be.
-    fn broken_unlock(&mut self, list: Va) -> Result<Option<Broken>, Trap> {
-        let flags = self.mdl_flags(list)?;
-        let subcode = match flags {
-            _ if flags & c::MDL_SOURCE_IS_NONPAGED_POOL != 0 => 0x7D,
-            _ if flags & c::MDL_PAGES_LOCKED == 0 => 0x7C,
-            _ => return Ok(None),
-        };
-        Ok(Some(Broken { parameters: [subcode, list.0, u64::from(flags), 0], rule: UNLOCK }))
-    }
-
-    /// An MDL for nonpaged pool that describes paged pool, or a part of an image that may leave.
-    fn broken_mdl(&mut self, list: Va) -> Result<Option<Broken>, Trap> {
-        let extent = self.mdl_extent(list)?;
-        let buffer = extent.buffer();
-        let (level, flags) = (u64::from(self.irql().level()), u64::from(self.mdl_flags(list)?));
-        if self.mm.pool.block_around(buffer).is_some_and(|(_, block)| block.kind == PoolKind::Paged) {
-            return Ok(Some(Broken { parameters: [0x7F, level, list.0, flags], rule: NONPAGED_MDL }));
-        }
-        let mut pages = PageRun::at(extent.start, extent.pages()).pages();
-        let pageable = pages.any(|page| self.memory.paging().is_eligible(page));
-        Ok(pageable.then_some(Broken { parameters: [0x140, level, list.0, buffer.0], rule: PAGEABLE_MDL }))
     }
 
     /// Resources and unsafe fast mutexes want APCs disabled.
