@@ -1,11 +1,13 @@
 //! Two judges of one driver: what the audit finds in a broken driver, a run shows at the same instruction, and what a run
 //! shows, the audit finds, apart from what `docs/audit-limits.md` lists. Of repaired and good drivers the audit finds nothing.
 //!
-//! What runs show is what lies beside the cases of `tests/ui`; another test holds the program to that.
+//! What runs show is what lies beside the cases of `tests/ui`; another test holds the program to that. Samples without a case
+//! are searched.
 
 mod audited;
 mod limits;
 mod run;
+mod search;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -74,7 +76,7 @@ fn good() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(run::root().join("drivers")).expect("the drivers are there");
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.expect("a folder").path()).into_iter().flatten());
     let mut paths: Vec<PathBuf> = files.map(|file| file.expect("it can be read").path()).collect();
-    let broken: Vec<String> = run::drivers().into_iter().map(|driver| driver.path).collect();
+    let broken: Vec<String> = run::drivers().iter().map(|driver| driver.path.clone()).collect();
     let mistake = |path: &Path| {
         let inside = path.strip_prefix(run::root()).expect("it lies there").display().to_string();
         let audited_only = inside.starts_with("drivers/audit/") && !inside.ends_with("-fixed.sys");

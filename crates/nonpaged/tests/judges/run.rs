@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use crate::search;
 
 /// A place by the function and the offset of an instruction in it.
 pub(crate) type Instruction = (String, u64);
@@ -71,32 +74,53 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// The drivers that cases in `fail` are about, and all samples in `drivers/broken` that are no repaired twins.
-pub(crate) fn drivers() -> Vec<Driver> {
-    let mut reports: BTreeMap<String, Vec<Report>> = BTreeMap::new();
-    let mut broken: BTreeSet<String> = BTreeSet::new();
-    for case in cases() {
-        let fails = case.iter().any(|part| part == "fail");
-        let scenario: toml::Value = toml::from_str(&std::fs::read_to_string(&case).expect("a scenario")).expect("TOML");
-        let loaded = scenario["test"]["driver"].as_str().expect("the case names its driver").to_owned();
-        let output = std::fs::read_to_string(case.with_extension("json")).unwrap_or_default();
-        let output: Value = serde_json::from_str(&output).unwrap_or_default();
-        let counts = |report: &&Value| report["level"] != "info";
-        for report in output["reports"].as_array().into_iter().flatten().filter(counts) {
-            // Of several drivers, the one that the report is about.
-            let image = report["at"]["image"].as_str();
-            let about = image.map(|image| Path::new(&loaded).with_file_name(image).display().to_string());
-            let driver = about.filter(|path| root().join(path).exists()).unwrap_or_else(|| loaded.clone());
-            broken.extend(fails.then(|| driver.clone()));
-            reports.entry(driver).or_default().push(Report::of(report));
+pub(crate) fn drivers() -> &'static [Driver] {
+    static DRIVERS: OnceLock<Vec<Driver>> = OnceLock::new();
+    DRIVERS.get_or_init(|| {
+        let (mut broken, mut reports) = (samples(), BTreeMap::new());
+        for case in cases() {
+            let fails = case.iter().any(|part| part == "fail");
+            for (driver, report) in of_case(&case) {
+                broken.extend(fails.then(|| driver.clone()));
+                reports.entry(driver).or_insert_with(Vec::new).push(report);
+            }
         }
-        let sample = loaded.starts_with("drivers/broken/") && !loaded.ends_with("-fixed.sys");
-        broken.extend(sample.then_some(loaded));
-    }
-    let with_reports = broken.into_iter().map(|path| {
-        let reports = reports.remove(&path).unwrap_or_default();
-        Driver { path, reports }
+        let with_reports = broken.into_iter().map(|path| {
+            let searched = || search::reports(&path).iter().filter(counts).map(Report::of).collect();
+            let reports = reports.remove(&path).unwrap_or_else(searched);
+            Driver { path, reports }
+        });
+        with_reports.collect()
+    })
+}
+
+/// The broken samples.
+fn samples() -> BTreeSet<String> {
+    let files = std::fs::read_dir(root().join("drivers/broken")).expect("the samples are there");
+    let names = files.map(|file| file.expect("it can be read").file_name().into_string().expect("a name"));
+    let broken = names.filter(|name| name.ends_with(".sys") && !name.ends_with("-fixed.sys") && name != "owner.sys");
+    broken.map(|name| format!("drivers/broken/{name}")).collect()
+}
+
+/// Information does not count.
+fn counts(report: &&Value) -> bool {
+    report["level"] != "info"
+}
+
+/// The reports of a case, each with the driver that it is about.
+fn of_case(case: &Path) -> Vec<(String, Report)> {
+    let scenario: toml::Value = toml::from_str(&std::fs::read_to_string(case).expect("a scenario")).expect("TOML");
+    let loaded = scenario["test"]["driver"].as_str().expect("the case names its driver");
+    let output = std::fs::read_to_string(case.with_extension("json")).unwrap_or_default();
+    let output: Value = serde_json::from_str(&output).unwrap_or_default();
+    let reports = output["reports"].as_array().into_iter().flatten().filter(counts);
+    let with_drivers = reports.map(|report| {
+        // Of several drivers, the one whose code or data it is.
+        let image = report["at"]["image"].as_str();
+        let about = image.map(|image| Path::new(loaded).with_file_name(image).display().to_string());
+        (about.filter(|path| root().join(path).exists()).unwrap_or_else(|| loaded.to_owned()), Report::of(report))
     });
-    with_reports.collect()
+    with_drivers.collect()
 }
 
 fn cases() -> Vec<PathBuf> {
