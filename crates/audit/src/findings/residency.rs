@@ -3,8 +3,8 @@
 use super::{Assumption, Collector, FindingKind, Use};
 use crate::code::Class;
 use crate::ddi::{Does, Role};
-use crate::flow::{Access, Event, EventKind, Range, Target, Value};
-use crate::reach::{Reach, Way};
+use crate::flow::{Access, Event, EventKind, Facts, Range, Target, Value};
+use crate::reach::Way;
 use nt_types::Irql;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
@@ -86,7 +86,7 @@ fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, cal
             Class::Discarded { .. } if way.initialised && !matches!(from, Class::Discarded { .. }) => {
                 FindingKind::Discarded { target: collector.target(section, entry), how: Use::Called }
             }
-            Class::Pageable { leaves: true, .. } if is_out(reach, way, section) => {
+            Class::Pageable { leaves: true, .. } if is_out(collector, way, section) => {
                 FindingKind::PageableCode { target: collector.target(section, entry), irql: fatal(way.irql) }
             }
             _ => return None,
@@ -116,7 +116,9 @@ fn touches(
                 let how = if access == Access::Write { Use::Written } else { Use::Read };
                 FindingKind::Discarded { target, how }
             }
-            Class::Pageable { leaves: true, .. } if is_out(reach, way, section) && from.section() != to.section() => {
+            Class::Pageable { leaves: true, .. }
+                if is_out(collector, way, section) && from.section() != to.section() =>
+            {
                 let (write, routine) = (access == Access::Write, routine.map(str::to_owned));
                 FindingKind::PageableData { target, write, routine, irql: fatal(way.irql) }
             }
@@ -142,10 +144,30 @@ fn add_first(collector: &mut Collector<'_, '_>, at: u32, mut found: Vec<(Finding
 }
 
 /// May a page of the section be out where a fault is fatal? Where IRQL is what the system calls a routine at, and may be
-/// DISPATCH_LEVEL, that it is so has to be assumed.
-fn is_out(reach: &Reach, way: Way, section: usize) -> bool {
-    let may_be = way.irql.high == Irql::DISPATCH.level() && way.irql == reach.role(way.context).irql();
-    (way.irql.never_faults() || may_be) && !way.held.has_section(section)
+/// DISPATCH_LEVEL, that it is so has to be assumed. A driver does not expect it of requests that come at PASSIVE_LEVEL, nor
+/// of a routine that is pageable itself, or is reached through pageable code: the fault would come there first.
+fn is_out(collector: &Collector<'_, '_>, way: Way, section: usize) -> bool {
+    let role = collector.reach.role(way.context);
+    let may_be = way.irql.high == Irql::DISPATCH.level() && way.irql == role.irql();
+    let passive = || matches!(role, Role::Dispatch(_)) && way.held.has(Facts::PASSIVE_REQUEST);
+    let possible = || may_be && !passive() && !comes_through_pageable(collector, way);
+    !way.held.has_section(section) && (way.irql.never_faults() || possible())
+}
+
+/// Does the way lead through pageable code, from the routine that the system calls on?
+fn comes_through_pageable(collector: &Collector<'_, '_>, way: Way) -> bool {
+    let mut next = Some(way.context);
+    while let Some(id) = next {
+        let context = collector.reach.context(id);
+        let entry = collector.model.functions.all[context.function as usize].entry;
+        if let Class::Pageable { section, leaves: true } = collector.model.program.class(entry)
+            && !context.held.has_section(section)
+        {
+            return true;
+        }
+        next = context.from.map(|(caller, _)| caller);
+    }
+    false
 }
 
 /// The lowest level at which the fault is fatal.

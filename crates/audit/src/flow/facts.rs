@@ -13,6 +13,8 @@ impl Facts {
     pub(crate) const ALL_SECTIONS: Facts = Facts((1 << SECTIONS) - 1);
     /// The handle of a lock is somewhere else than in the function, or was before.
     pub(crate) const KEPT: Facts = Facts(1 << 58);
+    /// The request is of a kind that comes at PASSIVE_LEVEL only.
+    pub(crate) const PASSIVE_REQUEST: Facts = Facts(1 << 57);
     /// A mutex, or something like it, is held.
     pub(crate) const MUTEX: Facts = Facts(1 << 60);
     /// MmResetDriverPaging was called.

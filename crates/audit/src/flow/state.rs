@@ -32,6 +32,8 @@ pub(crate) enum Compared {
     Irql(IrqlSet, u8),
     /// The handle of a section, with NULL: there is no lock where it is.
     Handle(Option<u8>),
+    /// The major function of the request, with one of those that come at PASSIVE_LEVEL only.
+    PassiveMajor,
 }
 
 impl Clone for State {

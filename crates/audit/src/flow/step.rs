@@ -9,6 +9,7 @@ use super::irql::{IrqlSet, Range};
 use super::operand::{self, Place};
 use super::state::{Compared, State};
 use super::value::Value;
+use crate::ddi::Role;
 
 /// Interprets instructions and, if asked to, records what they do.
 pub(super) struct Stepper<'s, 'p> {
@@ -74,7 +75,7 @@ impl Stepper<'_, '_> {
             let register = instruction.op0_register();
             let value = match value {
                 // The rest of the register stays: only levels and small numbers are looked at in this width.
-                Value::Irql(_) => value,
+                Value::Irql(_) | Value::Major(_) => value,
                 Value::Number(number) if register.size() <= 2 => Value::Number(number & 0xff),
                 _ if register.size() <= 2 => Value::Unknown,
                 Value::Number(number) if register.size() == 4 => Value::Number(number & 0xffff_ffff),
@@ -130,7 +131,7 @@ impl Stepper<'_, '_> {
             Some(number) => one.plus((number as i64).wrapping_neg()),
             None => Value::Unknown,
         };
-        state.compared = None;
+        state.compared = if let Value::Major(less) = value { comes_at_passive(less) } else { None };
         self.assign(state, instruction, value);
     }
 
@@ -177,6 +178,10 @@ impl Stepper<'_, '_> {
             (Value::Irql(level), Value::Irql(_)) if level == state.irql && instruction.mnemonic() == Mnemonic::Test => {
                 Some(Compared::Irql(level, 0))
             }
+            (Value::Major(less), Value::Number(number)) if instruction.mnemonic() == Mnemonic::Cmp => {
+                comes_at_passive(less.wrapping_add(number as u8))
+            }
+            (Value::Major(less), Value::Major(_)) => comes_at_passive(less),
             (Value::Handle(section), Value::Handle(_) | Value::Number(0)) => Some(Compared::Handle(section)),
             (Value::Global(place), Value::Number(0)) => {
                 state.kept.filter(|(kept, _)| *kept == place).map(|(_, section)| Compared::Handle(section))
@@ -242,15 +247,23 @@ impl Stepper<'_, '_> {
 pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
     match state.compared {
         Some(Compared::Irql(level, number)) if level == state.irql => refine_irql(state, jump, taken, level, number),
-        Some(Compared::Handle(section)) if jump.condition_code() == null_condition(taken) => {
+        Some(Compared::Handle(section)) if jump.condition_code() == equal_condition(taken) => {
             state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
+        }
+        Some(Compared::PassiveMajor) if jump.condition_code() == equal_condition(taken) => {
+            state.held.gain(Facts::PASSIVE_REQUEST);
         }
         _ => {}
     }
 }
 
-/// The condition of a jump after which what was compared with 0 is 0.
-fn null_condition(taken: bool) -> ConditionCode {
+/// What is known of a request whose major function is compared with one that comes at PASSIVE_LEVEL only.
+fn comes_at_passive(major: u8) -> Option<Compared> {
+    (Role::Dispatch(Some(major)).irql().high == 0).then_some(Compared::PassiveMajor)
+}
+
+/// The condition of a jump after which what was compared is equal.
+fn equal_condition(taken: bool) -> ConditionCode {
     if taken { ConditionCode::e } else { ConditionCode::ne }
 }
 

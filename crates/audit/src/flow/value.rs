@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Entry(u32),
     /// `Irp->Tail.Overlay.CurrentStackLocation` plus so many bytes.
     StackLocation(i32),
+    /// `IrpSp->MajorFunction` minus a number.
+    Major(u8),
     /// A level of IRQL.
     Irql(IrqlSet),
     /// The handle of a section; which one is not always known.
@@ -138,6 +140,7 @@ impl Value {
             Value::Parameter(n, at) => moved(at).map_or(Value::Unknown, |at| Value::Parameter(n, at)),
             Value::Field(n, field, at) => moved(at).map_or(Value::Unknown, |at| Value::Field(n, field, at)),
             Value::StackLocation(at) => moved(at).map_or(Value::Unknown, Value::StackLocation),
+            Value::Major(less) => u8::try_from(i64::from(less) - offset).map_or(Value::Unknown, Value::Major),
             _ if offset == 0 => self,
             _ => Value::Unknown,
         }

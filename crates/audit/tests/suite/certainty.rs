@@ -2,7 +2,10 @@
 
 use audit::{Assumption, Finding, FindingKind, LeftBy};
 use driver_image::Image;
+use iced_x86::IcedError;
+use iced_x86::code_asm::*;
 
+use crate::assembled::{self, Routine, Section, Source};
 use crate::common;
 use crate::crafted::{Assembler, Data, Places, R8, RCX, image};
 
@@ -65,4 +68,73 @@ fn k13_a_request_is_assumed_to_come_at_dispatch_level() {
     let found = audit.findings.iter().filter(|finding| finding.assumes == Some(Assumption::AtDispatch));
     let places: Vec<String> = found.map(|finding| common::name(&symbols, finding.at)).collect();
     assert_eq!(places, ["X01DeviceControl"]);
+}
+
+/// A driver with one dispatch routine for all requests. It calls a routine of `PAGE` where this leads on.
+fn dispatches(section: Section, leads: fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>) -> Source {
+    let entry = Source::new(&[]).text(move |a| {
+        a.address(rax, section, 1)?;
+        a.mov(qword_ptr(rcx + rdx * 8 + 0x70), rax)?;
+        a.ret()
+    });
+    let dispatch = move |a: &mut Routine<'_>| {
+        let mut end = a.create_label();
+        a.sub(rsp, 0x28)?;
+        a.mov(rsi, qword_ptr(rdx + 0xb8))?;
+        leads(a, end)?;
+        a.routine(Section::Page, 0)?;
+        a.set_label(&mut end)?;
+        a.add(rsp, 0x28)?;
+        a.ret()
+    };
+    entry.page(|a| a.ret()).routine(Section::Text, dispatch).routine(Section::Page, dispatch)
+}
+
+fn is_possible(source: &Source) -> bool {
+    let findings = assembled::audit(source).findings;
+    assert!(findings.iter().all(|finding| finding.assumes == Some(Assumption::AtDispatch)), "{findings:?}");
+    !findings.is_empty()
+}
+
+/// K13: PnP and system control requests come at PASSIVE_LEVEL, device controls need not. Compilers compare the major
+/// function in several ways.
+#[test]
+fn k13_requests_that_come_at_passive_level_only() {
+    let cases: [(bool, fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>); 6] = [
+        (true, |_, _| Ok(())),
+        (false, |a, end| {
+            a.cmp(byte_ptr(rsi), 0x1b)?;
+            a.jne(end)
+        }),
+        (true, |a, end| {
+            a.cmp(byte_ptr(rsi), 0x0e)?;
+            a.jne(end)
+        }),
+        (true, |a, end| {
+            a.cmp(byte_ptr(rsi), 0x1b)?;
+            a.je(end)
+        }),
+        (false, |a, end| {
+            a.movzx(eax, byte_ptr(rsi))?;
+            a.sub(eax, 0x0e)?;
+            a.je(end)?;
+            a.sub(eax, 9)?;
+            a.jne(end)
+        }),
+        (false, |a, end| {
+            a.movzx(eax, byte_ptr(rsi))?;
+            a.sub(eax, 2)?;
+            a.cmp(eax, 0x19)?;
+            a.jne(end)
+        }),
+    ];
+    for (index, (possible, leads)) in cases.into_iter().enumerate() {
+        assert_eq!(is_possible(&dispatches(Section::Text, leads)), possible, "case {index}");
+    }
+}
+
+/// K13: a driver whose dispatch routine is pageable does not expect it to be called at DISPATCH_LEVEL.
+#[test]
+fn k13_a_pageable_dispatch_routine() {
+    assert!(!is_possible(&dispatches(Section::Page, |_, _| Ok(()))));
 }
