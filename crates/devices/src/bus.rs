@@ -59,7 +59,7 @@ enum Space {
 }
 
 /// The devices of a machine and how they are wired.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct Bus {
     devices: BTreeMap<DeviceId, Box<dyn Device>>,
     next_id: u32,

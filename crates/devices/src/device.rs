@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 
 use crate::mishap::Mishap;
 
@@ -45,9 +46,17 @@ pub trait Device: Any + Debug + Send + Sync {
 
     /// The world outside does this to it; what is not among its mishaps changes nothing.
     fn befall(&mut self, _mishap: Mishap) {}
+    /// Feeds a hasher everything that can influence what the device will do.
+    fn hash_state(&self, state: &mut dyn Hasher);
 
     /// A copy that shares nothing with this one.
     fn clone_box(&self) -> Box<dyn Device>;
+}
+
+impl Hash for dyn Device {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash_state(state);
+    }
 }
 
 impl Clone for Box<dyn Device> {

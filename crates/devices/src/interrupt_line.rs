@@ -3,7 +3,7 @@
 use crate::bus::DeviceId;
 
 /// How a line asks for service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Trigger {
     /// As long as any device on it asserts it.
     Level,
@@ -12,7 +12,7 @@ pub enum Trigger {
 }
 
 /// One line: the devices on it are wired together by "or".
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct InterruptLine {
     pub(crate) trigger: Trigger,
     pub(crate) devices: Vec<DeviceId>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bus::{BusError, DeviceId};
 
 /// Addresses `base` to `base + length - 1`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct AddressRange {
     /// First address.
     pub base: u64,
@@ -14,7 +14,7 @@ pub struct AddressRange {
 }
 
 /// A range, its device and the widest access that the device takes in one cycle, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Claim {
     pub(crate) range: AddressRange,
     pub(crate) device: DeviceId,
@@ -35,7 +35,7 @@ impl Claim {
 }
 
 /// Claimed ranges of one address space, without overlaps.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Claims {
     by_base: BTreeMap<u64, Claim>,
 }

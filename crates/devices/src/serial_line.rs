@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// What travels along one wire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Signal {
     /// A character; bits beyond the word length of the receiver are lost.
     Character(u8),
@@ -16,7 +16,7 @@ pub enum Signal {
 }
 
 /// The modem lines that a port can read. On the wire they are active low; here `true` is active.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash, Debug)]
 pub struct ModemInputs {
     /// CTS.
     pub clear_to_send: bool,
@@ -44,7 +44,7 @@ pub struct ModemOutputs {
 }
 
 /// When a peer sends.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash, Debug)]
 pub enum FlowControl {
     /// Whenever it has something: a port that is not open or not fast enough loses it.
     #[default]
@@ -54,7 +54,7 @@ pub enum FlowControl {
 }
 
 /// A signal that the port sent, and when its last bit ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Transmitted {
     /// Virtual time in nanoseconds.
     pub at_ns: u64,
@@ -73,13 +73,13 @@ impl Transmitted {
 }
 
 /// What the far end does next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Event {
     Signal(Signal),
     Modem(ModemInputs),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum FarEnd {
     /// A peer (or nobody) that drives the modem lines to this.
     Peer(ModemInputs),
@@ -88,7 +88,7 @@ enum FarEnd {
 }
 
 /// The cable of one port.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SerialLine {
     far_end: FarEnd,
     flow_control: FlowControl,

@@ -1,10 +1,12 @@
 //! Routing of accesses and interrupt lines.
 
+use std::hash::{Hash, Hasher};
+
 use devices::{Bus, BusError, Device, Resources, Trigger};
 use proptest::prelude::{any, prop, proptest};
 
 /// Remembers each cycle; asserts its line while its first byte is not zero, until it is read.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 struct Recorder {
     cycles: Vec<(u64, u8, Option<u64>)>,
     asserted: bool,
@@ -41,6 +43,10 @@ impl Device for Recorder {
             self.asserted = value & 0xff != 0;
         }
     }
+    fn hash_state(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
+    }
+
     fn clone_box(&self) -> Box<dyn Device> {
         Box::new(self.clone())
     }

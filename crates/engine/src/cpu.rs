@@ -1,5 +1,7 @@
 //! The architectural state of one processor.
 
+use std::hash::{Hash, Hasher};
+
 /// Indices of the general registers in [`Cpu::gpr`], in encoding order.
 #[expect(missing_docs, reason = "the names are the register names")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +52,7 @@ impl Rflags {
 }
 
 /// Limit and base, as LGDT and LIDT load them.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub struct DescriptorTable {
     /// Linear address.
     pub base: u64,
@@ -68,7 +70,7 @@ pub struct Branch {
 }
 
 /// Segment selectors; only the bases of FS and GS have a meaning in 64-bit mode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are the register names")]
 pub struct Segments {
     pub cs: u16,
@@ -89,7 +91,7 @@ impl Default for Segments {
 }
 
 /// x87 state as FXSAVE stores it. Registers are 80-bit, in the low bits, `st[0]` is physical register 0.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are the register names")]
 pub struct X87 {
     pub registers: [u128; 8],
@@ -114,7 +116,7 @@ impl Default for X87 {
 /// question, having committed nothing; the caller pushes the answer (for a write: any value, as acknowledgement) and
 /// runs again; the instruction starts over and now finds it. The engine clears the transcript when the instruction
 /// (or `rep` iteration) is committed. So each access happens exactly once, and instructions stay atomic.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub struct Answers {
     values: [u64; 4],
     known: u8,
@@ -195,6 +197,38 @@ pub struct Cpu {
     /// The branch that ended the last straight piece of code. Whoever sets `rip` clears it.
     pub last_branch: Branch,
     pub answers: Answers,
+}
+
+impl Hash for Cpu {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Cpu {
+            gpr,
+            rip,
+            rflags,
+            fs_base,
+            gs_base,
+            kernel_gs_base,
+            cr0,
+            cr2,
+            cr3,
+            cr4,
+            cr8,
+            dr,
+            xmm,
+            ymm_high,
+            mxcsr,
+            x87,
+            segments,
+            gdtr,
+            idtr,
+            tsc: _, // whoever runs an engine sets it first
+            interrupt_shadow,
+            last_branch: _, // for reports
+            answers,
+        } = self;
+        (gpr, rip, rflags, fs_base, gs_base, kernel_gs_base, cr0, cr2, cr3, cr4, cr8, dr).hash(state);
+        (xmm, ymm_high, mxcsr, x87, segments, gdtr, idtr, interrupt_shadow, answers).hash(state);
+    }
 }
 
 impl Default for Cpu {

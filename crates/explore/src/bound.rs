@@ -5,17 +5,25 @@ use std::fmt;
 use kernel::{Bound, ChoicePoints, DeedKind};
 use serde::{Deserialize, Serialize};
 
+use crate::seen::Tally;
+
 /// A round of the exhaustive search: all schedules with one number of deeds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Round {
     /// Units of work done.
     pub units: u64,
-    /// Schedules run in them.
+    /// Schedules that they have: run, or known because they come to a state from which the rest was run.
     pub schedules: u64,
     /// How many of these failed.
     pub failed: u64,
     /// How many ended at a limit or at something not modelled.
     pub unknown: u64,
+}
+
+impl From<Tally> for Round {
+    fn from(Tally { schedules, failed, unknown }: Tally) -> Round {
+        Round { units: 0, schedules, failed, unknown }
+    }
 }
 
 impl Round {
@@ -32,7 +40,7 @@ impl Round {
 pub struct Done {
     /// Every unit of work before this one.
     pub units: u64,
-    /// Schedules run in them, and the one without deeds.
+    /// Schedules that they have, and the one without deeds.
     pub schedules: u64,
     /// By number of deeds, what the exhaustive search has done in them.
     pub rounds: Vec<Round>,

@@ -52,7 +52,7 @@ pub struct Failure {
     pub schedule: Schedule,
     /// Number of the schedule that showed it first, from 1, in this campaign.
     pub found_by: u64,
-    /// How many schedules showed it.
+    /// How many of the schedules that were run showed it.
     pub times: u64,
 }
 

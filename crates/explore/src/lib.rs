@@ -7,12 +7,13 @@
 //!
 //! By topic: `walk` one run with decisions, `spine` the run without deeds and the places to fork from, `strategy` what to
 //! try next, `campaign` the threads and their limits, `failure` and `shrink` what was found, `token` and `store` how it
-//! is kept, `bound` what the search has shown.
+//! is kept, `seen` the states that were walked, `bound` what the search has shown.
 #![forbid(unsafe_code)]
 
 mod bound;
 mod campaign;
 mod failure;
+mod seen;
 mod shrink;
 mod spine;
 mod store;

@@ -6,7 +6,7 @@ use memory::Memory;
 
 use crate::failure::take_findings;
 use crate::subject::Subject;
-use crate::walk::{Walked, conclude};
+use crate::walk::{End, Walked, conclude};
 
 /// Forks kept along a run: more would cost memory, fewer time.
 const CHECKPOINTS: usize = 64;
@@ -32,7 +32,7 @@ impl Survey {
         loop {
             match subject.go_on(engine) {
                 Some(ending) => {
-                    let walked = conclude(subject.machine(), ending);
+                    let walked = conclude(subject.machine(), End::Of(ending), Vec::new());
                     return Survey { points, walked };
                 }
                 None => {

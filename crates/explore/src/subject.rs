@@ -1,7 +1,7 @@
 //! What is explored: a run that can be forked at any choice.
 
 use engine::Engine;
-use kernel::{Machine, Stop};
+use kernel::{Machine, Stop, StopKind};
 use memory::Memory;
 
 /// How a run came to its end.
@@ -17,6 +17,19 @@ pub enum Ending {
     Impossible(String),
 }
 
+impl Ending {
+    /// True where nothing is known of what the run would have shown after this.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let at_limit =
+            |stop: &Stop| matches!(stop.kind, StopKind::Unsupported(_) | StopKind::Limit(_) | StopKind::PagingFile(_));
+        match self {
+            Ending::Finished | Ending::Refuted(_) => false,
+            Ending::Stopped(stop) => at_limit(stop),
+            Ending::Impossible(_) => true,
+        }
+    }
+}
+
 /// A machine, and what is still to be asked of it, as data.
 pub trait Subject: Send {
     /// A second run in the same state.
@@ -24,6 +37,12 @@ pub trait Subject: Send {
 
     /// The machine.
     fn machine(&mut self) -> &mut Machine;
+
+    /// A hash of everything that can influence what this run does and shows from now on; the number of choices and deeds so
+    /// far is not in it. Two forks of one run with equal hashes go on alike. `None` where nobody knows.
+    fn state(&mut self) -> Option<u128> {
+        None
+    }
 
     /// Goes on until a choice is undecided (`None`) or the run is over.
     fn go_on(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending>;

@@ -5,6 +5,7 @@ use kernel::{Choice, Coverage, Deed, Machine, Schedule};
 use memory::Memory;
 
 use crate::failure::{Signature, of_ending, take_findings};
+use crate::seen::Tally;
 use crate::subject::{Ending, Subject};
 
 /// Decides the choices of one run.
@@ -16,10 +17,19 @@ pub(crate) trait Decider {
     fn decide(&mut self, machine: &Machine, choice: &Choice) -> Option<Deed>;
 }
 
+/// Why a run is over.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It came to its end.
+    Of(Ending),
+    /// It came to a state from which a run without further deeds was walked before.
+    Known(Tally),
+}
+
 /// What one run came to.
 #[derive(Debug)]
 pub(crate) struct Walked {
-    pub(crate) ending: Ending,
+    pub(crate) end: End,
     /// What was done.
     pub(crate) schedule: Schedule,
     /// What broke, the last one first to end the run.
@@ -41,7 +51,7 @@ pub(crate) fn walk<S: Subject>(mut subject: S, engine: &mut dyn Engine<Memory>, 
             None => decide(subject.machine(), decider),
         }
     };
-    conclude(subject.machine(), ending)
+    conclude(subject.machine(), End::Of(ending), Vec::new())
 }
 
 fn decide(machine: &mut Machine, decider: &mut dyn Decider) {
@@ -51,13 +61,33 @@ fn decide(machine: &mut Machine, decider: &mut dyn Decider) {
     machine.ask_from(decider.from().map(|from| from.max(choice.index + 1)));
 }
 
-/// What an ended run came to.
-pub(crate) fn conclude(machine: &mut Machine, ending: Ending) -> Walked {
-    let mut failures = take_findings(machine);
-    failures.extend(of_ending(&ending));
+/// What a run came to in which this was found already.
+pub(crate) fn conclude(machine: &mut Machine, end: End, found: Vec<Signature>) -> Walked {
+    let mut failures = found;
+    failures.extend(take_findings(machine));
+    if let End::Of(ending) = &end {
+        failures.extend(of_ending(ending));
+    }
     let coverage = machine.coverage().cloned().unwrap_or_default();
     let (schedule, choices) = (machine.schedule_so_far().clone(), machine.choices_made());
-    Walked { ending, schedule, failures, coverage, steps: machine.steps(), choices }
+    Walked { end, schedule, failures, coverage, steps: machine.steps(), choices }
+}
+
+impl Walked {
+    /// What it counts for, seen from where so many failures had been found.
+    pub(crate) fn tally_after(&self, found: usize) -> Tally {
+        let (rest_failed, rest_unknown) = match &self.end {
+            End::Of(ending) => (false, ending.is_unknown()),
+            End::Known(rest) => (rest.failed > 0, rest.unknown > 0),
+        };
+        let failed = self.failures.len() > found || rest_failed;
+        Tally { schedules: 1, failed: failed.into(), unknown: (rest_unknown && !failed).into() }
+    }
+
+    /// True where it was broken off, because the rest is known.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self.end, End::Known(_))
+    }
 }
 
 /// Follows a schedule, deed by deed. A deed of the same kind will do: threads and requests have other numbers where an

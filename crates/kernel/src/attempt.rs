@@ -15,7 +15,7 @@ use crate::machine::Machine;
 pub(crate) type CallName = (Va, u64);
 
 /// A call of a thread that needed pages which were out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Attempt {
     call: CallName,
     /// Numbers of the pages that came in for it.

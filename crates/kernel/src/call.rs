@@ -100,7 +100,7 @@ impl From<Stop> for Trap {
 
 /// A continuation: what the modelled kernel does when a guest routine returns or a wait ends. One variant a family; the
 /// family's module holds the cases.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// Return the value to the caller of the export.
     Return,
@@ -155,7 +155,7 @@ impl Then {
 }
 
 /// An entry on a thread's stack of modelled frames: guest code runs above it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Frame {
     /// What to do when the guest code above returns.
     pub then: Then,

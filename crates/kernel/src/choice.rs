@@ -10,6 +10,7 @@
 //!
 //! [`RunEnd::Undecided`]: crate::RunEnd::Undecided
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use nt_types::Va;
@@ -87,7 +88,7 @@ pub struct Choice {
     pub index: u32,
     /// Where the processor was.
     pub place: Va,
-    /// What can happen instead of nothing, at least one.
+    /// What can happen instead of nothing: at least one deed, or none after [`Machine::stop_at_choices`].
     pub deeds: Vec<Deed>,
 }
 
@@ -116,12 +117,25 @@ pub(crate) struct Choices {
     used: usize,
     /// From this choice on the machine asks; `u32::MAX` for never.
     ask_from: Option<u32>,
+    /// It asks without finding out what is possible.
+    stops_only: bool,
     pending: Option<Choice>,
     /// The answer to what was pending.
     answer: Option<Option<Deed>>,
     /// What was not answered by doing nothing.
     deeds: Schedule,
     parting: Option<Parting>,
+}
+
+impl Hash for Choices {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // What was chosen, the numbers of choices and from when on to ask are for whoever chooses. Of two questions before
+        // the same step what is possible tells them apart.
+        let Choices { made, planned, used, ask_from: _, stops_only: _, pending, answer, deeds: _, parting: _ } = self;
+        let planned = planned.get(*used..).unwrap_or_default();
+        planned.iter().for_each(|(index, deed)| (index.wrapping_sub(*made), deed).hash(state));
+        (pending.as_ref().map(|choice| &choice.deeds), answer).hash(state);
+    }
 }
 
 impl Machine {
@@ -134,6 +148,13 @@ impl Machine {
     /// From the choice of this number on, what no schedule answers is asked; `None` asks nothing any more.
     pub fn ask_from(&mut self, index: Option<u32>) {
         self.choices.ask_from = index;
+        self.choices.stops_only = false;
+    }
+
+    /// From now on the run stops at each choice, whose deeds nobody finds out: for whoever looks at the state in between.
+    pub fn stop_at_choices(&mut self) {
+        self.choices.ask_from = Some(self.choices.made);
+        self.choices.stops_only = true;
     }
 
     /// The choice that ended the run.
@@ -175,6 +196,11 @@ impl Machine {
                     self.take_planned(index, wanted, &possible)
                 }
                 None if self.choices.ask_from.is_none_or(|from| index < from) => None,
+                None if self.choices.stops_only => {
+                    let place = Va(self.cpu().rip);
+                    self.choices.pending = Some(Choice { index, place, deeds: Vec::new() });
+                    return None;
+                }
                 None => {
                     let (mut deeds, place) = (deeds(self), Va(self.cpu().rip));
                     deeds.retain(|deed| self.options.bound.allows(&self.choices.deeds, *deed));

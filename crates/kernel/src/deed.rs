@@ -111,6 +111,14 @@ impl Bound {
         asked.map(|(kind, ..)| self.most(*kind)).try_fold(0u32, |sum, most| sum.checked_add(most?))
     }
 
+    /// What is left of it after these deeds, for as far as so many `more` of them can tell.
+    #[must_use]
+    pub fn left(self, done: &[(u32, Deed)], more: u32) -> Bound {
+        let of_kind = |kind: DeedKind| done.iter().filter(|(_, deed)| deed.kind() == kind).count() as u32;
+        let left = |(kind, ..): (DeedKind, _, _, _)| self.most(kind).map(|most| most.saturating_sub(of_kind(kind)));
+        Bound(DeedKind::ALL.map(left).map(|left| left.filter(|left| *left < more)))
+    }
+
     /// True where this deed may follow these.
     pub(crate) fn allows(self, done: &[(u32, Deed)], deed: Deed) -> bool {
         let of_kind = || done.iter().filter(|(_, other)| other.kind() == deed.kind()).count();
@@ -130,6 +138,9 @@ mod tests {
         assert!(!bound.allows(&done, Deed::Trim));
         assert_eq!(bound.total(ChoicePoints::TRIM.and(ChoicePoints::SWITCH)), Some(3));
         assert_eq!(bound.total(ChoicePoints::USUAL), None);
+        let left =
+            |more| [DeedKind::Switch, DeedKind::Trim, DeedKind::Time].map(|kind| bound.left(&done, more).most(kind));
+        assert_eq!((left(2), left(1)), ([Some(1), Some(0), None], [None, Some(0), None]));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::routine::Routine;
 use crate::wait::{Wait, WaitOn};
 
 /// Continuations of driver life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum DriverThen {
     /// Call DriverEntry, after what the libraries need that this driver imports from.
     Initialize { id: RequestId, base: Va },
@@ -36,7 +36,7 @@ pub enum DriverThen {
 }
 
 /// A driver that leaves, and the libraries that leave with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Leaving {
     id: RequestId,
     status: NtStatus,
@@ -76,7 +76,7 @@ impl DriverThen {
 }
 
 /// A registered Reinitialize routine (ddi: IoRegisterDriverReinitialization).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Reinitialization {
     pub(crate) driver_object: Va,
     pub(crate) routine: Va,

@@ -13,7 +13,7 @@ use crate::request::RequestId;
 use crate::routine::Routine;
 
 /// Why a driver is in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// For the sake of its exports: nobody has started it as a driver.
     Library {

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::routine::Routine;
 
 /// A routine that interrupted whatever ran.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Interruption {
     /// What was interrupted.
     context: Box<Cpu>,
@@ -26,7 +26,7 @@ pub struct Interruption {
 }
 
 /// What remains to be done after an interrupting routine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) enum After {
     /// A DPC ended: a flush may be waiting for it.
     Dpc {

@@ -40,6 +40,7 @@ mod run;
 mod schedule;
 mod seh;
 mod stack;
+mod state;
 mod stop;
 mod thread;
 mod time;
@@ -70,6 +71,7 @@ pub use registry::Registry;
 pub use request::{Answer, IssuedRequest, RequestId};
 pub use routine::{ObjectKind, Routine};
 pub use run::{RunEnd, Until};
+pub use state::StateHasher;
 pub use stop::{
     Cause, ImageFlaw, Limit, PageMisuse, Place, PoolMisuse, Refusal, RequestMisuse, Stop, StopKind, Unsupported,
 };

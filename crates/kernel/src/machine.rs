@@ -21,7 +21,7 @@ use crate::thread::{Thread, ThreadId, Threads};
 use crate::time::Deadlines;
 
 /// One processor and what is queued on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Processor {
     /// Its registers.
     pub cpu: Cpu,

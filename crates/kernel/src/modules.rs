@@ -1,6 +1,7 @@
 //! Loaded and unloaded driver images.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -48,8 +49,23 @@ pub struct UnloadedDriver {
     pub id: ImageId,
 }
 
+impl Hash for LoadedDriver {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The name stands for the file.
+        let LoadedDriver { name, base, size, image: _, id, entry, driver_object, imports_from, role } = self;
+        (name, base, size, id, entry, driver_object, imports_from, role).hash(state);
+    }
+}
+
+impl Hash for UnloadedDriver {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let UnloadedDriver { name, base, size, image: _, id } = self;
+        (name, base, size, id).hash(state);
+    }
+}
+
 /// An import that nobody implements.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct UnresolvedImport {
     /// The exporting image.
     pub module: String,
@@ -63,7 +79,7 @@ const UNRESOLVED_BASE: Va = Va(0xFFFF_FA00_0000_0000);
 const UNRESOLVED_STRIDE: u64 = 0x100;
 
 /// All images of a machine.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct Modules {
     loaded: BTreeMap<u64, LoadedDriver>,
     unloaded: Vec<UnloadedDriver>,

@@ -1,5 +1,6 @@
 //! What the harness asks of the machine: each request runs on a thread of its own.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use nt_types::{NtStatus, Va};
@@ -13,7 +14,7 @@ use crate::schedule::NewThread;
 pub struct RequestId(pub usize);
 
 /// How a request ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Answer {
     /// The status.
     pub status: NtStatus,
@@ -36,14 +37,22 @@ pub struct IssuedRequest {
     pub answer: Option<(u64, Answer)>,
 }
 
+impl Hash for IssuedRequest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Name and steps are for reports.
+        let IssuedRequest { name: _, begun: _, transfers, answer } = self;
+        (transfers, answer.as_ref().map(|(_, answer)| answer)).hash(state);
+    }
+}
+
 /// Requests in the order in which they were issued; forks share those that they had.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Requests {
     issued: Vec<Arc<IssuedRequest>>,
 }
 
 /// Continuations of requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum RequestThen {
     /// Call a routine with these arguments.
     Call { id: RequestId, routine: Va, arguments: Vec<u64> },

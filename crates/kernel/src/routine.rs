@@ -5,7 +5,7 @@ use core::fmt;
 use nt_types::layout;
 
 /// A kind of routine that the kernel calls.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are those of the documentation")]
 pub enum Routine {
     DriverEntry,

@@ -31,7 +31,7 @@ pub enum RunEnd {
 }
 
 /// How far [`Machine::run`] goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub enum Until {
     /// Until nothing is left to do.
     Quiescent,

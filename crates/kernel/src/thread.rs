@@ -1,5 +1,6 @@
 //! Threads of the guest.
 
+use std::hash::{Hash, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -74,7 +75,57 @@ pub struct Thread {
     pub spin_locks: Vec<Va>,
 }
 
+impl Hash for ThreadState {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            ThreadState::Ready | ThreadState::Running => {}
+            // The order of waits counts, not their numbers: the machine sees to it.
+            ThreadState::Waiting { wait, gives_status, since: _ } => (wait, gives_status).hash(state),
+            ThreadState::Ended(status) => status.hash(state),
+        }
+    }
+}
+
+impl Hash for Thread {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Thread {
+            id,
+            name: _, // for reports
+            state: doing,
+            context,
+            frames,
+            call,
+            attempt,
+            object,
+            stack,
+            priority,
+            processor,
+            idle,
+            affinity,
+            guarded_regions,
+            critical_regions,
+            wait_next,
+            spin_locks,
+        } = self;
+        (id, doing, frames, call, attempt, object, stack, priority).hash(state);
+        (processor, idle, affinity, guarded_regions, critical_regions, wait_next, spin_locks).hash(state);
+        // The processor has the registers of a thread that runs, and nobody those of one that has ended.
+        if matches!(doing, ThreadState::Ready | ThreadState::Waiting { .. }) {
+            context.hash(state);
+        }
+    }
+}
+
 impl Thread {
+    /// The number of its wait.
+    pub(crate) fn waiting_since(&self) -> Option<u64> {
+        match self.state {
+            ThreadState::Waiting { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
     /// True where its affinity includes this processor.
     pub(crate) fn may_run_on(&self, processor: usize) -> bool {
         let allowed = self.affinity == 0 || self.affinity >> processor & 1 != 0;
@@ -167,7 +218,7 @@ impl IndexMut<usize> for Threads {
 }
 
 /// Continuations of thread bodies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum ThreadThen {
     /// The start routine of a system thread returned: the thread ends.
     Returned,

@@ -1,6 +1,7 @@
 //! Virtual time: everything that will happen at a known moment.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use nt_types::Va;
 
@@ -9,7 +10,7 @@ use crate::run::Until;
 use crate::thread::ThreadId;
 
 /// Something due at a moment of virtual time.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Deadline {
     /// The wait of a thread times out.
     WaitTimeout(ThreadId),
@@ -22,7 +23,7 @@ pub(crate) enum Deadline {
 }
 
 /// A deadline, and whether it was put off.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Queued {
     deadline: Deadline,
     is_late: bool,
@@ -33,6 +34,15 @@ struct Queued {
 pub(crate) struct Deadlines {
     queue: BTreeMap<(u64, u64), Queued>,
     arrivals: u64,
+}
+
+impl Hash for Deadlines {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The order of arrival is that of the queue.
+        let Deadlines { queue, arrivals: _ } = self;
+        state.write_usize(queue.len());
+        queue.iter().for_each(|((at_ns, _), deadline)| (at_ns, deadline).hash(state));
+    }
 }
 
 impl Deadlines {

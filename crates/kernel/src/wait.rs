@@ -3,7 +3,7 @@
 use nt_types::Va;
 
 /// A wait: what ends it, and when it gives up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Wait {
     /// What ends it.
     pub on: WaitOn,
@@ -14,7 +14,7 @@ pub struct Wait {
 }
 
 /// The things a thread can wait for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum WaitOn {
     /// Dispatcher objects in guest memory: any of them, or all.
     Objects {

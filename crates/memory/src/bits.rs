@@ -1,7 +1,7 @@
 //! A set of frame numbers.
 
 /// A bit for each number; iterates in ascending order.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Bits {
     words: Vec<u64>,
     count: u32,

@@ -48,6 +48,13 @@ impl<T: Clone + Default> CowVec<T> {
         &mut own[index as usize % CHUNK]
     }
 
+    /// The items in whose neighbourhood anything was ever changed, by index.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let chunks = self.chunks.iter().zip((0..).step_by(CHUNK));
+        let known = chunks.filter_map(|(chunk, first)| Some((chunk.own.as_ref().or(chunk.shared.as_deref())?, first)));
+        known.flat_map(|(items, first)| (first..).zip(items.iter()))
+    }
+
     /// A second vector with the same items.
     pub(crate) fn fork(&mut self) -> CowVec<T> {
         for chunk in &mut self.chunks {

@@ -10,7 +10,7 @@ use crate::pfn::Use;
 use crate::types::Region;
 
 /// The frames whose pages may leave, kept up to date so that a trim costs nothing when there is nothing to trim.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Eligible {
     now: Bits,
     /// Frames of image pages: the ones whose eligibility section_paging decides.

@@ -143,7 +143,7 @@ pub enum ImageError {
 }
 
 /// Pages could not be written to the paging file. They are still in memory: nothing is lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error, Hash)]
 pub enum WriteError {
     /// The host refused the write.
     #[error("cannot write to the paging file: {0}")]

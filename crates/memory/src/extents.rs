@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Which numbers of a range are free. Always hands out the lowest, so that equal requests get equal answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Extents {
     /// Start and length of each free run below `fresh`; never adjacent to one another nor to `fresh`.
     free: BTreeMap<u64, u64>,

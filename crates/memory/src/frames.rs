@@ -151,6 +151,23 @@ impl Frames {
         }
     }
 
+    /// Hash of the page of a frame. Whoever holds places to write to must ask for them again afterwards.
+    pub(crate) fn hash(&self, frame: u32) -> u128 {
+        let place = self.place(frame);
+        let layer = &self.layers[usize::from(place.layer()) % LAYERS];
+        match layer {
+            _ if place == Place::NONE => 0,
+            _ if place.layer() == self.own_layer => self.own.hash(place.index()),
+            Some(layer) => layer.pages.hash(place.index()),
+            None => 0,
+        }
+    }
+
+    /// Which frames are free.
+    pub(crate) fn free_frames(&self) -> &Extents {
+        &self.free
+    }
+
     /// The page at a place in this machine's own layer: one that [`Frames::unshare`] made.
     #[inline]
     pub(crate) fn at_mut(&mut self, place: Place) -> &mut Page {
@@ -173,10 +190,11 @@ impl Frames {
         self.at_mut(self.place[frame as usize])
     }
 
-    /// Makes the page of a frame in use this machine's own. True if it moved for that.
+    /// Makes the page of a frame in use this machine's own, to be written. True if it moved for that.
     pub(crate) fn unshare(&mut self, frame: u32) -> bool {
         let place = self.place[frame as usize];
         if place.layer() == self.own_layer {
+            self.own.forget_hash(place.index());
             return false;
         }
         if let Some(layer) = self.layers[usize::from(place.layer())].clone() {
@@ -260,6 +278,7 @@ impl Frames {
     /// Gives `frame` a page in `own` that holds anything. Does not look at the page it had.
     fn give_page(&mut self, frame: u32) -> Place {
         let index = self.spare.pop().unwrap_or_else(|| self.own.add());
+        self.own.forget_hash(index as usize);
         if self.place.len() <= frame as usize {
             self.place.resize(frame as usize + 1, Place::NONE);
         }

@@ -51,6 +51,7 @@ mod read_ahead;
 mod regions;
 mod room;
 mod slots;
+mod state;
 mod table_view;
 mod tables;
 mod tlb;

@@ -1,5 +1,7 @@
 //! Pages come back, in two phases: a read begins, simulated time passes, the read ends (D6).
 
+use std::hash::{Hash, Hasher};
+
 use nt_types::{NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
 use section_paging::PageRun;
 
@@ -41,6 +43,14 @@ impl Reads {
         let (first_page, read) = self.pending.get(position)?;
         let found = *first_page == ticket.first_page && read.number == ticket.number;
         found.then(|| self.pending.remove(position).1)
+    }
+
+    /// Feeds a hasher the reads in progress. Their numbers count from the next one: so what was read before does not tell.
+    pub(crate) fn hash_state(&self, state: &mut impl Hasher) {
+        let Reads { begun, pending } = self;
+        for (first_page, Read { number, count, slot }) in pending {
+            (first_page, begun - number, count, slot).hash(state);
+        }
     }
 
     /// The read that will bring in this page.

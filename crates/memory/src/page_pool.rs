@@ -1,7 +1,9 @@
 //! Host memory for pages, used again: exploration makes and drops forks by the thousand, and memory fresh from the host
 //! costs several times as much as copying a page.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use twox_hash::XxHash3_128;
 
 use crate::frames::Page;
 
@@ -17,26 +19,45 @@ pub(crate) struct PagePool {
 /// Pages that go back to their pool when they are dropped.
 pub(crate) struct Pages {
     pub(crate) pages: Vec<Box<Page>>,
+    /// Hash of each page, once somebody has asked for it and until it is written again. Pages that forks share are hashed
+    /// once for all of them.
+    hashes: Vec<OnceLock<u128>>,
     pool: Arc<PagePool>,
 }
 
 impl Pages {
     /// No pages, of a pool of their own.
     pub(crate) fn new() -> Pages {
-        Pages { pages: Vec::new(), pool: Arc::default() }
+        Pages { pages: Vec::new(), hashes: Vec::new(), pool: Arc::default() }
     }
 
     /// No pages, of the same pool.
     pub(crate) fn empty(&self) -> Pages {
-        Pages { pages: Vec::new(), pool: Arc::clone(&self.pool) }
+        Pages { pages: Vec::new(), hashes: Vec::new(), pool: Arc::clone(&self.pool) }
     }
 
     /// Adds a page that holds anything, and returns its index.
     pub(crate) fn add(&mut self) -> u32 {
         let unused = self.pool.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
         self.pages.push(unused.unwrap_or_else(|| Box::new([0; 4096])));
+        self.hashes.push(OnceLock::new());
         self.pages.len() as u32 - 1
     }
+
+    /// Hash of the content of a page.
+    pub(crate) fn hash(&self, index: usize) -> u128 {
+        *self.hashes[index].get_or_init(|| hash(&self.pages[index]))
+    }
+
+    /// The page is about to be written.
+    pub(crate) fn forget_hash(&mut self, index: usize) {
+        self.hashes[index].take();
+    }
+}
+
+/// Hash of the content of a page.
+pub(crate) fn hash(page: &Page) -> u128 {
+    XxHash3_128::oneshot(page)
 }
 
 impl Drop for Pages {

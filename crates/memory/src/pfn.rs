@@ -4,7 +4,7 @@
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 /// What a frame is used for.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Use {
     /// Nothing.
     #[default]

@@ -49,7 +49,7 @@ impl Region {
 }
 
 /// Which address ranges are reserved.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Regions {
     free: BTreeMap<Region, Extents>,
     /// Pages of each reserved range, by its address.

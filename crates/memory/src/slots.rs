@@ -3,12 +3,15 @@
 //! Slot numbers appear in page-table entries and reports and depend on this machine alone. The block behind a slot is
 //! shared with forks and its number never shows.
 
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use nt_types::{NtStatus, PAGE_SIZE};
+use twox_hash::XxHash3_128;
 
+use crate::bits::Bits;
 use crate::cow::CowVec;
 use crate::error::{InPageCause, WriteError};
 use crate::extents::Extents;
@@ -28,6 +31,8 @@ pub(crate) struct Slot {
     block: Option<Arc<Block>>,
     /// CRC-32 of the content.
     checksum: u32,
+    /// Hash of the content.
+    hash: u128,
     /// Stamp of the content; see [`crate::pfn::Pfn::stamp`].
     pub(crate) stamp: u64,
     /// Of the page that the slot belongs to.
@@ -136,6 +141,7 @@ impl Slots {
         for ((slot, block), page) in (first..).zip(blocks).zip(pages.chunks(PAGE)) {
             let slot = self.slots.get_mut(slot);
             slot.checksum = crc32fast::hash(page);
+            slot.hash = XxHash3_128::oneshot(page);
             slot.block = Some(block);
             self.pages_written += 1;
         }
@@ -177,6 +183,37 @@ impl Slots {
             _ => (&mut self.read_faults, self.reads),
         };
         faults.push((done.saturating_add(injection.number), injection.fault));
+    }
+
+    /// Feeds a hasher what a read or a write of a slot may come to. The content of those that are `stale` does not matter.
+    pub(crate) fn hash_state(&self, stale: &Bits, state: &mut impl Hasher) {
+        let Slots {
+            file: _,
+            slots,
+            ahead: _, // a cache
+            free,
+            limit,
+            used: _, // as many as are not free
+            used_peak: _,
+            reads,
+            writes,
+            pages_read: _,
+            pages_written: _,
+            read_faults,
+            write_faults,
+        } = self;
+        (free, limit).hash(state);
+        for (slot, Slot { block, checksum, hash, stamp: _, history: _ }) in slots.iter() {
+            if block.is_some() && !stale.contains(slot) {
+                (slot, checksum, hash).hash(state);
+            }
+        }
+        for (faults, done) in [(read_faults, reads), (write_faults, writes)] {
+            // How far ahead they are; those that have happened do not happen again.
+            for (number, fault) in faults.iter().filter(|(number, _)| number > done) {
+                (number - done, fault).hash(state);
+            }
+        }
     }
 
     /// Reads one page, and what lies behind it if such reads follow one another. Only what was asked for can fail.

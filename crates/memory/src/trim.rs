@@ -150,7 +150,7 @@ impl Memory {
         safe
     }
 
-    fn must_write(&self, frame: u32) -> bool {
+    pub(crate) fn must_write(&self, frame: u32) -> bool {
         self.pte_of(self.va_of(frame)).is_dirty() || !self.slots.has_content(self.pfn(frame).slot)
     }
 

@@ -187,7 +187,7 @@ pub enum TrimReason {
 }
 
 /// Pages that left memory.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub struct TrimReport {
     /// The pages, by address.
     pub pages: Vec<Va>,
@@ -243,7 +243,7 @@ pub struct Injection {
 }
 
 /// How the paging file fails.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum InjectedFault {
     /// A read ends with this status (D46).
     ReadStatus(NtStatus),

@@ -9,7 +9,7 @@ use nt_types::{PAGE_SHIFT, PAGE_SIZE, Va};
 use crate::Memory;
 
 /// Whether accesses to pages that may leave are let through.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Watch {
     on: bool,
     /// Pages that are let through all the same.
@@ -21,7 +21,7 @@ pub(crate) struct Watch {
 }
 
 /// Discarded bytes whose page was kept.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Kept {
     bytes: Range<u64>,
     /// Fetching instructions from them is an access, too.

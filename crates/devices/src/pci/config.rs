@@ -36,7 +36,7 @@ const IS_PORTS: u32 = 0b1;
 const IS_64_BIT: u32 = 0b100;
 
 /// The bytes, and which bits of them a write changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ConfigSpace {
     bytes: [u8; CONFIG_BYTES],
     writable: [u8; CONFIG_BYTES],

@@ -7,6 +7,8 @@
 mod config;
 mod registers;
 
+use std::hash::{Hash, Hasher};
+
 use self::config::ConfigSpace;
 use self::registers::Registers;
 use crate::bus::{Bus, BusError, DeviceId};
@@ -38,7 +40,7 @@ pub struct Place {
 }
 
 /// The function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct PciFunction {
     slot: u32,
     config: ConfigSpace,
@@ -101,6 +103,10 @@ impl Device for PciFunction {
         if self.config.decodes_memory() {
             self.registers.write(offset, width, value);
         }
+    }
+
+    fn hash_state(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
     }
 
     fn clone_box(&self) -> Box<dyn Device> {

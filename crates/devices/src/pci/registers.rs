@@ -10,10 +10,10 @@ const PATIENCE: u32 = 64;
 const UNTOUCHED: u8 = 0;
 
 /// The registers that were accessed, by number.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(super) struct Registers(BTreeMap<u64, Register>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 struct Register {
     bytes: [u8; BYTES],
     /// Reads since the last write.

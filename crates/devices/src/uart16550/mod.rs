@@ -10,6 +10,8 @@ mod registers;
 mod timing;
 mod transmitter;
 
+use std::hash::{Hash, Hasher};
+
 use self::modem::ModemStatus;
 use self::receiver::Receiver;
 use self::registers::{fcr, ier, lcr, mcr, register};
@@ -51,7 +53,7 @@ enum Due {
 }
 
 /// The chip and its cable.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Uart16550 {
     now_ns: u64,
     interrupt_enable: u8,
@@ -363,6 +365,10 @@ impl Device for Uart16550 {
             Mishap::Overrun => Signal::Character(0),
         };
         (0..count).for_each(|_| self.receiver.receive(signal, self.now_ns, self.format));
+    }
+
+    fn hash_state(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
     }
 
     fn clone_box(&self) -> Box<dyn Device> {

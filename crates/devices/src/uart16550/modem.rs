@@ -2,7 +2,7 @@
 
 use crate::serial_line::ModemInputs;
 
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Hash, Debug)]
 pub(super) struct ModemStatus {
     inputs: ModemInputs,
     /// Bits 0 to 3.

@@ -10,7 +10,7 @@ use crate::serial_line::Signal;
 /// A character and the error bits (of the line status register) that belong to it.
 type Entry = (u8, u8);
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Receiver {
     entries: VecDeque<Entry>,
     fifo_mode: bool,

@@ -4,7 +4,7 @@
 const CLOCK_HZ: u64 = 1_843_200;
 
 /// The format of characters: the line control register and the divisor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Format {
     /// LCR.
     pub(super) control: u8,

@@ -6,7 +6,7 @@ use super::FIFO_DEPTH;
 use super::registers::lsr;
 use super::timing::Format;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Transmitter {
     entries: VecDeque<u8>,
     fifo_mode: bool,

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernel::{Bound, ChoicePoints, Coverage, Options, Schedule, Stop, StopKind};
+use kernel::{Bound, ChoicePoints, Coverage, Options, Schedule};
 
 use super::plan::{Plan, Unit};
 use super::{Campaign, Outcome, Progress};
 use crate::bound::{Done, Proven, Round};
 use crate::failure::{Failure, Failures, Signature};
+use crate::seen::Seen;
 use crate::spine::Survey;
 use crate::strategy::Corpus;
-use crate::subject::Ending;
 use crate::walk::Walked;
 
 /// The shared state.
@@ -22,6 +22,7 @@ pub(super) struct Board {
     points: ChoicePoints,
     bound: Bound,
     start: Instant,
+    seen: Seen,
     state: Mutex<State>,
 }
 
@@ -37,6 +38,7 @@ struct State {
     settled: Done,
     ended: bool,
     schedules: u64,
+    equal: u64,
     unknown: u64,
     choices: (u64, u64),
     coverage: Coverage,
@@ -52,7 +54,13 @@ impl Board {
         campaign.known.iter().cloned().for_each(|failure| failures.adopt(failure));
         let state = State { next: done.units, all: done.clone(), settled: done, choices, failures, ..State::default() };
         let Options { choices: points, bound, .. } = *options;
-        Board { plan, campaign: campaign.clone(), points, bound, start: Instant::now(), state: Mutex::new(state) }
+        let (seen, start, state) = (Seen::default(), Instant::now(), Mutex::new(state));
+        Board { plan, campaign: campaign.clone(), points, bound, start, seen, state }
+    }
+
+    /// What is known of states.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// A thread that panicked has left nothing half done: each change is one call.
@@ -116,10 +124,16 @@ impl Board {
     pub(super) fn ended(&self, walked: &Walked) -> Vec<Signature> {
         let mut state = self.state();
         state.schedules += 1;
-        state.unknown += u64::from(is_unknown(&walked.ending));
+        state.equal += u64::from(walked.is_cut());
+        state.unknown += walked.tally_after(0).unknown;
         let number = state.schedules;
         let new = walked.failures.iter().filter(|signature| state.failures.note(signature, &walked.schedule, number));
         new.cloned().collect()
+    }
+
+    /// So many schedules need not be run.
+    pub(super) fn known(&self, schedules: u64) {
+        self.state().equal += schedules;
     }
 
     /// Takes note of where a run came to; a schedule that came to something new is kept.
@@ -145,6 +159,7 @@ impl Board {
         let state = self.state();
         Progress {
             schedules: state.schedules,
+            equal: state.equal,
             elapsed: self.start.elapsed(),
             coverage: state.coverage.count(),
             choices: state.choices,
@@ -194,18 +209,5 @@ impl State {
 
 /// What one run counts for.
 pub(super) fn work_of(walked: &Walked) -> Round {
-    let failed = !walked.failures.is_empty();
-    let unknown = is_unknown(&walked.ending) && !failed;
-    Round { units: 0, schedules: 1, failed: failed.into(), unknown: unknown.into() }
-}
-
-/// Of what a run would have shown after this nothing is known.
-fn is_unknown(ending: &Ending) -> bool {
-    let at_limit =
-        |stop: &Stop| matches!(stop.kind, StopKind::Unsupported(_) | StopKind::Limit(_) | StopKind::PagingFile(_));
-    match ending {
-        Ending::Finished | Ending::Refuted(_) => false,
-        Ending::Stopped(stop) => at_limit(stop),
-        Ending::Impossible(_) => true,
-    }
+    walked.tally_after(0).into()
 }

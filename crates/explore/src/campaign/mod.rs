@@ -78,6 +78,8 @@ impl Default for Campaign {
 pub struct Progress {
     /// Schedules run.
     pub schedules: u64,
+    /// Schedules that were not run, or not to their end, because they come to a state from which the rest was run before.
+    pub equal: u64,
     /// Since the beginning.
     pub elapsed: Duration,
     /// Places and states of locks and residency that were met.
@@ -86,7 +88,7 @@ pub struct Progress {
     pub choices: (u64, u64),
     /// Schedules that ended at a limit or at something not modelled.
     pub unknown: u64,
-    /// Signatures found so far, and how often.
+    /// Signatures found so far, and how many of the schedules run showed each.
     pub failures: Vec<(Signature, u64)>,
     /// What a later search of the same kind need not do again.
     pub done: Done,

@@ -13,6 +13,7 @@ use super::plan::Unit;
 use super::{Campaign, Watched};
 use crate::bound::Round;
 use crate::failure::Signature;
+use crate::seen::{Seen, Tally};
 use crate::shrink::shrink;
 use crate::spine::{Spine, Survey};
 use crate::strategy::exhaustive::{self, Visitor};
@@ -124,6 +125,15 @@ impl Visitor for Judge<'_> {
         let new = self.board.ended(&walked);
         self.board.cover(&walked.coverage, &walked.schedule);
         self.new.extend(new.into_iter().map(|signature| (signature, walked.schedule.clone())));
+    }
+
+    fn known(&mut self, tally: Tally) {
+        self.work.add(tally.into());
+        self.board.known(tally.schedules);
+    }
+
+    fn seen(&self) -> &Seen {
+        self.board.seen()
     }
 
     fn is_over(&self) -> bool {

@@ -15,11 +15,11 @@ use nt_types::constants;
 pub use text::RegistryError;
 
 /// Number of a key; never used again after the key is deleted.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(u32);
 
 /// A value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Value {
     /// Its name; empty for the default value of a key.
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Value {
     pub data: Vec<u8>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Key {
     name: String,
     parent: Option<KeyId>,
@@ -39,7 +39,7 @@ struct Key {
 }
 
 /// Keys and values. A clone shares everything until one of the two changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Registry {
     keys: Arc<Vec<Key>>,
     /// Bytes of names and data in use.

@@ -21,7 +21,7 @@ const RED_ZONE: u64 = 128;
 const UNKNOWN_ADDRESS: u64 = u64::MAX;
 
 /// An exception to be raised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Raised {
     pub(crate) code: NtStatus,
     /// `EXCEPTION_*` flags of the record.

@@ -38,7 +38,7 @@ pub(crate) mod disposition {
 }
 
 /// Continuations of exception handling.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// First phase: start, or a handler was asked.
     Search(Box<search::Search>),

@@ -10,7 +10,7 @@ const RESTORED_FLAGS: u64 = Rflags::ARITHMETIC | Rflags::TF | Rflags::IF | Rflag
 
 /// Everything that a `CONTEXT` holds of a processor and that code in kernel mode uses. x87 registers are not among it:
 /// kernel code must save them itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Registers {
     /// General registers, by encoding.
     pub(crate) gpr: [u64; 16],

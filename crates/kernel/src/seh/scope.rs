@@ -15,7 +15,7 @@ const EXECUTE_HANDLER: u32 = 1;
 const MAX_ROWS: u32 = 1 << 12;
 
 /// One call of the handler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Scopes {
     record: Va,
     frame: u64,

@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::stop::{Cause, Stop, StopKind};
 
 /// A search in progress.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Search {
     raised: Raised,
     /// The next frame to be looked at.

@@ -20,7 +20,7 @@ use crate::call::{Next, Outcome, Then, Trap};
 use crate::machine::Machine;
 
 /// Where an unwind leads to, and why.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Destination {
     /// The frame of the function that execution goes on in; 0 for an exit unwind.
     pub(crate) frame: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Destination {
 }
 
 /// An unwind in progress.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Unwind {
     to: Destination,
     /// The function that is being left.

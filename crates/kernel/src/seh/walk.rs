@@ -11,7 +11,7 @@ use crate::call::Then;
 use crate::machine::Machine;
 
 /// A place on the stack of the current thread: registers, and how many modelled frames lie outside of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Walk {
     pub(crate) registers: Registers,
     pub(crate) depth: usize,

@@ -1,8 +1,10 @@
 //! A machine and its player as a subject that forks.
 
+use std::hash::Hash;
+
 use engine::Engine;
 use explore::{Ending, Subject};
-use kernel::{Machine, RunEnd, Until};
+use kernel::{Machine, RunEnd, StateHasher, Until};
 use memory::Memory;
 
 use crate::driver::Driver;
@@ -50,6 +52,17 @@ impl Subject for Run {
 
     fn machine(&mut self) -> &mut Machine {
         &mut self.machine
+    }
+
+    fn state(&mut self) -> Option<u128> {
+        let Run { machine, player, until } = self;
+        if player.is_watched() {
+            return None;
+        }
+        let mut state = StateHasher::default();
+        machine.hash_state(&mut state);
+        (player, until).hash(&mut state);
+        Some(state.finish_128())
     }
 
     fn go_on(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub type DeviceName = Option<String>;
 
 /// A request of IRP_MJ_PNP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the documentation, without `IRP_MN_`")]
 pub enum PnpRequest {

@@ -8,7 +8,7 @@ use super::{Expect, Step};
 use crate::session::{Residency, SectionResidency};
 
 /// What a step came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Outcome {
     /// It asks nothing of the driver.
     Nothing,

@@ -103,7 +103,7 @@ pub struct TestCase {
 }
 
 /// One step.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Step {
     /// Where it stands in the file, from 1.
     pub line: usize,
@@ -124,7 +124,7 @@ pub struct Step {
 }
 
 /// What to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Start the device (PnP); the run does this by itself unless the scenario has a step for it.
     Start,
@@ -278,7 +278,7 @@ pub enum Action {
 }
 
 /// What goes wrong with a read of the paging file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PageInFault {
     /// It ends with this status.
     Status(NtStatus),
@@ -287,7 +287,7 @@ pub enum PageInFault {
 }
 
 /// What must hold after a step. An empty expectation always holds.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Hash)]
 pub struct Expect {
     /// Final status of the request, or of the open.
     pub status: Option<NtStatus>,

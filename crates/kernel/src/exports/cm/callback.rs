@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Registered routines.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Callbacks {
     /// Cookie and altitude.
     known: Vec<(u64, String)>,

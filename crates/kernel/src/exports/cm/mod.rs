@@ -12,7 +12,7 @@ use crate::registry::Registry;
 pub(crate) const TABLES: &[&[Export]] = &[callback::EXPORTS, key::EXPORTS, value::EXPORTS];
 
 /// What this family remembers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct State {
     pub(crate) registry: Registry,
     callbacks: callback::Callbacks,

@@ -22,12 +22,12 @@ pub(super) const EXPORTS: &[Export] = &[
 const SYSTEM_CALLBACKS: [&str; 3] = ["\\callback\\setsystemtime", "\\callback\\powerstate", "\\callback\\processoradd"];
 
 /// Callback objects by address.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Callbacks {
     objects: BTreeMap<Va, Callback>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Callback {
     /// Lower case.
     name: String,
@@ -35,7 +35,7 @@ struct Callback {
     routines: Vec<Registration>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 struct Registration {
     handle: Va,
     routine: Va,
@@ -43,7 +43,7 @@ struct Registration {
 }
 
 /// Routines that a notification has yet to call, last first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Notifying {
     remaining: Vec<Registration>,
     arguments: [u64; 2],

@@ -32,7 +32,7 @@ const MINIMUM_DEPTH: u16 = 4;
 const MAXIMUM_DEPTH: u16 = 256;
 
 /// A list is being emptied.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Emptying {
     list: Va,
     /// The routine takes the list as a second argument.

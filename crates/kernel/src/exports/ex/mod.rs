@@ -38,7 +38,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) callbacks: callback::Callbacks,
     /// Handles of event providers, ascending.
@@ -49,7 +49,7 @@ pub struct State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// A worker thread starts on its item.
     WorkItem(work_item::Work),

@@ -37,7 +37,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Resources by address.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Resources {
     known: BTreeMap<Va, Resource>,
 }
@@ -50,7 +50,7 @@ impl Resources {
 }
 
 /// Who holds a resource and who wants it.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 struct Resource {
     exclusive: bool,
     /// How often each thread object holds it; one entry where it is held exclusively.

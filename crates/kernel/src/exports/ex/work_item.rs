@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// What a worker thread calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Work {
     routine: Va,
     arguments: Vec<u64>,

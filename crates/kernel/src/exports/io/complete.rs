@@ -21,7 +21,7 @@ const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
 const SL_INVOKE_ON_ERROR: u8 = 0x80;
 
 /// A completion routine was called on the way up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Completing {
     request: Va,
     /// What the completing routine returns in the end.

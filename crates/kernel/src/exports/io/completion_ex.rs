@@ -21,7 +21,7 @@ const CONTEXT: u64 = 16;
 const BLOCK_BYTES: u64 = 24;
 
 /// The routine returned: the device may go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Completed(Va);
 
 impl Completed {

@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// The initialisation routine of a driver object without an image returned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Created {
     driver: Va,
 }

@@ -22,7 +22,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// An operation on a queue and the request that it is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Operation {
     csq: Va,
     request: Va,
@@ -38,7 +38,7 @@ pub struct Operation {
 }
 
 /// The routine of the driver that returned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Step {
     LockedToInsert,
     Inserted,

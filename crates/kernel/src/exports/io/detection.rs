@@ -23,7 +23,7 @@ pub(super) const EXPORTS: &[Export] = &[
 const MAX_DESCRIPTORS: u32 = 256;
 
 /// A range that a driver claims: ports or device memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Claim {
     owner: Va,
     kind: u8,

@@ -104,7 +104,7 @@ fn IoGetAttachedDevice(m: &mut Machine, device: Va) -> Outcome {
 }
 
 /// References to a device by those who send it a request.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Hash, Debug)]
 pub(super) struct Held {
     count: usize,
     /// IoDeleteDevice was called: the object goes with the last reference.

@@ -10,7 +10,7 @@ use crate::call::Trap;
 use crate::machine::Machine;
 
 /// A device that a bus driver has reported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Child {
     /// Physical device object of the bus.
     bus: Va,

@@ -17,7 +17,7 @@ use crate::request::{Answer, RequestId};
 use crate::wait::{Wait, WaitOn};
 
 /// What the harness asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Open a device by name; the answer's information is the file object.
     Open {
@@ -111,7 +111,7 @@ pub enum Action {
 }
 
 /// A request on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Sent {
     id: RequestId,
     request: Va,
@@ -127,7 +127,7 @@ pub struct Sent {
     raised: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Kind {
     Open,
     Transfer,
@@ -142,7 +142,7 @@ enum Kind {
 }
 
 /// Continuations of harness requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Step {
     /// Build the request and send it.
     Begin {

@@ -25,7 +25,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// What an opened file is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 enum Goal {
     /// A pointer to the file and to the device on top of its stack.
     Pointer { file: Va, device: Va },
@@ -34,14 +34,14 @@ enum Goal {
 }
 
 /// A request about a file is on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct FileRequest {
     request: Va,
     file: Va,
     step: Step,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 enum Step {
     Create(Goal),
     /// The handle that IoGetDeviceObjectPointer used is closed.

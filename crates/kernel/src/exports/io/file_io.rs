@@ -32,7 +32,7 @@ const SL_RESTART_SCAN: u8 = 1;
 const SL_RETURN_SINGLE_ENTRY: u8 = 2;
 
 /// A request on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct FileIo {
     request: Va,
     status: Va,

@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// The request was sent on; the event tells when it has come back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Forwarded {
     event: Va,
     returned: bool,

@@ -24,7 +24,7 @@ const DEVICE_CLASSES: &str = "\\Registry\\Machine\\System\\CurrentControlSet\\Co
 const INCLUDE_NONACTIVE: u32 = 1;
 
 /// A registered interface instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Interface {
     device: Va,
     /// In braces, upper case.

@@ -30,7 +30,7 @@ const IO_TYPE_IRP: u16 = 6;
 pub(super) const SL_PENDING_RETURNED: u8 = 1;
 
 /// Who gets a request back when it is complete.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Owner {
     /// The harness.
     Harness(RequestId),
@@ -43,7 +43,7 @@ pub enum Owner {
 }
 
 /// A request that exists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Live {
     pub(crate) owner: Owner,
     /// It has been sent and is not complete.

@@ -88,7 +88,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) reinitializations: Vec<Reinitialization>,
     pub(crate) names: names::Names,
@@ -119,7 +119,7 @@ pub struct State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// A completion routine returned.
     Completing(complete::Completing),

@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// What a name stands for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 enum Named {
     Device { device: Va, shown: String },
     Object(Va),
@@ -27,7 +27,7 @@ enum Named {
 }
 
 /// Names, folded to lower case.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Names {
     entries: BTreeMap<String, Named>,
 }

@@ -31,7 +31,7 @@ const REMOVAL_FIRST: u8 = 0x05;
 const NOTIFICATION_BYTES: usize = 48;
 
 /// A registration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Watcher {
     entry: Va,
     category: u32,

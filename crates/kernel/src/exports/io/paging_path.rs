@@ -14,7 +14,7 @@ use crate::machine::Machine;
 pub(super) const DEVICE_USAGE_TYPE_PAGING: u32 = 1;
 
 /// Who was told of paging files.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(super) struct PagingPath {
     /// By notification on its way: whether a paging file comes, and the devices it was sent to.
     told: BTreeMap<Va, (bool, BTreeSet<Va>)>,

@@ -23,7 +23,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// What the modelled bus driver remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Pnp {
     /// Its driver object.
     driver: Option<Va>,
@@ -34,7 +34,7 @@ pub(crate) struct Pnp {
 }
 
 /// Continuations of Plug and Play.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Step {
     /// Call AddDevice.
     Add {

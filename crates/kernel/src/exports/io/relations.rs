@@ -21,7 +21,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// A question about a device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Question {
     pub(super) device: Va,
     /// IRP_MN_*.
@@ -31,7 +31,7 @@ pub(super) struct Question {
 }
 
 /// A question on its way, and those that come after it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Asked {
     question: Question,
     request: Va,

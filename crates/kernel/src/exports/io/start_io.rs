@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// How a device wants its StartIo routine to be called, and where it is.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Hash, Debug)]
 pub(super) struct Attributes {
     /// Not while it runs.
     deferred: bool,
@@ -29,7 +29,7 @@ pub(super) struct Attributes {
 }
 
 /// StartIo returned: back to the IRQL before it, unless another request is to be started first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Started {
     device: Va,
     irql: Irql,

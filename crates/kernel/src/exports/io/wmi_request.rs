@@ -14,7 +14,7 @@ use crate::machine::Machine;
 use crate::request::RequestId;
 
 /// What is asked of a provider, about the block of a GUID.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum WmiRequest {
     /// All instances of a block: the answer's output is their data, one after the other.
     QueryAllData,

@@ -27,7 +27,7 @@ const APC_OBJECT: u16 = 0x12;
 const CHANGEABLE: u64 = 32;
 
 /// Something that a thread will run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 enum Queued {
     /// The kernel routine of this KAPC, at `APC_LEVEL`.
     Kernel(Va),
@@ -36,7 +36,7 @@ enum Queued {
 }
 
 /// APCs of all threads, in order.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Queue {
     queued: VecDeque<(ThreadId, Queued)>,
 }

@@ -40,7 +40,7 @@ const HIGH_IMPORTANCE: u8 = 2;
 const TARGET_BIAS: u16 = 0x800;
 
 /// A queued DPC.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 struct Queued {
     dpc: Va,
     processor: usize,
@@ -51,14 +51,14 @@ struct Queued {
 }
 
 /// Who queued a DPC.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum QueuedBy {
     Driver,
     Timer,
 }
 
 /// DPCs of all processors, in order of delivery, and those that run.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Queues {
     queued: VecDeque<Queued>,
     running: Vec<Queued>,

@@ -19,7 +19,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// A service routine that is connected to a vector.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct ConnectedInterrupt {
     /// The KINTERRUPT that the driver holds.
     pub object: Va,
@@ -38,7 +38,7 @@ pub struct ConnectedInterrupt {
 }
 
 /// All connections, in order, and what is in progress.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Interrupts {
     connected: Vec<ConnectedInterrupt>,
     /// For each vector in service, how many of its routines have returned without claiming it.
@@ -53,7 +53,7 @@ const KINTERRUPT_SIZE: u64 = 0x100;
 const KINTERRUPT_LOCK: u64 = 0x10;
 
 /// The continuation of `KeSynchronizeExecution`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Synchronized {
     irql: Irql,
     lock: Va,

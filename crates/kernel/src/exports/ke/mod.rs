@@ -39,7 +39,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) apcs: apc::Queue,
     pub(crate) dpcs: dpc::Queues,
@@ -54,7 +54,7 @@ pub struct State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// `KeSynchronizeExecution` and the like: the routine returned, the lock is released.
     Synchronized(interrupt::Synchronized),

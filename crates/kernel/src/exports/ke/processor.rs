@@ -13,7 +13,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Model-specific registers that keep what is written to them.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Msrs {
     values: BTreeMap<u32, u64>,
 }

@@ -102,7 +102,7 @@ fn KeQueryTimeIncrement(_m: &mut Machine) -> Outcome {
 }
 
 /// A timer whose time has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Expired {
     timer: Va,
     /// The tick of the clock that would find it on a real machine.

@@ -54,7 +54,7 @@ pub(crate) const IRQL_MM_APC_LTE: [&str; 13] = [
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) pool: pool::Pool,
     /// Threads that are opening a driver which pages itself.
@@ -70,7 +70,7 @@ pub struct State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// The six routines.
     Paging(paging::PagingThen),

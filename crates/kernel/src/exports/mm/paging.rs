@@ -32,7 +32,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// Where one of the routines was called from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Site {
     caller: Va,
     /// What a lock by address was given.
@@ -40,7 +40,7 @@ pub struct Site {
 }
 
 /// Continuations of the six routines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum PagingThen {
     /// Another caller's first lock has ended.
     ResumeLock(LockWait, Site),

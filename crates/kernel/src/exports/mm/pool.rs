@@ -13,7 +13,7 @@ use crate::call::Trap;
 use crate::machine::Machine;
 
 /// Which pool.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum PoolKind {
     /// Always resident.
     NonPaged,
@@ -22,7 +22,7 @@ pub enum PoolKind {
 }
 
 /// A block in use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Block {
     /// Bytes asked for.
     pub bytes: u64,
@@ -35,7 +35,7 @@ pub struct Block {
 }
 
 /// Both pools.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct Pool {
     blocks: BTreeMap<u64, Block>,
     /// Free places by pool and size class; the last freed is used first.

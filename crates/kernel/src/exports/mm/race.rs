@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::thread::{ThreadId, ThreadState};
 
 /// A thread between its reset and its connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Opening {
     image: Va,
     thread: ThreadId,

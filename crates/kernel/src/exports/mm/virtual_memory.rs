@@ -34,7 +34,7 @@ const EXECUTABLE: u32 = 0x10 | 0x20 | 0x40;
 const MAX_PAGES: u64 = 1 << 18;
 
 /// What was allocated at an address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Allocation {
     pages: u64,
     /// `PAGE_*` at allocation and now.

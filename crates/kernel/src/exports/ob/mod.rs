@@ -18,7 +18,7 @@ pub(crate) const TABLES: &[&[Export]] =
     &[callbacks::EXPORTS, directory::EXPORTS, handle::EXPORTS, open::EXPORTS, reference::EXPORTS];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) handles: table::Handles,
     pub(crate) counted: table::Counted,

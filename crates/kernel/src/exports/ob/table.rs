@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::registry::KeyId;
 
 /// The types of objects that handles and pointers lead to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum ObjectType {
     Callback,
     Device,
@@ -42,7 +42,7 @@ pub(super) const TYPE_VARIABLES: &[(ObjectType, &str)] = &[
 ];
 
 /// What a handle leads to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Object {
     /// An object with a body in memory.
     Body(ObjectType, Va),
@@ -67,7 +67,7 @@ impl Object {
 }
 
 /// Open handles.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Handles {
     open: BTreeMap<u64, Object>,
     issued: u64,
@@ -106,7 +106,7 @@ impl Handles {
 }
 
 /// References to objects that end with their last one. Other objects live as long as whoever made them says.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Counted {
     references: BTreeMap<Va, (ObjectType, u64)>,
 }

@@ -14,7 +14,7 @@ use super::Export;
 pub(crate) const TABLES: &[&[Export]] = &[power_request::EXPORTS, settings::EXPORTS, state::EXPORTS];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     /// Power requests on their way.
     requests: BTreeMap<Va, power_request::PowerRequest>,
@@ -25,7 +25,7 @@ pub struct State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// The completion routine of a power request returned.
     Completed(power_request::Completed),

@@ -17,7 +17,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// A power request on its way, and what its sender gets when it is complete.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct PowerRequest {
     device: Va,
     minor: u8,
@@ -27,7 +27,7 @@ pub(super) struct PowerRequest {
 }
 
 /// The completion routine returned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Completed {
     request: Va,
     /// What the completing routine returns in the end.

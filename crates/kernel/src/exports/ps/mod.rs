@@ -19,7 +19,7 @@ pub(crate) const TABLES: &[&[Export]] =
     &[lookup::EXPORTS, notify::EXPORTS, open::EXPORTS, process::EXPORTS, thread::EXPORTS];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     system_process: Va,
     /// Once somebody asked for it.

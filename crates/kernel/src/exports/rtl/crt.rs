@@ -8,7 +8,7 @@ use crate::call::{Next, Outcome, Trap};
 use crate::machine::Machine;
 
 /// What a string is made of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Unit {
     /// Bytes.
     Narrow,

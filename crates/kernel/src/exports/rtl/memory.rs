@@ -27,14 +27,14 @@ const PIECE: u64 = 1 << 16;
 
 /// Work that is done piece by piece. What is done stays done while a page of the next piece comes in, so that no call needs
 /// more of memory at one time than a piece.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Pieces {
     work: Work,
     length: u64,
     done: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 enum Work {
     Fill {
         destination: Va,

@@ -48,7 +48,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub struct State {
     pub(crate) random: random::Random,
 }
@@ -60,7 +60,7 @@ impl State {
 }
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// A routine of a registry query returned.
     Reported(Box<query_registry::Reported>),

@@ -24,7 +24,7 @@ pub(super) const EXPORTS: &[Export] = &[
 const MAX_ENTRIES: usize = 4096;
 
 /// A query in progress.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Query {
     /// The next entry.
     entry: Va,
@@ -40,7 +40,7 @@ struct Query {
 }
 
 /// A routine was called for a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Reported {
     query: Query,
     blocks: [Va; 2],

@@ -16,7 +16,7 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 /// The machine's own source.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Hash, Debug)]
 pub(crate) struct Random {
     state: u64,
     /// What `srand` set.

@@ -9,7 +9,7 @@ use crate::exports::rtl;
 use crate::machine::Machine;
 
 /// Work on strings, and how many units of it are done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Scan {
     unit: Unit,
     work: Work,
@@ -17,7 +17,7 @@ pub struct Scan {
     done: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 enum Work {
     /// How many units come before the NUL.
     Length(Va),
@@ -25,7 +25,7 @@ enum Work {
 }
 
 /// Two strings and what makes them alike.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct Comparison {
     pub(super) first: Va,
     pub(super) second: Va,
@@ -37,7 +37,7 @@ pub(super) struct Comparison {
 }
 
 /// Which letters count as the same.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) enum Fold {
     None,
     Lower,

@@ -12,7 +12,7 @@ use crate::machine::Machine;
 pub(crate) const TABLES: &[&[Export]] = &[completion::EXPORTS, system_control::EXPORTS];
 
 /// Continuations of this family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub enum Then {
     /// QueryWmiRegInfo returned.
     Registered(registration::Registration),

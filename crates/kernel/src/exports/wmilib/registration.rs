@@ -15,7 +15,7 @@ const BASENAME: u32 = 0x8;
 const PDO: u32 = 0x20;
 
 /// QueryWmiRegInfo is under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub struct Registration {
     control: Control,
     /// What the driver's routine stores into.

@@ -32,7 +32,7 @@ const EVENT_CONTROL: u64 = 0;
 const DATA_BLOCK_CONTROL: u64 = 1;
 
 /// A request for one of the driver's blocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct Control {
     /// WMILIB_CONTEXT.
     pub(super) info: Va,

@@ -56,7 +56,7 @@ fn exit_code(found: &Found) -> ExitCode {
 }
 
 fn text(token: &Token, found: &Found) -> String {
-    let Progress { schedules, elapsed, coverage, choices, unknown, .. } = &found.progress;
+    let Progress { schedules, equal, elapsed, coverage, choices, unknown, .. } = &found.progress;
     let mut text = format!(
         "{}: {schedules} schedules in {:.1} s, {:.0} a second\n\n",
         token.arguments.first().map_or("", String::as_str),
@@ -65,6 +65,11 @@ fn text(token: &Token, found: &Found) -> String {
     );
     text.push_str(&format!("choices   {} in the run without deeds, with {} possible deeds\n", choices.0, choices.1));
     text.push_str(&format!("coverage  {coverage} places and states\n"));
+    if *equal > 0 {
+        text.push_str(&format!(
+            "equal     {equal} schedules come to a state that was met before: not run, or not to their end\n"
+        ));
+    }
     if *unknown > 0 {
         text.push_str(&format!("unknown   {unknown} schedules ended at a limit or at something not modelled\n"));
     }
@@ -93,6 +98,7 @@ fn document(token: &Token, found: &Found) -> String {
         "choices": progress.choices.0,
         "deeds": progress.choices.1,
         "coverage": progress.coverage,
+        "equal": progress.equal,
         "unknown": progress.unknown,
         "failures": failures,
         "shown": found.proven.to_string(),

@@ -17,7 +17,7 @@ const IOCTL_BYTES: u32 = 64;
 const MAX_IOCTLS: usize = 64;
 
 /// A part of the exercise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) enum Task {
     /// Uses each device that a program can open.
     UseDevices,

@@ -11,6 +11,7 @@ mod steps;
 mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use devices::DeviceId;
@@ -41,7 +42,7 @@ pub enum Demand {
 }
 
 /// A request with a name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Named {
     id: RequestId,
     /// The handle that it opens.
@@ -49,7 +50,7 @@ struct Named {
 }
 
 /// Something to do that needs the machine to run at most once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 enum Task {
     Phase(String),
     Done(String),
@@ -119,6 +120,33 @@ pub struct Player {
     unloaded: bool,
 }
 
+impl Hash for Player {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Player {
+            base,
+            driver: _, // forks have the same
+            codes: _,
+            devices: _,
+            watch: _,
+            tasks,
+            outcome,
+            known_signals,
+            sent,
+            checks,
+            lenient,
+            others,
+            loading,
+            device,
+            stacks,
+            handles,
+            requests,
+            unloaded,
+        } = self;
+        (base, tasks, outcome, known_signals, sent, checks, lenient, others).hash(state);
+        (loading, device, stacks, handles, requests, unloaded).hash(state);
+    }
+}
+
 impl Player {
     /// A player for a driver that is mapped at `base`, on a machine with these devices. A scenario without steps is the
     /// exercise.
@@ -176,6 +204,12 @@ impl Player {
             requests: BTreeMap::new(),
             unloaded: false,
         }
+    }
+
+    /// True where code of a test has yet to look at the machine: nobody knows what it looks at.
+    pub(crate) fn is_watched(&self) -> bool {
+        let is_assertion = |step: &Step| matches!(step.action, Action::Assert(_));
+        self.tasks.iter().any(|task| matches!(task, Task::Step(step) if is_assertion(step)))
     }
 
     /// Does what takes no time; then what is wanted, or `None` at the end.

@@ -9,7 +9,7 @@ use super::{PATIENCE_NS, PlayError, Player, Task};
 const SLICE_NS: u64 = 10_000_000;
 
 /// A conversation in progress.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct Talk {
     file: Va,
     until: u8,
