@@ -7,13 +7,14 @@
 //   expected  K03, with CONNECT_FIRST K04; if an interrupt comes in the window, trimmed: 0xD1 (X16Interrupt, DIRQL, 8,
 //             X16Interrupt), with OWN_LOCK 0xD3 (X16Lock, DIRQL, 0 or 1, in the kernel)
 //   trigger   open, ioctl 0x222000, interrupt line 7; with CONNECT_FIRST open, interrupt line 7, ioctl 0x222000
-//   repaired  open resets, then connects; close disconnects, then pages; requests do neither
+//   repaired  the first open resets, then connects; the last close disconnects, then pages; requests do neither
 #include "sample.h"
 
 KSPIN_LOCK X16Lock;
 
 typedef struct _X16 {
     FAST_MUTEX Mutex;
+    ULONG Opens;
     PKINTERRUPT Interrupt;
     volatile LONG Count;
 } X16, *PX16;
@@ -47,15 +48,20 @@ NTSTATUS X16Create(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX16 x16 = Device->DeviceExtension;
     PKSPIN_LOCK lock = NULL;
-    NTSTATUS status;
+    NTSTATUS status = STATUS_SUCCESS;
 #if defined(OWN_LOCK) && !defined(FIXED)
     lock = &X16Lock;
 #endif
     SampleEnter(&x16->Mutex);
+    if (x16->Opens == 0) {
 #if !defined(CONNECT_FIRST) || defined(FIXED)
-    X16Reset();
+        X16Reset();
 #endif
-    status = SampleConnectInterrupt(7, X16Interrupt, x16, lock, &x16->Interrupt);
+        status = SampleConnectInterrupt(7, X16Interrupt, x16, lock, &x16->Interrupt);
+    }
+    if (NT_SUCCESS(status)) {
+        x16->Opens++;
+    }
     SampleLeave(&x16->Mutex);
     return SampleComplete(Irp, status, 0);
 }
@@ -64,8 +70,10 @@ NTSTATUS X16Close(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX16 x16 = Device->DeviceExtension;
     SampleEnter(&x16->Mutex);
-    IoDisconnectInterrupt(x16->Interrupt);
-    X16Page();
+    if (--x16->Opens == 0) {
+        IoDisconnectInterrupt(x16->Interrupt);
+        X16Page();
+    }
     SampleLeave(&x16->Mutex);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }

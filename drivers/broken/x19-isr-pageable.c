@@ -7,6 +7,8 @@
 #include "sample.h"
 
 typedef struct _X19 {
+    FAST_MUTEX Mutex;
+    ULONG Opens;
     PKINTERRUPT Interrupt;
     PVOID Code;
     volatile LONG Count;
@@ -51,22 +53,33 @@ BOOLEAN X19Restart(PVOID Context)
 NTSTATUS X19Create(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX19 x19 = Device->DeviceExtension;
-    NTSTATUS status;
-    x19->Code = MmLockPagableCodeSection((PVOID)X19Work);
-    status = SampleConnectInterrupt(7, X19Interrupt, x19, NULL, &x19->Interrupt);
-    if (!NT_SUCCESS(status)) {
-        MmUnlockPagableImageSection(x19->Code);
+    NTSTATUS status = STATUS_SUCCESS;
+    SampleEnter(&x19->Mutex);
+    if (x19->Opens == 0) {
+        x19->Code = MmLockPagableCodeSection((PVOID)X19Work);
+        status = SampleConnectInterrupt(7, X19Interrupt, x19, NULL, &x19->Interrupt);
+        if (!NT_SUCCESS(status)) {
+            MmUnlockPagableImageSection(x19->Code);
+        }
     }
+    if (NT_SUCCESS(status)) {
+        x19->Opens++;
+    }
+    SampleLeave(&x19->Mutex);
     return SampleComplete(Irp, status, 0);
 }
 
 NTSTATUS X19Close(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX19 x19 = Device->DeviceExtension;
-    IoDisconnectInterrupt(x19->Interrupt);
-    if (x19->Code != NULL) {
-        MmUnlockPagableImageSection(x19->Code);
+    SampleEnter(&x19->Mutex);
+    if (--x19->Opens == 0) {
+        IoDisconnectInterrupt(x19->Interrupt);
+        if (x19->Code != NULL) {
+            MmUnlockPagableImageSection(x19->Code);
+        }
     }
+    SampleLeave(&x19->Mutex);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 
@@ -95,6 +108,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
 
     status = SAMPLE_CREATE_DEVICE(Driver, L"X19", sizeof(X19), &device);
     if (NT_SUCCESS(status)) {
+        ExInitializeFastMutex(&((PX19)device->DeviceExtension)->Mutex);
         Driver->MajorFunction[IRP_MJ_CREATE] = X19Create;
         Driver->MajorFunction[IRP_MJ_CLOSE] = X19Close;
         Driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = X19DeviceControl;

@@ -3,7 +3,7 @@
 //
 //   expected  K06; then in the owner 0x1A (0x1010, the handle, 6 COUNT_ZERO, the return address in OwnerClose)
 //   trigger   load owner and this; open owner; ioctl 0x222000 of this; close owner
-//   repaired  this driver has locked before it unlocks, and both through the owner
+//   repaired  this driver keeps the owner open, which keeps its section locked; to let go of it needs no memory
 #include "owner.h"
 
 DRIVER_INITIALIZE DriverEntry;
@@ -15,9 +15,15 @@ NTSTATUS X25Use(VOID);
 #ifdef FIXED
 NTSTATUS X25Use(VOID)
 {
-    NTSTATUS status = AskOwner(IOCTL_OWNER_LOCK, NULL);
+    UNICODE_STRING name;
+    PDEVICE_OBJECT device;
+    PFILE_OBJECT file;
+    NTSTATUS status;
+
+    RtlInitUnicodeString(&name, L"\\Device\\" OWNER_NAME);
+    status = IoGetDeviceObjectPointer(&name, FILE_READ_DATA, &file, &device);
     if (NT_SUCCESS(status)) {
-        status = AskOwner(IOCTL_OWNER_UNLOCK, NULL);
+        ObDereferenceObject(file);
     }
     return status;
 }

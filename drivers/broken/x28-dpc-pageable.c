@@ -6,6 +6,8 @@
 #include "sample.h"
 
 typedef struct _X28 {
+    FAST_MUTEX Mutex;
+    ULONG Opens;
     PKINTERRUPT Interrupt;
     KDPC Dpc;
     volatile LONG Count;
@@ -42,13 +44,27 @@ BOOLEAN X28Interrupt(PKINTERRUPT Interrupt, PVOID Context)
 NTSTATUS X28Create(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PX28 x28 = Device->DeviceExtension;
-    return SampleComplete(Irp, SampleConnectInterrupt(7, X28Interrupt, x28, NULL, &x28->Interrupt), 0);
+    NTSTATUS status = STATUS_SUCCESS;
+    SampleEnter(&x28->Mutex);
+    if (x28->Opens == 0) {
+        status = SampleConnectInterrupt(7, X28Interrupt, x28, NULL, &x28->Interrupt);
+    }
+    if (NT_SUCCESS(status)) {
+        x28->Opens++;
+    }
+    SampleLeave(&x28->Mutex);
+    return SampleComplete(Irp, status, 0);
 }
 
 NTSTATUS X28Close(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    IoDisconnectInterrupt(((PX28)Device->DeviceExtension)->Interrupt);
-    KeFlushQueuedDpcs();
+    PX28 x28 = Device->DeviceExtension;
+    SampleEnter(&x28->Mutex);
+    if (--x28->Opens == 0) {
+        IoDisconnectInterrupt(x28->Interrupt);
+        KeFlushQueuedDpcs();
+    }
+    SampleLeave(&x28->Mutex);
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
 }
 
@@ -61,6 +77,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
     status = SAMPLE_CREATE_DEVICE(Driver, L"X28", sizeof(X28), &device);
     if (NT_SUCCESS(status)) {
         PX28 x28 = device->DeviceExtension;
+        ExInitializeFastMutex(&x28->Mutex);
         KeInitializeDpc(&x28->Dpc, X28Dpc, x28);
         Driver->MajorFunction[IRP_MJ_CREATE] = X28Create;
         Driver->MajorFunction[IRP_MJ_CLOSE] = X28Close;

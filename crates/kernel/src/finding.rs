@@ -90,6 +90,10 @@ impl FindingKind {
             K::Paging(finding) => paging_severity(finding),
             K::K08UnlockWithQueuedIrps { count: 1.., .. } => Severity::Information,
             K::K01LockNonpageable { .. } | K::K10DpcPageable { locked: true, .. } => Severity::Warning,
+            // Windows stops for these only where Driver Verifier watches, and then they are bug checks.
+            K::PoolLeak { .. } | K::IrqlOutOfRange { .. } | K::InterruptLeak { .. } | K::IrqlNotRestored { .. } => {
+                Severity::Warning
+            }
             _ => Severity::Error,
         }
     }
