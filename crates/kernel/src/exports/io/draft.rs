@@ -7,6 +7,7 @@ use nt_types::layout::{access_state, device_object, io_security_context as secur
 use super::irp::Owner;
 use crate::call::Trap;
 use crate::machine::Machine;
+use crate::wait::WaitOn;
 
 /// A request for the top of a device's stack, its first stack location filled in as far as all have it.
 pub(super) struct Draft {
@@ -69,6 +70,8 @@ impl Machine {
         let context = self.read_va(irp::TAIL_OVERLAY_AUXILIARY_BUFFER.at(request))?;
         self.pool_free(context);
         self.forget_irp(request);
+        // Who closes the file of the request waits until nobody refers to it.
+        self.wake_all_on(&WaitOn::Irp(request));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use nt_types::{ControlCode, TransferMethod};
 use nt_types::{Irql, NtStatus, Va, constants as c};
 
 use super::draft::{Draft, Opening, draft};
-use super::irp::Owner;
+use super::irp::{Live, Owner};
 use super::paging_path::DEVICE_USAGE_TYPE_PAGING;
 use super::wmi_request::WmiRequest;
 use crate::call::{Next, Outcome, Then, Trap};
@@ -198,6 +198,18 @@ impl Step {
 }
 
 impl Action {
+    /// The file whose handle it uses.
+    fn file(&self) -> Option<Va> {
+        match self {
+            Action::Read { file, .. }
+            | Action::Write { file, .. }
+            | Action::Ioctl { file, .. }
+            | Action::Close { file }
+            | Action::PagingPath { file, .. } => Some(*file),
+            _ => None,
+        }
+    }
+
     /// True for reads, writes and device controls.
     fn is_transfer(&self) -> bool {
         match self {
@@ -238,10 +250,12 @@ impl Machine {
         Ok(request)
     }
 
-    /// A request that was sent on this file and is not complete.
+    /// A request that refers to this file: it was sent and is not complete, or a program is about to send it, or has not
+    /// taken its result yet.
     fn outstanding_on(&mut self, file: Va) -> Result<Option<Va>, Trap> {
-        let sent: Vec<Va> = self.io.requests.iter().filter(|(_, live)| live.sent).map(|(irp, _)| *irp).collect();
-        for request in sent {
+        let refers = |live: &Live| live.sent || matches!(live.owner, Owner::Harness(_));
+        let requests = self.io.requests.iter().filter(|(_, live)| refers(live));
+        for request in requests.map(|(irp, _)| *irp).collect::<Vec<_>>() {
             if self.read_va(irp::TAIL_OVERLAY_ORIGINAL_FILE_OBJECT.at(request))? == file {
                 return Ok(Some(request));
             }
@@ -270,6 +284,10 @@ fn refuse(m: &mut Machine, id: RequestId, status: NtStatus) -> Outcome {
 }
 
 fn begin(m: &mut Machine, id: RequestId, action: Action) -> Outcome {
+    // Its handle is no handle any more, although the file may still be there for requests that are under way.
+    if action.file().is_some_and(|file| m.io.closed.contains(&file)) {
+        return refuse(m, id, NtStatus::INVALID_HANDLE);
+    }
     match action {
         Action::Open { name } => open(m, id, &name),
         Action::Read { file, length, offset } => transfer(m, id, file, c::IRP_MJ_READ, offset, (&[], length)),
@@ -308,6 +326,7 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
         return refuse(m, id, NtStatus::OBJECT_NAME_NOT_FOUND);
     };
     let file = m.new_file_object(device, &rest)?;
+    m.io.closed.remove(&file);
     let draft = draft(m, Owner::Harness(id), device, file, c::IRP_MJ_CREATE, 0)?;
     let share = (c::FILE_SHARE_READ | c::FILE_SHARE_WRITE) as u16;
     let opening = Opening { access: PROGRAM_ACCESS, share, disposition: c::FILE_OPEN, options: 0 };
@@ -318,6 +337,7 @@ fn open(m: &mut Machine, id: RequestId, name: &str) -> Outcome {
 fn close(m: &mut Machine, id: RequestId, file: Va, major: u32, kind: Kind) -> Outcome {
     let device = m.read_va(file_object::DEVICE_OBJECT.at(file))?;
     let draft = draft(m, Owner::Harness(id), device, file, major, 0)?;
+    m.io.closed.insert(file);
     send(m, &draft, Sent { file, kind, ..plain(id, draft.request) })
 }
 

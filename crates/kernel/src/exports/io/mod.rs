@@ -93,6 +93,8 @@ pub struct State {
     pub(crate) reinitializations: Vec<Reinitialization>,
     pub(crate) names: names::Names,
     pub(crate) requests: BTreeMap<Va, irp::Live>,
+    /// Files whose handle a program has closed.
+    pub(crate) closed: BTreeSet<Va>,
     pub(crate) pnp: pnp::Pnp,
     /// What each attached device is attached to.
     pub(crate) attached_to: BTreeMap<Va, Va>,

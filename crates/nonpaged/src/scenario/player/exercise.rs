@@ -16,6 +16,10 @@ const IOCTL_BYTES: u32 = 64;
 /// Device control codes tried at most.
 const MAX_IOCTLS: usize = 64;
 
+/// The two programs, and their requests.
+const FIRST: &str = "first";
+const SECOND: &str = "second";
+
 /// A part of the exercise.
 #[derive(Clone, Hash, Debug)]
 pub(super) enum Task {
@@ -152,22 +156,27 @@ impl Player {
     }
 }
 
-/// Two steps at the same time, and the wait for what is left of the first.
+/// Two steps at the same time, and the wait for what is left of them: a program that ends leaves no request behind.
 fn pair(first: Option<Action>, second: Action) -> Vec<Step> {
-    let name = || Some("rival".to_owned());
-    let step = |action, thread: &str, request: Option<String>| Step {
+    let step = |action, thread: &str, request: Option<&str>| Step {
         line: 0,
         action,
         thread: thread.to_owned(),
         cpu: None,
         irql: Irql::PASSIVE,
         with_next: request.is_some(),
-        request,
+        request: request.map(str::to_owned),
         expect: Expect::default(),
     };
-    let cancels = first.as_ref().is_some_and(|action| matches!(action, Action::Read { .. }));
-    let end = |request| if cancels { Action::Cancel { request } } else { Action::Wait { request } };
-    let end = first.is_some().then(|| step(end("rival".to_owned()), "first", None));
-    let first = first.map(|action| step(action, "first", name()));
-    first.into_iter().chain([step(second, "second", None)]).chain(end).collect()
+    let reads = |action: &Action| matches!(action, Action::Read { .. });
+    let (wait, cancel) = (|request| Action::Wait { request }, |request| Action::Cancel { request });
+    let first_ends =
+        first.as_ref().map(|action| if reads(action) { cancel(FIRST.to_owned()) } else { wait(FIRST.to_owned()) });
+    let second_reads = reads(&second);
+    let second_ends = [wait(SECOND.to_owned()), cancel(SECOND.to_owned())].into_iter().filter(|_| second_reads);
+    let first = first.map(|action| step(action, FIRST, Some(FIRST)));
+    let second = step(second, SECOND, second_reads.then_some(SECOND));
+    let ends = first_ends.map(|end| step(end, FIRST, None)).into_iter();
+    let ends = ends.chain(second_ends.map(|end| step(end, SECOND, None)));
+    first.into_iter().chain([second]).chain(ends).collect()
 }
