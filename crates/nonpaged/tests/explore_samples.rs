@@ -36,7 +36,7 @@ fn samples_of_orders_need_another_order() {
         ("x45-missed-pulse", ChoicePoints::ORDER),
         ("x48-cancel-race", ChoicePoints::CANCEL),
     ] {
-        let driver = pairs::root().join(format!("drivers/broken/{name}.sys"));
+        let driver = root().join(format!("drivers/broken/{name}.sys"));
         let one_deed = || Explore::new(&driver).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);
         let search = |points| one_deed().choices(points).run().expect(name);
         let (others, it) = (search(without(needs)), search(needs));
