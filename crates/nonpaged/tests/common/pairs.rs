@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kernel::Verifier;
 use nonpaged::Explore;
 use nonpaged::explore::{ChoicePoints, Outcome, Strategy};
 use nonpaged::scenario::Scenario;
@@ -26,6 +27,8 @@ pub(crate) const NOT_IN_A_RUN: [(&str, &str, &str); 2] = [
 
 /// Samples that break only where something happens to a device, which is off by default.
 const BY_DEVICE: [&str; 1] = ["x47-line-error"];
+/// Samples that break a rule which only code integrity checks (`--verifier=0x2000000`) know.
+const BY_CODE_INTEGRITY: [&str; 1] = ["c4-executable-pool"];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -36,7 +39,11 @@ impl Pair {
     pub(crate) fn search(&self, is_fixed: bool) -> Explore {
         let suffix = if is_fixed { "-fixed" } else { "" };
         let search = Explore::new(root().join(format!("drivers/broken/{}{suffix}.sys", self.name)));
-        self.scenario.iter().fold(search, Explore::scenario).choices(self.points())
+        let search = self.scenario.iter().fold(search, Explore::scenario).choices(self.points());
+        match BY_CODE_INTEGRITY.contains(&self.name.as_str()) {
+            true => search.options(|options| options.verifier = Verifier { code_integrity: true, ..Verifier::ON }),
+            false => search,
+        }
     }
 
     /// What may happen.
