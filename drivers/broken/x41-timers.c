@@ -2,7 +2,7 @@
 // first prepares; else it says that both are done, and the section that both use is unlocked. One tick of the clock may find
 // both, in any order, or only the second (docs: kernel/timer-accuracy).
 //
-//   expected  0xD1 (X41Work, 2, 8, X41Work); with ORDER 0xD1 (NULL, 2, 0, in X41Second)
+//   expected  K13; out: 0xD1 (X41Work, 2, 8, X41Work); with ORDER 0xD1 (NULL, 2, 0, in X41Second)
 //   trigger   open, while the first timer comes after the second
 //   repaired  the last one of the two says that both are done; with ORDER the second looks for what the first prepares
 #include "sample.h"
@@ -87,7 +87,8 @@ NTSTATUS X41Create(PDEVICE_OBJECT Device, PIRP Irp)
     section = MmLockPagableCodeSection((PVOID)X41Work);
     x41->Prepared = NULL;
     x41->Left = 2;
-    due.QuadPart = -10 * 1000;
+    KeQuerySystemTime(&due);
+    due.QuadPart += 10 * 20000;
     KeSetTimer(&x41->Timers[0], due, &x41->Dpcs[0]);
     KeSetTimer(&x41->Timers[1], due, &x41->Dpcs[1]);
     KeWaitForSingleObject(&x41->Done, Executive, KernelMode, FALSE, NULL);

@@ -1,7 +1,7 @@
 // A DPC of low importance uses a section that is unlocked when it was queued, as if it had run by then. KeInsertQueueDpc does
 // not begin to process the queue for it (docs: kernel/organization-of-dpc-queues).
 //
-//   expected  0xD1 (X43Work, 2, 8, X43Work)
+//   expected  K13; out: 0xD1 (X43Work, 2, 8, X43Work)
 //   trigger   open, while the queue is left alone
 //   repaired  KeFlushQueuedDpcs before the section is unlocked
 #include "sample.h"

@@ -54,7 +54,7 @@ impl Machine {
         while !self.is_undecided() {
             if self.slice_end.is_some() {
                 self.slice(engine, part_end);
-                if self.slice_end.is_some() && self.steps >= part_end {
+                if self.slice_end.is_some() && self.steps >= part_end && !self.is_undecided() {
                     return RunEnd::Paused;
                 }
                 continue;

@@ -52,6 +52,7 @@ broken! {
     x26_k05_lock_and_fail "x26-lock-and-fail" ["DriverEntry: UnloadWithLocks"]
     x27_k07_handle_is_no_pointer "x27-handle-is-no-pointer" ["X27DeviceControl: HandleDereferenced"]
     x28_k10_dpc_pageable "x28-dpc-pageable" ["X28Dpc: Dpc"]
+    line_error_k13 "x47-line-error" ["X47Create: PageableCode"]
     x30_k25_locked_init "x30-locked-init" ["DriverEntry: LockOfInit"]
     k02_lock_by_address_in_dpc "k02-lock-by-address-in-dpc" ["K02Lock: AboveApc"]
     k02_unlock_in_dpc "k02-unlock-in-dpc" ["K02Unlock: AboveApc"]

@@ -9,7 +9,7 @@ use devices::pci::{self, PciFunction};
 use devices::{Bus, DeviceId, PORT_COUNT, SerialLine, Uart16550};
 use driver_image::Image;
 use interpreter::Interpreter;
-use kernel::{Action, Answer, Machine, Options, RequestId, RunEnd, Stop, Trap, Until};
+use kernel::{Action, Answer, Choice, Deed, Machine, Options, RequestId, RunEnd, Stop, Trap, Until};
 use memory::{Memory, MemoryConfig};
 use nt_types::{NtStatus, PAGE_SHIFT, Va};
 use report::Diagnostic;
@@ -83,7 +83,11 @@ pub struct Session {
     pub deadline: Option<Instant>,
     engine: Interpreter<Memory>,
     devices: Devices,
+    decide: Option<Decide>,
 }
+
+/// Answers a choice.
+type Decide = Box<dyn FnMut(&Choice) -> Option<Deed>>;
 
 impl Session {
     /// A booted machine with one serial port, cabled as given, which is on a PCI card.
@@ -93,7 +97,13 @@ impl Session {
         let card = PciFunction::install(&mut bus, serial, place_of_card(&memory))?;
         let machine = Machine::boot(options, memory, bus)?;
         let (engine, devices) = (Interpreter::default(), Devices { serial, card });
-        Ok(Session { machine, chronicle: Chronicle::default(), deadline: None, engine, devices })
+        Ok(Session { machine, chronicle: Chronicle::default(), deadline: None, engine, devices, decide: None })
+    }
+
+    /// From now on answers choices in this way; without it nothing unplanned happens but what a schedule names.
+    pub fn decide(&mut self, decide: impl FnMut(&Choice) -> Option<Deed> + 'static) {
+        self.decide = Some(Box::new(decide));
+        self.machine.ask_from(Some(self.machine.choices_made()));
     }
 
     /// The serial port.
@@ -244,7 +254,7 @@ impl Session {
         loop {
             let part = (self.machine.steps() / PARTS).clamp(SHORTEST_PART_STEPS, LONGEST_PART_STEPS);
             let part_end = self.machine.steps().saturating_add(part);
-            let end = self.machine.run_part(&mut self.engine, until, part_end);
+            let end = self.run_part(until, part_end);
             self.observe();
             match end {
                 RunEnd::Paused if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
@@ -252,9 +262,18 @@ impl Session {
                 }
                 RunEnd::Paused => {}
                 RunEnd::Stopped(stop) => return Err(SessionError::Stopped(stop)),
-                RunEnd::Reached | RunEnd::Quiescent => return Ok(()),
-                RunEnd::Undecided => self.machine.answer_choice(None),
+                RunEnd::Reached | RunEnd::Quiescent | RunEnd::Undecided => return Ok(()),
             }
+        }
+    }
+
+    /// Runs to the end of a part and answers choices on the way: what is observed does not depend on who answers them.
+    fn run_part(&mut self, until: Until, part_end: u64) -> RunEnd {
+        loop {
+            let end = self.machine.run_part(&mut self.engine, until, part_end);
+            let (RunEnd::Undecided, Some(choice)) = (&end, self.machine.choice()) else { return end };
+            let deed = self.decide.as_mut().and_then(|decide| decide(choice));
+            self.machine.answer_choice(deed);
         }
     }
 
