@@ -101,14 +101,27 @@ fn empty_code_sections(image: &Image) -> u32 {
     image.sections().iter().filter(empty).count() as u32
 }
 
-/// Where code of an image could go instead. `names` as for [`audit`].
+/// Where code of an image could go instead, and what could not be looked at: a way there to such code is not known. `names` as
+/// for [`audit`].
 ///
 /// # Errors
 /// If the image cannot be laid out in memory.
-pub fn advise(image: &Image, names: &[Rva]) -> Result<Advice, ImageError> {
+pub fn advise(image: &Image, names: &[Rva]) -> Result<(Advice, Incomplete), ImageError> {
     let model = Model::new(image, names)?;
     let reach = Reach::new(&model, roots(&model));
-    Ok(advice::advise(&model, &reach))
+    Ok((advice::advise(&model, &reach), incomplete(&model, &reach)))
+}
+
+fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
+    Incomplete {
+        undecoded_functions: model.functions.cut,
+        unresolved_jumps: model.functions.unresolved_jumps,
+        given_up_functions: model.gave_up,
+        left_out_contexts: reach.left_out,
+        too_many_functions: model.functions.too_many,
+        unreadable_function_table: model.functions.unreadable_table,
+        empty_code_sections: empty_code_sections(model.program.image),
+    }
 }
 
 /// Audits an image. `names` are offsets of functions that symbols name; the function table, exports and calls give the
@@ -124,15 +137,6 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         reached: (0..model.functions.all.len()).filter(|&function| reach.is_reached(function)).count() as u32,
         instructions: model.functions.instructions,
     };
-    let incomplete = Incomplete {
-        undecoded_functions: model.functions.cut,
-        unresolved_jumps: model.functions.unresolved_jumps,
-        given_up_functions: model.gave_up,
-        left_out_contexts: reach.left_out,
-        too_many_functions: model.functions.too_many,
-        unreadable_function_table: model.functions.unreadable_table,
-        empty_code_sections: empty_code_sections(image),
-    };
     let entry = |root: &reach::Root| {
         let levels = root.role.irql();
         let routine = Rva(model.functions.all[root.function].entry);
@@ -140,5 +144,6 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
     };
     let entries = reach.roots.iter().map(entry).collect();
     let virtual_miniport = reach.roots.iter().any(|root| root.role == ddi::Role::FreeResources);
-    Ok(Audit { entries, virtual_miniport, findings: Collector::all(&model, &reach), extent, incomplete })
+    let (findings, incomplete) = (Collector::all(&model, &reach), incomplete(&model, &reach));
+    Ok(Audit { entries, virtual_miniport, findings, extent, incomplete })
 }

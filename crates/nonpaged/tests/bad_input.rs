@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use driver_image::builder::{CODE, PeBuilder};
+use driver_image::Directory;
+use driver_image::builder::{CODE, CONSTANTS, PeBuilder};
 use tempfile::TempDir;
 
 const SERIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers/serial/serial.sys");
@@ -44,9 +46,97 @@ fn image_with(offset: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn all_commands(file: &Path, code: i32, message: &str) {
-    for command in ["run", "map"] {
-        let output = program().arg(command).arg(file).output().expect("the program starts");
+    for command in [&["run"][..], &["map"], &["map", "--advise"]] {
+        let output = program().args(command).arg(file).output().expect("the program starts");
         assert_refused(&output, code, message);
+    }
+    let output = program().arg("check").arg(file).output().expect("the program starts");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.lines().next().is_some_and(|line| line.contains(message)), "{text}");
+    assert!(text.ends_with(&format!("1 error, 0 warnings (exit code {code})\n")), "{text}");
+}
+
+/// Wherever a file ends early, it is refused or as good as whole; nothing panics.
+#[test]
+fn truncated_files() {
+    let whole = std::fs::read(SERIAL).expect("the sample is there");
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("cut.sys");
+    for length in [0, 1, 63, 64, 200, 0x1ff, 0x400, 0x1234, 0x2000, 0x4321, whole.len() - 512, whole.len() - 1] {
+        std::fs::write(&file, &whole[..length]).expect("it can be written");
+        for command in [&["check"][..], &["map"], &["map", "--advise"]] {
+            let output = program().args(command).arg(&file).output().expect("the program starts");
+            assert_eq!(output.status.code(), Some(65), "{length}: {command:?}: {output:?}");
+        }
+    }
+}
+
+/// An image of which not all can be looked at: an instruction that is none, a section that is filled at run time, and more
+/// functions that overlap than are looked at.
+fn obfuscated() -> Vec<u8> {
+    let mut builder = PeBuilder::new();
+    builder.section_of_size("UPX0", CODE, &[], 0x2000);
+    let mut code = vec![0x90; 100_000];
+    code[1] = 0x06;
+    let text = builder.section("UPX1", CODE, &code);
+    let unwind = builder.section(".xdata", CONSTANTS, &[1, 0, 0, 0]);
+    let entry = |index: u32| [text.0 + index, text.0 + code.len() as u32, unwind.0].map(u32::to_le_bytes).concat();
+    let table: Vec<u8> = (0..20_000).flat_map(entry).collect();
+    let functions = builder.section(".pdata", CONSTANTS, &table);
+    builder.directory(Directory::Exception, functions, table.len() as u32).entry_point(text);
+    builder.build()
+}
+
+/// What was not looked at is told in every format, and is no finding.
+#[test]
+fn what_was_not_looked_at_is_told_in_every_format() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("packed.sys");
+    std::fs::write(&file, obfuscated()).expect("it can be written");
+    let reasons = [
+        "with bytes that are no instructions, or with too many",
+        "1 executable section without bytes in the file: the code is made at run time",
+        "there are more functions, or more of them overlap, than are looked at",
+    ];
+    let commands: [&[&str]; 6] = [
+        &["check"],
+        &["check", "--format", "json"],
+        &["check", "--format", "sarif"],
+        &["check", "--format", "junit"],
+        &["map", "--advise"],
+        &["map", "--advise", "--json"],
+    ];
+    for command in commands {
+        let output = program().args(command).arg(&file).output().expect("the program starts");
+        let text = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {text}");
+        // Text is wrapped.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("analysis incomplete"), "{command:?}: {text}");
+        for reason in reasons {
+            assert!(text.contains(reason), "{command:?}: {text}");
+        }
+    }
+}
+
+/// 20 MB of code that nobody can make sense of, and as much that is sound: both come to an end soon.
+#[test]
+fn images_of_20_mb() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("large.sys");
+    let noise: Vec<u8> = (0..20_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for code in [noise, vec![0xc3; 20_000_000]] {
+        let mut builder = PeBuilder::new();
+        let text = builder.section(".text", CODE, &code);
+        builder.entry_point(text);
+        std::fs::write(&file, builder.build()).expect("it can be written");
+        for command in [&["check"][..], &["map", "--advise"]] {
+            let begun = Instant::now();
+            let output = program().args(command).arg(&file).output().expect("the program starts");
+            assert_eq!(output.status.code(), Some(0), "{command:?}: {output:?}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{command:?}: {:?}", begun.elapsed());
+        }
     }
 }
 

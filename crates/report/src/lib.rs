@@ -41,7 +41,7 @@ pub use span::{Place, Source, Span, Symbol, Window};
 pub use verdict::{Ended, Verdict};
 
 /// `1 page`, `2 pages`: the one place that counts in words.
-pub(crate) fn plural(count: u64, noun: &str) -> String {
+pub fn plural(count: u64, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
 }

@@ -5,20 +5,21 @@ mod profile;
 use audit::{Destination, Placed};
 use driver_image::{Image, ImageError, Section, SectionFlags};
 use nt_types::{Irql, PAGE_SHIFT, PAGE_SIZE};
+use report::Diagnostic;
 use report::table::{Advice, Move, Moved, SectionUses, Used, Uses};
 
-use crate::check::locator;
+use crate::check::{incomplete, locator};
 use crate::driver::Driver;
 
 pub use profile::{Profile, ProfileError};
 
-/// Where code of a driver could go instead.
+/// Where code of a driver could go instead, and what was not looked at, if there is anything.
 ///
 /// # Errors
 /// If the image cannot be laid out in memory, or its exports cannot be read.
-pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<Advice, ImageError> {
+pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Option<Diagnostic>), ImageError> {
     let (locator, _) = locator(driver)?;
-    let advice = audit::advise(&driver.image, &locator.code_starts())?;
+    let (advice, not_seen) = audit::advise(&driver.image, &locator.code_starts())?;
     let uses: Vec<Option<Uses>> =
         advice.functions.iter().map(|function| profile.map(|profile| profile.uses(function))).collect();
     let rare_times = profile.map_or(0, Profile::rare_times);
@@ -43,7 +44,7 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<Advice, Imag
             .collect(),
     });
     let merges = advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect();
-    Ok(Advice { moves, merges, pageable_code: pageable, used })
+    Ok((Advice { moves, merges, pageable_code: pageable, used }, incomplete(not_seen)))
 }
 
 /// Where a function could go that the audit lets go; `None` where a run has seen what the audit did not.

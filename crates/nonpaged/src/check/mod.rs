@@ -4,10 +4,10 @@ mod baseline;
 mod policy;
 mod words;
 
-use audit::{Audit, Finding, Incomplete, Step};
+use audit::{Finding, Incomplete, Step};
 use driver_image::ImageError;
 use report::cause::{self, Cause};
-use report::{Code, Diagnostic, Waypoint};
+use report::{Code, Diagnostic, Waypoint, plural};
 
 use crate::driver::Driver;
 use crate::layout;
@@ -56,7 +56,7 @@ pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageErro
     report::number(&driver.name, &mut reports);
     let wanted = |report: &Diagnostic| certainty == Certainty::Possible || report.assumes.is_none();
     let (mut reports, withheld): (Vec<_>, Vec<_>) = reports.into_iter().partition(wanted);
-    reports.extend(incomplete(&audit));
+    reports.extend(incomplete(audit.incomplete));
     Ok(Checked { reports, withheld, symbols })
 }
 
@@ -86,7 +86,7 @@ fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
 }
 
 /// What was not looked at, if there is anything.
-fn incomplete(audit: &Audit) -> Option<Diagnostic> {
+pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
     let Incomplete {
         undecoded_functions,
         unresolved_jumps,
@@ -95,20 +95,21 @@ fn incomplete(audit: &Audit) -> Option<Diagnostic> {
         too_many_functions,
         unreadable_function_table,
         empty_code_sections,
-    } = audit.incomplete;
+    } = incomplete;
     let counted = [
-        (undecoded_functions, "functions hold bytes that are no instructions, or are too long"),
-        (unresolved_jumps, "jumps go through tables that are not understood"),
-        (given_up_functions, "functions are too involved to follow every value"),
-        (left_out_contexts, "ways into functions were left out because there were too many"),
-        (
-            u32::from(too_many_functions),
-            "limit was reached: there are more functions, or more of them overlap, than are looked at",
-        ),
-        (empty_code_sections, "executable sections have no bytes in the file: their code is made at run time"),
-        (u32::from(unreadable_function_table), "function table cannot be read: functions that it lists are missing"),
+        (undecoded_functions, "function", "with bytes that are no instructions, or with too many"),
+        (unresolved_jumps, "jump", "through tables that are not understood"),
+        (given_up_functions, "function", "too involved to follow every value"),
+        (left_out_contexts, "way", "into functions that have too many"),
+        (empty_code_sections, "executable section", "without bytes in the file: the code is made at run time"),
     ];
-    let reasons: Vec<String> =
-        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let stated = [
+        (too_many_functions, "there are more functions, or more of them overlap, than are looked at"),
+        (unreadable_function_table, "the function table cannot be read: functions that it lists are missing"),
+    ];
+    let counted = counted.into_iter().filter(|(count, ..)| *count > 0);
+    let counted = counted.map(|(count, what, which)| format!("{} {which}", plural(count.into(), what)));
+    let stated = stated.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what.to_owned());
+    let reasons: Vec<String> = counted.chain(stated).collect();
     (!reasons.is_empty()).then(|| Diagnostic::from(Cause::Audit(cause::Audit::Incomplete { reasons })))
 }

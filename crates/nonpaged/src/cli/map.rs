@@ -14,20 +14,22 @@ use super::{Outcome, input};
 pub(crate) fn map(options: &MapOptions, output: &Output) -> Outcome {
     let driver = input::driver(&options.driver)?;
     let map = Map::new(&driver.name, &driver.image, options.discard.into());
-    let findings = layout::findings(&driver.name, &driver.image);
+    let mut reports = layout::findings(&driver.name, &driver.image);
     let profile = input::profile(&driver, &options.log)?;
     let advice = options.advise.then(|| advice::advise(&driver, profile.as_ref())).transpose().map_err(|error| {
         let path = options.driver.display().to_string();
         input::refuse(Input::NotLoadable { path, reason: error.to_string() })
     })?;
+    let (advice, incomplete) = advice.unzip();
+    reports.extend(incomplete.flatten());
     if options.json {
-        output.result(&json::map(&map, &findings, advice.as_ref()))?;
+        output.result(&json::map(&map, &reports, advice.as_ref()))?;
     } else {
         output.result(&map.text())?;
         output.result(&advice.map_or_else(String::new, |advice| advice.text()))?;
-        output.reports(&findings);
+        output.reports(&reports);
     }
-    Ok(ExitCode::of(&findings))
+    Ok(ExitCode::of(&reports))
 }
 
 impl From<Discard> for DiscardMode {
