@@ -28,7 +28,7 @@ pub struct Placed {
     pub function: Rva,
     /// Its pieces, ascending, as offsets from the image base.
     pub parts: Vec<Range<u32>>,
-    /// Where it could go, if anywhere.
+    /// Where it could go, if anywhere: where it lies in a pageable section, to one that the driver does not lock.
     pub to: Option<Destination>,
 }
 
@@ -59,22 +59,38 @@ pub struct Merge {
 
 /// Finds what could lie elsewhere.
 pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
+    let locked = locked_sections(model);
     let functions = model.functions.all.iter().enumerate().map(|(index, function)| Placed {
         function: Rva(function.entry),
         parts: function.parts.to_vec(),
-        to: destination(model, reach, index),
+        to: destination(model, reach, locked.as_ref(), index),
     });
-    let merges = [true, false].into_iter().filter_map(|code| merge(model, code));
+    let merges = [true, false].into_iter().filter_map(|code| merge(model, locked.as_ref()?, code));
     Advice { functions: functions.collect(), merges: merges.collect() }
 }
 
-/// Where a function that stays in memory could go, if anywhere.
-fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Destination> {
+/// Where a function that stays in memory, or is locked there with its section, could go.
+fn destination(
+    model: &Model<'_>,
+    reach: &Reach,
+    locked: Option<&BTreeSet<usize>>,
+    function: usize,
+) -> Option<Destination> {
     let entry = model.functions.all[function].entry;
-    let stays = model.program.class(entry) == Class::Resident && model.program.thunk(entry).is_none();
-    if !stays || !reach.is_reached(function) {
+    if model.program.thunk(entry).is_some() || !may_leave(model, reach, function) {
         return None;
     }
+    let only_initial = reach.of(function).all(|(_, context)| !context.initialised) && !is_named(model, entry);
+    match model.program.class(entry) {
+        Class::Resident if only_initial => Some(Destination::Init),
+        Class::Resident => Some(Destination::Page),
+        Class::Pageable { section, .. } if locked?.contains(&section) => Some(Destination::Page),
+        Class::Pageable { .. } | Class::Discarded { .. } => None,
+    }
+}
+
+/// Is the function reached, and all of it at or below APC_LEVEL, which it does not leave?
+fn may_leave(model: &Model<'_>, reach: &Reach, function: usize) -> bool {
     let pageable = |range: flow::Range| range.high <= Irql::APC.level();
     // Every instruction of which anything is known, and the end.
     let always = reach.of(function).all(|(_, context)| {
@@ -87,11 +103,7 @@ fn destination(model: &Model<'_>, reach: &Reach, function: usize) -> Option<Dest
         EventKind::Call { target: Target::Import(id), .. } => model.does(*id, Does::AcquireRaised),
         _ => false,
     });
-    if !always || raises {
-        return None;
-    }
-    let only_initial = reach.of(function).all(|(_, context)| !context.initialised) && !is_named(model, entry);
-    Some(if only_initial { Destination::Init } else { Destination::Page })
+    reach.is_reached(function) && always && !raises
 }
 
 /// Does the driver keep or hand out the address of a function?
@@ -101,8 +113,7 @@ fn is_named(model: &Model<'_>, entry: u32) -> bool {
 }
 
 /// Pageable sections of code, or of data, that could be one: nothing locks them, and one is below 4 KB.
-fn merge(model: &Model<'_>, code: bool) -> Option<Merge> {
-    let locked = locked_sections(model)?;
+fn merge(model: &Model<'_>, locked: &BTreeSet<usize>, code: bool) -> Option<Merge> {
     let sections = model.program.image.sections().iter().enumerate();
     let kind = |flags: SectionFlags| flags.has(SectionFlags::EXECUTE) == code;
     let members: Vec<_> = sections

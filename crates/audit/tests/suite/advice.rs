@@ -3,7 +3,9 @@
 use audit::{Advice, Destination, Merge};
 use driver_image::Image;
 use driver_image::builder::{CODE, PeBuilder};
+use iced_x86::code_asm::rcx;
 
+use crate::assembled::{Section, Source};
 use crate::common::{drivers, name, symbols};
 
 fn advice(driver: &str) -> (Advice, Vec<(String, Destination)>) {
@@ -44,4 +46,31 @@ fn r10_small_sections_that_could_be_one() {
     let merges = audit::advise(&image, &[]).expect("it can be laid out").0.merges;
     assert_eq!(merges, [Merge { sections: vec!["PAGEA".into(), "PAGEB".into()], bytes: 5300 }]);
     assert_eq!(advice("serial/serial.sys").0.merges, [], "a section that is locked is one on purpose");
+}
+
+/// R10: what is purely pageable is kept apart from what is locked: a routine of a locked section that runs at PASSIVE_LEVEL
+/// could leave it, one that raises could not, and neither could where nothing locks the section.
+#[test]
+fn r10_what_need_not_be_locked() {
+    let source = |lock: &'static str| {
+        let driver = Source::new(&[lock, "KeAcquireSpinLockRaiseToDpc"]).text(move |r| {
+            r.address(rcx, Section::Page, 1)?;
+            r.import(lock)?;
+            r.routine(Section::Page, 0)?;
+            r.routine(Section::Page, 1)?;
+            r.ret()
+        });
+        let driver = driver.page(|r| r.ret()).page(|r| {
+            r.import("KeAcquireSpinLockRaiseToDpc")?;
+            r.ret()
+        });
+        let image = driver.build();
+        let (advice, _) = audit::advise(&image, &[]).expect("it can be laid out");
+        let paged = |one: &&audit::Placed| {
+            image.section_at(one.function).is_some_and(|index| image.sections()[index].name() == "PAGE")
+        };
+        advice.functions.iter().filter(paged).map(|one| one.to).collect::<Vec<_>>()
+    };
+    assert_eq!(source("MmLockPagableDataSection"), [Some(Destination::Page), None]);
+    assert_eq!(source("ExFreePool"), [None, None]);
 }

@@ -2,11 +2,13 @@
 
 mod profile;
 
+use std::collections::BTreeMap;
+
 use audit::{Destination, Placed};
 use driver_image::{Image, ImageError, Section, SectionFlags};
 use nt_types::{Irql, PAGE_SHIFT, PAGE_SIZE};
 use report::Diagnostic;
-use report::table::{Advice, Move, Moved, SectionUses, Used, Uses};
+use report::table::{Advice, Move, Moved, SectionUses, Split, Used, Uses};
 
 use crate::check::{incomplete, locator};
 use crate::driver::Driver;
@@ -23,15 +25,25 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Opt
     let uses: Vec<Option<Uses>> =
         advice.functions.iter().map(|function| profile.map(|profile| profile.uses(function))).collect();
     let rare_times = profile.map_or(0, Profile::rare_times);
-    let (mut moves, mut stay) = (Vec::new(), Vec::new());
+    let (mut moves, mut stay, mut splits) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (placed, uses) in advice.functions.iter().zip(&uses) {
         let Some(destination) = placed.to else { continue };
         let (function, bytes, uses) = (locator.place(placed.function), placed.bytes(), *uses);
         match to(destination, uses, rare_times) {
-            Some(to) => moves.push(Move { function, bytes, to, uses }),
+            Some(to) => match locked_section(&driver.image, placed) {
+                Some(section) => splits.entry(section).or_insert_with(Vec::new).push((function, bytes)),
+                None => moves.push(Move { function, bytes, to, uses }),
+            },
             None => stay.push(function),
         }
     }
+    let splits = splits.into_iter().map(|(index, functions)| Split {
+        section: driver.image.sections()[index].name(),
+        bytes: functions.iter().map(|(_, bytes)| u64::from(*bytes)).sum(),
+        functions,
+    });
+    // What is purely pageable is kept apart from what is locked, except below 4 KB.
+    let splits = splits.filter(|split| split.bytes >= PAGE_SIZE).collect();
     let pageable = pageable_sections(&driver.image).map(|(_, section)| u64::from(section.virtual_size)).sum();
     let used = profile.map(|profile| Used {
         logs: profile.logs,
@@ -44,7 +56,7 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Opt
             .collect(),
     });
     let merges = advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect();
-    Ok((Advice { moves, merges, pageable_code: pageable, used }, incomplete(not_seen)))
+    Ok((Advice { moves, splits, merges, pageable_code: pageable, used }, incomplete(not_seen)))
 }
 
 /// Where a function could go that the audit lets go; `None` where a run has seen what the audit did not.
@@ -61,6 +73,12 @@ fn to(destination: Destination, uses: Option<Uses>, rare_times: u64) -> Option<M
         _ if rare => Moved::Page,
         _ => Moved::Apart,
     })
+}
+
+/// The pageable section that a function could leave: one that the driver locks.
+fn locked_section(image: &Image, placed: &Placed) -> Option<usize> {
+    let index = image.section_at(placed.function)?;
+    image.sections()[index].is_pageable_by_name().then_some(index)
 }
 
 /// Sections of code that are pageable by name, with their indices.

@@ -19,6 +19,8 @@ pub(super) struct Advice {
     init_pages: u64,
     /// Whole pages that all moves to a section of their own fill.
     apart_pages: u64,
+    /// Pageable sections that are locked as a whole although not all of it needs to be.
+    splits: Vec<Split>,
     /// Pageable sections that could be one.
     merges: Vec<Merge>,
     /// With `--log`: what the logs say.
@@ -107,6 +109,20 @@ struct SectionUses {
     pages_together: u64,
 }
 
+/// What of a pageable section that the driver locks could go to `PAGE`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct Split {
+    /// The section.
+    section: String,
+    /// The functions, by address.
+    functions: Vec<Function>,
+    /// Their bytes together.
+    bytes: u64,
+    /// Whole pages that would not be locked with the section.
+    pages: u64,
+}
+
 /// Pageable sections that could be one.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
@@ -125,6 +141,7 @@ impl From<&table::Advice> for Advice {
             page_pages: advice.pages(Moved::Page),
             init_pages: advice.pages(Moved::Init),
             apart_pages: advice.pages(Moved::Apart),
+            splits: advice.splits.iter().map(Split::from).collect(),
             merges: merges.collect(),
             used: advice.used.as_ref().map(Used::from),
         }
@@ -144,6 +161,13 @@ impl From<&table::Move> for Move {
             after_initialisation,
         });
         Move { function: Function::from(&one.function), bytes: one.bytes, to, uses }
+    }
+}
+
+impl From<&table::Split> for Split {
+    fn from(split: &table::Split) -> Split {
+        let functions = split.functions.iter().map(|(function, _)| Function::from(function)).collect();
+        Split { section: split.section.clone(), functions, bytes: split.bytes, pages: split.pages() }
     }
 }
 

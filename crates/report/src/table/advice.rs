@@ -13,6 +13,8 @@ use crate::span::Place;
 pub struct Advice {
     /// Nonpaged functions that could move, by address.
     pub moves: Vec<Move>,
+    /// Pageable sections that are locked as a whole although not all of it needs to be.
+    pub splits: Vec<Split>,
     /// Names of pageable sections that could be one, and their bytes together.
     pub merges: Vec<(Vec<String>, u64)>,
     /// Bytes of code that are pageable already.
@@ -32,6 +34,17 @@ pub struct Move {
     pub to: Moved,
     /// What it was used for, where logs say so.
     pub uses: Option<Uses>,
+}
+
+/// What of a pageable section that the driver locks could lie in another that it does not lock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Split {
+    /// The section.
+    pub section: String,
+    /// The functions, with their lengths.
+    pub functions: Vec<(Place, u32)>,
+    /// Their bytes together.
+    pub bytes: u64,
 }
 
 /// Where a function could go.
@@ -129,6 +142,9 @@ impl Advice {
                 self.to(to).for_each(|one| text += &one.row());
             }
         }
+        for split in &self.splits {
+            text += &split.text();
+        }
         for (sections, bytes) in &self.merges {
             let _ = writeln!(text, "\n{} could be one section of {}", sections.join(" + "), size(*bytes));
             text.push_str("a section below 4 KB costs more than it saves, and none of these is locked on its own\n");
@@ -143,6 +159,26 @@ impl Move {
         let section = self.function.section.as_deref().unwrap_or_default();
         let uses = self.uses.map_or_else(String::new, |uses| format!("{:<12}  ", uses.word()));
         format!("{:04x}  {:>6}  {section:<8}  {uses}{}\n", self.function.rva.0, self.bytes, self.function)
+    }
+}
+
+impl Split {
+    /// Whole pages that need not be locked.
+    pub fn pages(&self) -> u64 {
+        self.bytes / PAGE_SIZE
+    }
+
+    fn text(&self) -> String {
+        let Split { section, functions, bytes } = self;
+        let (count, bytes) = (plural(functions.len() as u64, "function"), size(*bytes));
+        let mut text =
+            format!("\n{count} of {bytes} in {section} could go to PAGE: reached at or below APC_LEVEL only\n");
+        let pages = plural(self.pages(), "page");
+        let _ = writeln!(text, "{pages} would not be locked where the driver locks {section}");
+        for (function, bytes) in functions {
+            let _ = writeln!(text, "{:04x}  {bytes:>6}  {section:<8}  {function}", function.rva.0);
+        }
+        text
     }
 }
 

@@ -104,6 +104,11 @@ impl Map {
         text += &row("edge", totals.edge, &stuck);
         text += &row("pageable", totals.pageable, "can leave memory and come back");
         text += &row("discarded", totals.discarded, "are freed after initialisation");
+        if totals.pageable == 0 && totals.stuck_bytes == 0 {
+            text.push_str(
+                "\nnote: no code or data can come back once it has left: no section's name begins with `PAGE`\n",
+            );
+        }
         if let Some(pages) = self.other_discard {
             let _ = writeln!(text, "\nnote: the other rule of `--discard` frees {}", plural(pages.into(), "page"));
         }
@@ -115,7 +120,11 @@ impl Run {
     fn row(&self, digits: usize) -> String {
         let first = bytes(self.page.into());
         let last = first + bytes(self.pages.into()) - 1;
-        let sections = if self.sections.is_empty() { "-".to_owned() } else { self.sections.join(" + ") };
+        let sections = match (self.sections.is_empty(), self.page) {
+            (true, 0) => "(headers)".to_owned(),
+            (true, _) => "-".to_owned(),
+            (false, _) => self.sections.join(" + "),
+        };
         let stuck = match self.class {
             PageClass::Edge { stuck_bytes } => format!("  ({} stuck)", plural(stuck_bytes.into(), "byte")),
             _ => String::new(),

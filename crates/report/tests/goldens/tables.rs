@@ -2,7 +2,7 @@ use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::pageability::DiscardMode;
 use driver_image::{Image, SectionFlags};
 use nt_types::{Irql, Rva};
-use report::table::{Advice, Map, Move, Moved, SectionUses, Used, Uses};
+use report::table::{Advice, Map, Move, Moved, SectionUses, Split, Used, Uses};
 use report::{Ended, Place, Symbol, Verdict, draw, explain, json};
 
 use crate::{assert_golden, fixture};
@@ -67,7 +67,9 @@ fn advice_says_what_it_is_worth() {
         Move { function: function(0x3000, Some("Setup")), bytes: 100, to: Moved::Init, uses: None },
     ];
     let merges = vec![(vec!["PAGEA".to_owned(), "PAGEB".to_owned()], 5300)];
-    let advice = Advice { moves, merges, pageable_code: 5000, used: None };
+    let functions = vec![(function(0x7000, Some("Open")), 3000), (function(0x8000, Some("Close")), 2000)];
+    let splits = vec![Split { section: "PAGESER".to_owned(), functions, bytes: 5000 }];
+    let advice = Advice { moves, splits, merges, pageable_code: 5000, used: None };
     let pages = (advice.pages(Moved::Page), advice.pages(Moved::Init));
     assert_eq!(pages, (1, 0), "904 bytes lie in the last page already");
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
@@ -105,7 +107,7 @@ fn advice_from_logs() {
     };
     let sections = vec![section("PAGE", 2, 1), section("PAGEX", 1, 1), SectionUses::default()];
     let used = Used { logs: 2, requests: 30, functions: 25, ran: 14, stay: vec![function(0x5000, "Poll")], sections };
-    let advice = Advice { moves, merges: Vec::new(), pageable_code: 0, used: Some(used) };
+    let advice = Advice { moves, used: Some(used), ..Advice::default() };
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
     assert_golden("advice_logs.txt", &advice.text());
     assert_golden("advice_logs.json", &json::map(&map, &[], Some(&advice)));
