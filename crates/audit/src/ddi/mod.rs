@@ -47,6 +47,10 @@ pub(crate) enum Does {
     ReturnsIrql,
     /// A parameter is a callback.
     Registers(Parameter, Role),
+    /// A parameter is a callback for the requests with the major function in another parameter.
+    RegistersForMajor(Parameter, Parameter),
+    /// A parameter is a callback that holds the lock of an interrupt, as [`Does::RaiseInterrupt`] acquires it.
+    RegistersSynchronized(Parameter),
     /// A parameter points to a structure with callbacks so many bytes from its start.
     RegistersIn(Parameter, &'static [(i32, Role)]),
     /// As `RegistersIn`, unless something else holds: then the callbacks have the role that it says.

@@ -186,7 +186,7 @@ fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
 
 /// Where a function, or what it calls, calls a routine that does this.
 fn call_site<'m>(model: &'m Model<'_>, reach: &Reach, function: usize, does: Does) -> Option<(usize, &'m Event)> {
-    let reached = reach.reached_from(model, function);
+    let reached = reach.reached_from(model, [function]);
     let mut calls = model.import_calls().filter(|(_, _, id, _)| model.does(*id, does));
     calls.find(|(caller, ..)| reached.contains(caller)).map(|(caller, event, ..)| (caller, event))
 }

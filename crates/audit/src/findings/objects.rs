@@ -3,7 +3,7 @@
 use super::{Assumption, Collector, FindingKind};
 use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Kind, Role};
-use crate::flow::{Event, Value};
+use crate::flow::{Event, Facts, Value};
 use crate::reach::{Step, StepKind};
 use nt_types::Rva;
 
@@ -29,6 +29,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
 fn routines(collector: &mut Collector<'_, '_>) {
     let locked = collector.locked;
     let reach = collector.reach;
+    let for_life = std::cell::OnceCell::new();
     for root in &reach.roots {
         let (Some(at), Some(function)) = (root.named_at, collector.model.functions.all.get(root.function)) else {
             continue;
@@ -45,12 +46,29 @@ fn routines(collector: &mut Collector<'_, '_>) {
             Role::Dpc | Role::IoTimer if leaves && !locked => {
                 (FindingKind::Dpc { role: root.role.name(), section }, None)
             }
+            Role::Completion if locked && for_life.get_or_init(|| locked_for_life(collector)).has_section(index) => {
+                continue;
+            }
             Role::Completion => (FindingKind::Completion { section }, not_locked),
             _ => continue,
         };
         let named = Step { at: Rva(at), kind: StepKind::Named };
         collector.add_with(kind, function.entry, vec![named], assumes);
     }
+}
+
+/// Sections that DriverEntry may lock, where nothing but it and Unload unlocks any.
+fn locked_for_life(collector: &Collector<'_, '_>) -> Facts {
+    let (model, reach) = (collector.model, collector.reach);
+    let first = |role: Role| matches!(role, Role::DriverEntry | Role::Unload);
+    let (ends, others): (Vec<_>, Vec<_>) = reach.roots.iter().partition(|root| first(root.role));
+    let reached = reach.reached_from(model, others.iter().map(|root| root.function));
+    let mut unlocks = model.import_calls().filter(|(_, _, id, _)| model.does(*id, Does::Unlock));
+    if unlocks.any(|(function, ..)| reached.contains(&function)) {
+        return Facts::NONE;
+    }
+    let entries = ends.into_iter().filter(|root| root.role == Role::DriverEntry);
+    entries.fold(Facts::NONE, |all, root| all.or(model.summaries[root.function].held.perhaps))
 }
 
 /// An object is given to a routine of the system.

@@ -303,7 +303,16 @@ impl<'s, 'p> Calls<'s, 'p> {
                     state.set_slot(at, Value::Irql(before));
                 }
             }
-            Does::Registers(..) | Does::RegistersIn(..) | Does::RegistersUnless(..) | Does::RegistersAt(..) => {
+            Does::Registers(n, role) => self.register(role, argument(n)),
+            Does::RegistersForMajor(n, major) => {
+                let major = argument(major).number().map(|major| major as u8);
+                self.register(Role::Dispatch(major), argument(n));
+            }
+            Does::RegistersSynchronized(n) => {
+                let passive = self.program.has_passive_interrupts();
+                self.register(if passive { Role::Unknown } else { Role::SynchCritSection }, argument(n));
+            }
+            Does::RegistersIn(..) | Does::RegistersUnless(..) | Does::RegistersAt(..) => {
                 self.callbacks(state, does, argument);
             }
             Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
@@ -314,14 +323,13 @@ impl<'s, 'p> Calls<'s, 'p> {
         }
     }
 
-    /// Callbacks in parameters, and in structures on the stack; those in the image are looked for when all stores are known.
+    /// Callbacks in structures on the stack; those in the image are looked for when all stores are known.
     fn callbacks(&mut self, state: &State, does: Does, argument: impl Fn(Parameter) -> Value) {
         let field = |structure: Value, offset: i32| match structure {
             Value::Stack(at) => state.slot(at.saturating_add(offset)),
             _ => Value::Unknown,
         };
         let (structure, fields, other) = match does {
-            Does::Registers(n, role) => return self.register(role, argument(n)),
             Does::RegistersIn(n, fields) => (argument(n), fields, None),
             Does::RegistersAt(n, pointer, fields) => (field(argument(n), pointer), fields, None),
             Does::RegistersUnless(n, fields, unless) => {

@@ -155,11 +155,11 @@ impl Reach {
         })
     }
 
-    /// Functions that are reached from a root by calls.
-    pub(crate) fn reached_from(&self, model: &Model<'_>, function: usize) -> Vec<usize> {
+    /// These functions, and those that are reached from them by calls.
+    pub(crate) fn reached_from(&self, model: &Model<'_>, functions: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut seen = vec![false; self.first.len()];
-        let mut found = vec![function];
-        seen[function] = true;
+        let new = |function: &usize| !std::mem::replace(&mut seen[*function], true);
+        let mut found: Vec<usize> = functions.into_iter().filter(new).collect();
         let mut next = 0;
         while next < found.len() {
             for event in model.events.of(found[next]) {

@@ -102,8 +102,15 @@ fn routines_in_parameters() {
 
 #[test]
 fn routines_in_structures() {
-    let cases: [(&str, u8, &[i32], &[&str]); 8] = [
+    let cases: [(&str, u8, &[i32], &[&str]); 9] = [
         ("IoConnectInterruptEx", 1, &[0x18], &["interrupt service routine 3-15"]),
+        // Message-based, with what is used where the device has a line.
+        (
+            "IoConnectInterruptEx",
+            1,
+            &[0x18, 0x38],
+            &["interrupt service routine 3-15", "interrupt service routine 3-15"],
+        ),
         ("NdisAllocateTimerObject", 2, &[0x08], &["DPC routine 2-2"]),
         (
             "NdisMRegisterMiniport",

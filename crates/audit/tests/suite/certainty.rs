@@ -40,25 +40,16 @@ fn k05_a_lock_that_failed_is_none() {
     assert_eq!(kinds, [FindingKind::UnloadWithLocks { section: "PAGE".into(), left_by: LeftBy::Entry }]);
 }
 
-/// K21: that a completion routine lies in a section that is locked somewhere is only possibly wrong.
+/// K21: a completion routine in a section that nobody locks.
 #[test]
-fn k21_a_section_that_is_locked_elsewhere_is_assumed_not_to_be() {
-    let imports = ["IoSetCompletionRoutineEx", "MmLockPagableDataSection"];
-    let names = |locks: bool| {
-        let image = image("ntoskrnl.exe", &imports, one_place, |places| {
-            let mut entry = places.entry();
-            entry.lea(R8, places.page).call(places.slots[0]);
-            if locks {
-                entry.lea(RCX, places.page).call(places.slots[1]);
-            }
-            entry
-        });
-        let found = findings(&image).into_iter();
-        found.map(|finding| (finding.kind, finding.assumes)).collect::<Vec<_>>()
-    };
-    let kind = || FindingKind::Completion { section: "PAGE".into() };
-    assert_eq!(names(false), [(kind(), None)]);
-    assert_eq!(names(true), [(kind(), Some(Assumption::NotLocked { section: "PAGE".into() }))]);
+fn k21_a_completion_routine_in_pageable_code() {
+    let image = image("ntoskrnl.exe", &["IoSetCompletionRoutineEx"], one_place, |places| {
+        let mut entry = places.entry();
+        entry.lea(R8, places.page).call(places.slots[0]);
+        entry
+    });
+    let found: Vec<_> = findings(&image).into_iter().map(|finding| (finding.kind, finding.assumes)).collect();
+    assert_eq!(found, [(FindingKind::Completion { section: "PAGE".into() }, None)]);
 }
 
 /// K13: a request for a device control may come at DISPATCH_LEVEL, and code that it calls may be out then.
@@ -137,4 +128,36 @@ fn k13_requests_that_come_at_passive_level_only() {
 #[test]
 fn k13_a_pageable_dispatch_routine() {
     assert!(!is_possible(&dispatches(Section::Page, |_, _| Ok(()))));
+}
+
+/// K21: a section that DriverEntry locks and only Unload unlocks is locked when the completion routine runs. Where another
+/// routine unlocks it, it may not be.
+#[test]
+fn k21_a_section_that_is_locked_for_life() {
+    let imports = ["IoSetCompletionRoutineEx", "MmLockPagableDataSection", "MmUnlockPagableImageSection"];
+    let driver = |unload: i32| {
+        let entry = move |a: &mut Routine<'_>| {
+            a.sub(rsp, 0x28)?;
+            a.address(rax, Section::Text, 1)?;
+            a.mov(qword_ptr(rcx + unload), rax)?;
+            a.address(rcx, Section::Page, 0)?;
+            a.import("MmLockPagableDataSection")?;
+            a.address(r8, Section::Page, 0)?;
+            a.import("IoSetCompletionRoutineEx")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        };
+        let source = Source::new(&imports).text(entry).text(|a| {
+            a.sub(rsp, 0x28)?;
+            a.import("MmUnlockPagableImageSection")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        let found = assembled::audit(&source.page(|a| a.ret())).findings;
+        found.into_iter().map(|finding| (finding.kind, finding.assumes)).collect::<Vec<_>>()
+    };
+    assert_eq!(driver(0x68), []);
+    let page = || "PAGE".to_owned();
+    let possible = (FindingKind::Completion { section: page() }, Some(Assumption::NotLocked { section: page() }));
+    assert_eq!(driver(0x70), [possible], "a dispatch routine");
 }

@@ -135,6 +135,30 @@ fn objects_whose_execution_level_is_passive() {
     }
 }
 
+/// A preprocess callback runs at the level of the requests that it is for, and a synchronised routine at that of the
+/// interrupt.
+#[test]
+fn callbacks_for_a_major_function_and_for_an_interrupt() {
+    let of = |minor_version: u32, function: u32, major: u8| {
+        let image = image(
+            "wdfldr.sys",
+            &["WdfVersionBind"],
+            |places| bind_info(places, minor_version),
+            |places| {
+                let mut entry = places.entry();
+                entry.lea(R8, places.routine(1)).code(&[0x41, 0xb1, major]); // mov r9b, major
+                entry.call(places.data + TABLE + function * 8);
+                entry
+            },
+        );
+        entries(&image)
+    };
+    assert_eq!(of(9, 73, 0x1b), ["1 dispatch routine 0-0"]);
+    assert_eq!(of(9, 73, 0x16), ["1 dispatch routine 0-2"]);
+    assert_eq!(of(9, 143, 0), ["1 `SynchCritSection` routine 3-15"]);
+    assert!(of(11, 143, 0).is_empty(), "the interrupt may be handled at PASSIVE_LEVEL");
+}
+
 /// The lock of an interrupt raises IRQL to that of the device; from version 1.11 the interrupt may be handled at
 /// PASSIVE_LEVEL, and nothing is certain. A spin lock raises to DISPATCH_LEVEL, the lock of an object perhaps.
 #[test]

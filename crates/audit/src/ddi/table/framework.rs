@@ -18,7 +18,7 @@ const CHILD_LIST: &[(i32, Role)] = &[
 pub(super) const ROUTINES: &[Routine] = &[
     r("WdfChildListCreate", &[RegistersIn(3, CHILD_LIST)]),
     r("WdfControlDeviceInitSetShutdownNotification", &[Registers(3, Notification)]),
-    r("WdfDeviceInitAssignWdmIrpPreprocessCallback", &[Registers(3, UpToDispatch)]),
+    r("WdfDeviceInitAssignWdmIrpPreprocessCallback", &[RegistersForMajor(3, 4)]),
     r("WdfDeviceInitSetFileObjectConfig", &[RegistersIn(3, &[(0x08, Notification), (0x10, Notification), (0x18, Notification)])]),
     r("WdfDeviceInitSetIoInCallerContextCallback", &[Registers(3, UpToDispatch)]),
     r("WdfDeviceInitSetPnpPowerEventCallbacks", &[RegistersIn(3, &[(0x08, Notification), (0x10, Notification), (0x18, Notification), (0x20, Notification), (0x28, Notification), (0x30, Notification), (0x38, Notification), (0x40, Notification), (0x48, Notification), (0x50, Notification), (0x58, Notification), (0x60, Notification), (0x68, Notification), (0x70, Notification), (0x78, Notification), (0x80, Notification)])]),
@@ -32,7 +32,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("WdfInterruptAcquireLock", &[RaiseInterrupt]),
     r("WdfInterruptCreate", &[RegistersUnless(3, &[(0x18, Isr), (0x28, SynchCritSection), (0x30, SynchCritSection)], Unless { parameter: 3, offset: 0x58, holds: Holds::Number(1), role: Notification }), RegistersIn(3, &[(0x20, Dpc), (0x38, WorkItem)])]),
     r("WdfInterruptReleaseLock", &[LowerToSaved(2)]),
-    r("WdfInterruptSynchronize", &[Registers(3, Unknown)]),
+    r("WdfInterruptSynchronize", &[RegistersSynchronized(3)]),
     r("WdfIoQueueCreate", &[RegistersUnless(3, &[(0x10, UpToDispatch), (0x18, UpToDispatch), (0x20, UpToDispatch), (0x28, UpToDispatch), (0x30, UpToDispatch), (0x38, UpToDispatch), (0x40, UpToDispatch), (0x48, UpToDispatch)], passive_object(4))]),
     r("WdfIoQueueDrain", &[Registers(3, UpToDispatch)]),
     r("WdfIoQueuePurge", &[Registers(3, UpToDispatch)]),
