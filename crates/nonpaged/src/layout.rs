@@ -149,20 +149,23 @@ mod tests {
         assert_eq!(found(0x1000, &[(".text", both, 300)]), ["A05: section `.text` is both executable and writable"]);
     }
 
-    /// R144, K24: only a Storport miniport is told.
+    /// R144, K24: each name of the list, and only where a Storport miniport imports it.
     #[test]
     fn imports_that_a_miniport_should_not_have() {
         let symbol = |name: &str| ImportedSymbol::Name { name: name.into(), hint: 0 };
-        let kernel = [symbol("MmPageEntireDriver"), symbol("RtlCopyMemory")];
-        let found = |port: &str| {
+        let prohibited: Vec<ImportedSymbol> = storport::prohibited_ddis().map(symbol).collect();
+        let found = |kernel: &[ImportedSymbol], port: &str| {
             let mut builder = PeBuilder::new();
             builder.section(".text", CODE, &[0xc3]);
-            builder.imports(&[("ntoskrnl.exe", &kernel), (port, &[symbol("PortInitialize")])]);
+            builder.imports(&[("ntoskrnl.exe", kernel), (port, &[symbol("PortInitialize")])]);
             let image = Image::parse(builder.build()).expect("the builder's images are sound");
             findings("x.sys", &image).iter().map(|report| report.title().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(found("STORPORT.SYS"), ["Storport miniport imports `MmPageEntireDriver`"]);
-        assert!(found("scsiport.sys").is_empty());
+        let titles = storport::prohibited_ddis().map(|name| format!("Storport miniport imports `{name}`"));
+        assert_eq!(found(&prohibited, "STORPORT.SYS"), titles.collect::<Vec<_>>());
+        assert_eq!(prohibited.len(), 351);
+        assert!(found(&[symbol("RtlCopyMemory")], "storport.sys").is_empty());
+        assert!(found(&prohibited, "scsiport.sys").is_empty());
     }
 
     /// R4, R10, K17, K27: it is told that both cost more than they give.

@@ -13,3 +13,4 @@ mod good;
 mod hostile;
 mod jumps;
 mod levels;
+mod lists;
