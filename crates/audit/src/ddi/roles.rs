@@ -82,7 +82,7 @@ impl Role {
     pub(crate) const fn name(self) -> &'static str {
         use Role::*;
         match self {
-            DriverEntry => "`DriverEntry`",
+            DriverEntry => "`DriverEntry` routine",
             Reinitialize => "`Reinitialize` routine",
             AddDevice => "`AddDevice` routine",
             Unload => "`Unload` routine",

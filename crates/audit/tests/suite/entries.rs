@@ -13,7 +13,7 @@ fn entries(image: &Image) -> Vec<String> {
     let mut named: Vec<(u32, String)> = audit
         .entries
         .iter()
-        .filter(|entry| entry.role != "routine" && entry.role != "`DriverEntry`")
+        .filter(|entry| entry.role != "routine" && entry.role != "`DriverEntry` routine")
         .map(|entry| ((entry.routine.0 - text) / 16, format!("{} {}-{}", entry.role, entry.irql.0, entry.irql.1)))
         .collect();
     named.sort();

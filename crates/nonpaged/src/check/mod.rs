@@ -76,12 +76,13 @@ pub(crate) fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>),
 
 fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
     let span = |rva| locator.span(rva, locator.bytes(rva, WINDOW));
+    let name_of = |rva| locator.place(rva).symbol.filter(|symbol| symbol.offset == 0).map(|symbol| symbol.name);
     let waypoint = |step: &Step| Waypoint { kind: words::waypoint(&step.kind), at: span(step.at) };
     Diagnostic {
         at: Some(span(finding.at)),
         path: finding.path.iter().map(waypoint).collect(),
         assumes: finding.assumes.as_ref().map(words::assumption),
-        ..Diagnostic::from(words::cause(&finding.kind))
+        ..Diagnostic::from(words::cause(&finding.kind, name_of))
     }
 }
 

@@ -1,19 +1,20 @@
 //! From the audit's evidence to that of reports.
 
 use audit::{FindingKind, Kind, StepKind, Target, Use};
-use nt_types::Irql;
-use report::cause::{Access, Audit, Cause, IrqlMisuse, LeftBy, ObjectKind, ObjectMisuse, Paging, Usage};
+use nt_types::{Irql, Rva};
+use report::cause::{Access, Audit, Cause, InSection, IrqlMisuse, LeftBy, ObjectKind, ObjectMisuse, Paging, Usage};
 use report::{Assumption, WaypointKind};
 
-/// The cause of a report.
-pub(super) fn cause(kind: &FindingKind) -> Cause {
+/// The cause of a report. `name_of` knows what begins at a place.
+pub(super) fn cause(kind: &FindingKind, name_of: impl Fn(Rva) -> Option<String>) -> Cause {
+    let there = |Target { section, rva }| InSection { section, rva, name: name_of(rva) };
     match kind.clone() {
         FindingKind::PageableCode { target, irql } => {
             Cause::Audit(Audit::PageableCode { section: target.section, irql: Irql::new(irql) })
         }
-        FindingKind::PageableData { target: Target { section, rva }, write, routine, irql } => {
+        FindingKind::PageableData { target, write, routine, irql } => {
             let access = if write { Access::Write } else { Access::Read };
-            Cause::Audit(Audit::PageableData { section, rva, access, routine, irql: Irql::new(irql) })
+            Cause::Audit(Audit::PageableData { target: there(target), access, routine, irql: Irql::new(irql) })
         }
         FindingKind::RaiseInPageable { section, routine, to } => {
             Cause::Irql(IrqlMisuse::RaiseInPageable { section, routine, to: Irql::new(to) })
@@ -24,13 +25,13 @@ pub(super) fn cause(kind: &FindingKind) -> Cause {
         FindingKind::Dpc { role, section } => Cause::Audit(Audit::DpcPageable { role: role.to_owned(), section }),
         FindingKind::Completion { section } => Cause::Object(ObjectMisuse::Completion { section }),
         FindingKind::Object { object, target, .. } => {
-            Cause::Audit(Audit::Object { object: object_kind(object), home: target.map(home) })
+            Cause::Audit(Audit::Object { object: object_kind(object), home: target.map(there) })
         }
         FindingKind::WorkItem { target } => {
-            Cause::Audit(Audit::Object { object: ObjectKind::WorkItem, home: target.map(home) })
+            Cause::Audit(Audit::Object { object: ObjectKind::WorkItem, home: target.map(there) })
         }
-        FindingKind::Discarded { target: Target { section, rva }, how } => {
-            Cause::Audit(Audit::Discarded { section, rva, usage: usage(how) })
+        FindingKind::Discarded { target, how } => {
+            Cause::Audit(Audit::Discarded { target: there(target), usage: usage(how) })
         }
         FindingKind::LockNonpageable { section, thunk_to } => {
             Cause::Paging(Paging::LockNonpageable { section, thunk_to })
@@ -82,10 +83,6 @@ pub(super) fn waypoint(kind: &StepKind) -> WaypointKind {
         StepKind::Called => WaypointKind::Called,
         StepKind::Locked => WaypointKind::Locked,
     }
-}
-
-fn home(target: Target) -> (String, nt_types::Rva) {
-    (target.section, target.rva)
 }
 
 fn usage(how: Use) -> Usage {

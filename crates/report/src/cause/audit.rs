@@ -1,5 +1,7 @@
 //! What the audit sees in an image without running it. It claims only what a static view can.
 
+use core::fmt;
+
 use nt_types::{BugCheckCode, Irql, Rva};
 
 use super::evidence::{Access, ObjectKind};
@@ -21,10 +23,8 @@ pub enum Audit {
     },
     /// Pageable data are used where a page fault is fatal (K13).
     PageableData {
-        /// Their section.
-        section: String,
-        /// Where.
-        rva: Rva,
+        /// Which.
+        target: InSection,
         /// How.
         access: Access,
         /// The routine that uses them; `None` for the instruction itself.
@@ -34,10 +34,8 @@ pub enum Audit {
     },
     /// Discarded code or data are used after initialisation (K12).
     Discarded {
-        /// Their section.
-        section: String,
-        /// Where.
-        rva: Rva,
+        /// Which.
+        target: InSection,
         /// How.
         usage: Usage,
     },
@@ -52,8 +50,8 @@ pub enum Audit {
     Object {
         /// Its kind.
         object: ObjectKind,
-        /// Section and offset; `None` for paged pool.
-        home: Option<(String, Rva)>,
+        /// Where it lies; `None` for paged pool.
+        home: Option<InSection>,
     },
     /// A discarded section is locked during initialisation (K25).
     LockOfInit {
@@ -130,6 +128,28 @@ pub enum LeftBy {
     ErrorPath,
 }
 
+/// A place in the image that is not in memory when it is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InSection {
+    /// Its section.
+    pub section: String,
+    /// Where.
+    pub rva: Rva,
+    /// The name of what begins there, where symbols have one.
+    pub name: Option<String>,
+}
+
+impl fmt::Display for InSection {
+    /// "`Limit` in section `PAGEDATA`, rva 0x5000", with what is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InSection { section, rva, name } = self;
+        match name {
+            Some(name) => write!(f, "`{name}` in section `{section}`, rva {rva}"),
+            None => write!(f, "rva {rva} in section `{section}`"),
+        }
+    }
+}
+
 /// How discarded code or data are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -193,16 +213,16 @@ impl Audit {
                     .help("move it to a nonpaged section, or lock its section before the IRQL is raised")
                     .help(FEASIBLE)
             }
-            Audit::PageableData { section, rva, access, routine, irql } => {
+            Audit::PageableData { target, access, routine, irql } => {
                 let title = format!("pageable data may be {} at `{irql}`", access.participle());
                 let by = routine.as_ref().map_or(String::new(), |routine| format!(" by `{routine}`"));
                 Words::finding(Finding::LatentFault, Level::Error, title, NO_FAULT_ABOVE_APC)
-                    .label(format!("{} of section `{section}`, rva {rva}{by}", access.noun()))
-                    .note(no_lock(section))
+                    .label(format!("{} of {target}{by}", access.noun()))
+                    .note(no_lock(&target.section))
                     .help("move the data to a nonpaged section, or lock their section before the IRQL is raised")
                     .help(FEASIBLE)
             }
-            Audit::Discarded { section, rva, usage } => discarded(section, *rva, *usage),
+            Audit::Discarded { target, usage } => discarded(target, *usage),
             Audit::DpcPageable { role, section } => {
                 let title = format!("{role} in pageable section `{section}`, which is never locked");
                 Words::finding(Finding::DpcPageable, Level::Error, title, DPC_NONPAGED)
@@ -301,7 +321,7 @@ fn no_lock(section: &str) -> String {
     format!("no lock of `{section}` is taken on this path, or left to it by another routine")
 }
 
-fn discarded(section: &str, rva: Rva, usage: Usage) -> Words {
+fn discarded(target: &InSection, usage: Usage) -> Words {
     let (what, label) = match usage {
         Usage::Called => ("code called", "calls"),
         Usage::Read => ("data read", "reads"),
@@ -312,18 +332,19 @@ fn discarded(section: &str, rva: Rva, usage: Usage) -> Words {
     let title = format!("discarded {what} after initialisation");
     let title = if usage == Usage::Named { format!("{what} that is discarded before it is called") } else { title };
     Words::finding(Finding::InitUseAfterDiscard, Level::Error, title, INIT_IS_DISCARDED)
-        .label(format!("{label} rva {rva} in section `{section}`"))
+        .label(format!("{label} {target}"))
         .help("move it to `PAGE`, or to a nonpaged section if it is used at `DISPATCH_LEVEL`")
 }
 
-fn object_words(object: ObjectKind, home: Option<&(String, Rva)>) -> Words {
+fn object_words(object: ObjectKind, home: Option<&InSection>) -> Words {
     let finding = if object == ObjectKind::WorkItem { Finding::WorkItemPageable } else { Finding::ObjectPageable };
-    let place = match home {
-        Some((section, rva)) => format!("section `{section}`, rva {rva}"),
-        None => "paged pool".to_owned(),
+    let lies = match home {
+        Some(home) if home.name.is_some() => format!("it is {home}"),
+        Some(home) => format!("it lies at {home}"),
+        None => "it lies in paged pool".to_owned(),
     };
     Words::finding(finding, Level::Error, format!("{object} in pageable memory"), OBJECTS_NONPAGED)
-        .note(format!("the {object} lies in {place}"))
+        .note(lies)
         .help("put it in the device extension, or in nonpaged pool")
 }
 

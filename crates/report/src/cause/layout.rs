@@ -110,6 +110,7 @@ impl Layout {
             Layout::ProhibitedImport { routine } => {
                 let title = format!("Storport miniport imports `{routine}`");
                 Words::finding(Finding::ProhibitedDdi, Level::Warning, title, PROHIBITED)
+                    .help("use what the Storport library has for it, or do it in a driver above the miniport")
             }
             Layout::SmallPageable { code, bytes } => {
                 let kind = if *code { "code" } else { "data" };

@@ -66,6 +66,7 @@ fn formatter(window: &Window) -> IntelFormatter {
     options.set_uppercase_hex(false);
     options.set_space_after_operand_separator(true);
     options.set_show_branch_size(false);
+    options.set_branch_leading_zeros(false);
     formatter
 }
 

@@ -4,9 +4,9 @@ use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
 use report::Diagnostic;
 use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
-    ImageFlaw, InPageReason, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, ObjectKind,
-    ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind, RequestMisuse,
-    Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
+    ImageFlaw, InPageReason, InSection, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory,
+    ObjectKind, ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind,
+    RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
 
 use crate::fixture::place;
@@ -392,20 +392,20 @@ fn expectations() -> Vec<Diagnostic> {
 fn audit() -> Vec<Diagnostic> {
     let (section, rva, irql) = (|| "PAGEDATA".to_owned(), Rva(0x5004), Irql::DISPATCH);
     let data = |access, routine: Option<&str>| Audit::PageableData {
-        section: section(),
-        rva,
+        target: InSection { section: section(), rva, name: routine.map(|_| "Format".to_owned()) },
         access,
         routine: routine.map(str::to_owned),
         irql,
     };
+    let there = |name: &str| InSection { section: "INIT".into(), rva, name: Some(name.to_owned()) };
     let usages = [Usage::Called, Usage::Read, Usage::Written, Usage::Locked, Usage::Named];
-    let discarded = usages.map(|usage| Audit::Discarded { section: "INIT".into(), rva, usage });
+    let discarded = usages.map(|usage| Audit::Discarded { target: there("Setup"), usage });
     let causes = [
         Audit::PageableCode { section: "PAGESER".into(), irql },
         data(Access::Read, Some("DbgPrint")),
         data(Access::Write, None),
         Audit::DpcPageable { role: "DPC routine".into(), section: "PAGEDPC".into() },
-        Audit::Object { object: ObjectKind::Timer, home: Some((section(), rva)) },
+        Audit::Object { object: ObjectKind::Timer, home: Some(there("Timer")) },
         Audit::Object { object: ObjectKind::WorkItem, home: None },
         Audit::LockOfInit { section: "INIT".into() },
         Audit::NullHandle { routine: "MmLockPagableSectionByHandle".into() },
