@@ -1,14 +1,15 @@
 //! Where the code of a driver could lie instead: what the audit knows, and what the logs of runs have seen.
 
 mod profile;
+mod used;
 
 use std::collections::BTreeMap;
 
 use audit::{Destination, Placed};
-use driver_image::{Image, ImageError, Section, SectionFlags};
-use nt_types::{Irql, PAGE_SHIFT, PAGE_SIZE};
-use report::Diagnostic;
-use report::table::{Advice, Move, Moved, SectionUses, Split, Used, Uses};
+use driver_image::{Image, ImageError, Section};
+use nt_types::{Irql, PAGE_SIZE};
+use report::table::{Advice, Move, Moved, Split, Used, Uses};
+use report::{Diagnostic, Place};
 
 use crate::check::{incomplete, locator};
 use crate::driver::Driver;
@@ -30,33 +31,27 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Opt
         let Some(destination) = placed.to else { continue };
         let (function, bytes, uses) = (locator.place(placed.function), placed.bytes(), *uses);
         match to(destination, uses, rare_times) {
-            Some(to) => match locked_section(&driver.image, placed) {
+            // What lies in a pageable section could leave it because the driver locks it.
+            Some(to) => match pageable_section(&driver.image, placed) {
                 Some(section) => splits.entry(section).or_insert_with(Vec::new).push((function, bytes)),
                 None => moves.push(Move { function, bytes, to, uses }),
             },
             None => stay.push(function),
         }
     }
-    let splits = splits.into_iter().map(|(index, functions)| Split {
-        section: driver.image.sections()[index].name(),
-        bytes: functions.iter().map(|(_, bytes)| u64::from(*bytes)).sum(),
-        functions,
-    });
+    let splits = splits.into_iter().map(|(index, functions)| split(&driver.image.sections()[index], functions));
     // What is purely pageable is kept apart from what is locked, except below 4 KB.
     let splits = splits.filter(|split| split.bytes >= PAGE_SIZE).collect();
-    let pageable = pageable_sections(&driver.image).map(|(_, section)| u64::from(section.virtual_size)).sum();
-    let used = profile.map(|profile| Used {
-        logs: profile.logs,
-        requests: profile.requests,
-        functions: uses.len() as u64,
-        ran: uses.iter().flatten().filter(|uses| uses.times > 0).count() as u64,
-        stay,
-        sections: pageable_sections(&driver.image)
-            .map(|(index, section)| section_uses(&driver.image, index, section, &advice.functions, &uses))
-            .collect(),
-    });
+    let pageable_code =
+        used::pageable_sections(&driver.image).map(|(_, section)| u64::from(section.virtual_size)).sum();
+    let used = profile.map(|profile| Used { stay, ..used::used(&driver.image, profile, &advice.functions, &uses) });
     let merges = advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect();
-    Ok((Advice { moves, splits, merges, pageable_code: pageable, used }, incomplete(not_seen)))
+    Ok((Advice { moves, splits, merges, pageable_code, used }, incomplete(not_seen)))
+}
+
+fn split(section: &Section, functions: Vec<(Place, u32)>) -> Split {
+    let bytes = functions.iter().map(|(_, bytes)| u64::from(*bytes)).sum();
+    Split { section: section.name(), functions, bytes }
 }
 
 /// Where a function could go that the audit lets go; `None` where a run has seen what the audit did not.
@@ -75,49 +70,10 @@ fn to(destination: Destination, uses: Option<Uses>, rare_times: u64) -> Option<M
     })
 }
 
-/// The pageable section that a function could leave: one that the driver locks.
-fn locked_section(image: &Image, placed: &Placed) -> Option<usize> {
+/// The section that a function lies in, if it is pageable.
+fn pageable_section(image: &Image, placed: &Placed) -> Option<usize> {
     let index = image.section_at(placed.function)?;
     image.sections()[index].is_pageable_by_name().then_some(index)
-}
-
-/// Sections of code that are pageable by name, with their indices.
-fn pageable_sections(image: &Image) -> impl Iterator<Item = (usize, &Section)> {
-    let pageable = |section: &Section| section.is_pageable_by_name() && section.flags.has(SectionFlags::EXECUTE);
-    image.sections().iter().enumerate().filter(move |(_, section)| pageable(section))
-}
-
-/// What ran of a pageable section: its pages that have to come in, and those that would if what ran lay together.
-fn section_uses(
-    image: &Image,
-    index: usize,
-    section: &Section,
-    functions: &[Placed],
-    uses: &[Option<Uses>],
-) -> SectionUses {
-    let inside = functions.iter().zip(uses).filter(|(function, _)| image.section_at(function.function) == Some(index));
-    let mut sum = SectionUses { name: section.name(), ..SectionUses::default() };
-    let mut pages = Vec::new();
-    for (function, uses) in inside {
-        let ran = uses.is_some_and(|uses| uses.times > 0);
-        let bytes = u64::from(function.bytes());
-        sum.functions += 1;
-        sum.bytes += bytes;
-        if ran {
-            sum.ran += 1;
-            sum.bytes_ran += bytes;
-            let parts = function.parts.iter().filter(|part| !part.is_empty());
-            pages.extend(parts.flat_map(|part| part.start >> PAGE_SHIFT..=(part.end - 1) >> PAGE_SHIFT));
-        }
-    }
-    pages.sort_unstable();
-    pages.dedup();
-    let span = u64::from(section.span());
-    // What is no function, such as padding and tables, is taken to stay with what ran.
-    let together = span.saturating_sub(sum.bytes - sum.bytes_ran).div_ceil(PAGE_SIZE);
-    (sum.pages, sum.pages_ran) = (span.div_ceil(PAGE_SIZE), pages.len() as u64);
-    sum.pages_together = together.min(sum.pages_ran);
-    sum
 }
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ struct Used {
     functions: u64,
     /// Those that ran.
     ran: u64,
+    /// Nonpaged functions that ran at DISPATCH_LEVEL or above.
+    raised: u64,
+    /// Their bytes.
+    bytes_raised: u64,
     /// Functions that the audit would let go, but that ran at DISPATCH_LEVEL or above: they stay.
     stay: Vec<Function>,
     /// Pageable sections of code, in header order.
@@ -180,7 +184,7 @@ impl From<&Place> for Function {
 
 impl From<&table::Used> for Used {
     fn from(used: &table::Used) -> Used {
-        let table::Used { logs, requests, functions, ran, stay, sections } = used;
+        let table::Used { logs, requests, functions, ran, raised, bytes_raised, stay, sections } = used;
         let sections = sections.iter().cloned().map(
             |table::SectionUses { name, functions, bytes, ran, bytes_ran, pages, pages_ran, pages_together }| {
                 SectionUses { name, functions, bytes, ran, bytes_ran, pages, pages_ran, pages_together }
@@ -191,6 +195,8 @@ impl From<&table::Used> for Used {
             requests: *requests,
             functions: *functions,
             ran: *ran,
+            raised: *raised,
+            bytes_raised: *bytes_raised,
             stay: stay.iter().map(Function::from).collect(),
             sections: sections.collect(),
         }

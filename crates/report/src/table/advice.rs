@@ -80,6 +80,10 @@ pub struct Used {
     pub functions: u64,
     /// Those that ran.
     pub ran: u64,
+    /// Nonpaged functions that ran at DISPATCH_LEVEL or above.
+    pub raised: u64,
+    /// Bytes of these.
+    pub bytes_raised: u64,
     /// Functions that the audit would let go, but that ran at DISPATCH_LEVEL or above.
     pub stay: Vec<Place>,
     /// Pageable sections of code, in header order.
@@ -206,6 +210,10 @@ impl Used {
             text,
             "rarely used is what runs at most once each time the driver is loaded, or in {requests} requests"
         );
+        if self.raised > 0 {
+            let (functions, bytes) = (plural(self.raised, "function"), size(self.bytes_raised));
+            let _ = writeln!(text, "nonpaged  {functions} of {bytes} ran at DISPATCH_LEVEL or above, and must stay");
+        }
         for section in self.sections.iter().filter(|section| section.functions > 0) {
             text += &section.text();
         }

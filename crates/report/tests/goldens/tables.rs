@@ -106,7 +106,16 @@ fn advice_from_logs() {
         pages_together,
     };
     let sections = vec![section("PAGE", 2, 1), section("PAGEX", 1, 1), SectionUses::default()];
-    let used = Used { logs: 2, requests: 30, functions: 25, ran: 14, stay: vec![function(0x5000, "Poll")], sections };
+    let used = Used {
+        logs: 2,
+        requests: 30,
+        functions: 25,
+        ran: 14,
+        raised: 3,
+        bytes_raised: 1100,
+        stay: vec![function(0x5000, "Poll")],
+        sections,
+    };
     let advice = Advice { moves, used: Some(used), ..Advice::default() };
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);
     assert_golden("advice_logs.txt", &advice.text());
