@@ -47,6 +47,12 @@ impl Tally {
 pub(crate) struct Key(u128);
 
 impl Key {
+    /// The key with this hash.
+    #[cfg(test)]
+    pub(crate) fn new(hash: u128) -> Key {
+        Key(hash)
+    }
+
     /// The state of a run that has `more` deeds to do; `None` where it is not known.
     pub(crate) fn of<S: Subject>(subject: &mut S, more: u32) -> Option<Key> {
         let state = subject.state()?;

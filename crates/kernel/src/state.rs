@@ -130,3 +130,6 @@ impl Machine {
         state.finish_128()
     }
 }
+
+#[cfg(test)]
+mod tests;

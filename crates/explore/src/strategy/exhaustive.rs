@@ -9,7 +9,7 @@ use memory::Memory;
 
 use crate::failure::{Signature, take_findings};
 use crate::seen::{Key, Seen, Tally, is_landmark};
-use crate::subject::Subject;
+use crate::subject::{Ending, Subject};
 use crate::walk::{End, Walked, conclude};
 
 /// Who hears of each run, and says whether to go on.
@@ -25,6 +25,82 @@ pub(crate) trait Visitor {
 
     /// True where the search is to end.
     fn is_over(&self) -> bool;
+}
+
+/// A run as the walk sees it: it stands at a choice, goes on, and forks.
+trait Path: Sized {
+    fn branch(&mut self) -> Self;
+
+    /// Stops at each choice from now on: at those where something is possible, or at all of them without finding out.
+    fn stop(&mut self, at_all: bool);
+
+    /// Does not stop any more.
+    fn stop_no_more(&mut self);
+
+    /// Goes on to where it stops, or to its end.
+    fn advance(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending>;
+
+    /// What is possible at the choice where it stands.
+    fn deeds(&mut self) -> Vec<Deed>;
+
+    fn answer(&mut self, deed: Option<Deed>);
+
+    /// What was found since the last call.
+    fn found(&mut self) -> Vec<Signature>;
+
+    /// Its state together with the number of deeds to do; `None` where nobody knows.
+    fn key(&mut self, more: u32) -> Option<Key>;
+
+    /// True at one state of many: see [`is_landmark`].
+    fn is_landmark(&mut self) -> bool;
+
+    fn conclude(self, end: End, found: Vec<Signature>) -> Walked;
+}
+
+impl<S: Subject> Path for S {
+    fn branch(&mut self) -> S {
+        self.fork()
+    }
+
+    fn stop(&mut self, at_all: bool) {
+        let next = self.machine().choices_made();
+        match at_all {
+            true => self.machine().stop_at_choices(),
+            false => self.machine().ask_from(Some(next)),
+        }
+    }
+
+    fn stop_no_more(&mut self) {
+        self.machine().ask_from(None);
+    }
+
+    fn advance(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending> {
+        self.go_on(engine)
+    }
+
+    fn deeds(&mut self) -> Vec<Deed> {
+        self.machine().choice().map(|choice| choice.deeds.clone()).unwrap_or_default()
+    }
+
+    fn answer(&mut self, deed: Option<Deed>) {
+        self.machine().answer_choice(deed);
+    }
+
+    fn found(&mut self) -> Vec<Signature> {
+        take_findings(self.machine())
+    }
+
+    fn key(&mut self, more: u32) -> Option<Key> {
+        Key::of(self, more)
+    }
+
+    fn is_landmark(&mut self) -> bool {
+        is_landmark(self.machine())
+    }
+
+    fn conclude(mut self, end: End, found: Vec<Signature>) -> Walked {
+        conclude(self.machine(), end, found)
+    }
 }
 
 /// Runs all schedules that begin with `deed` at the choice `index` and do `more` other deeds after it. `subject` stands at
@@ -48,25 +124,20 @@ pub(crate) fn explore<S: Subject>(
         }
     }
     subject.machine().answer_choice(Some(deed));
-    below(subject, engine, more, visitor);
+    all_below(subject, engine, more, visitor);
 }
 
 /// Everything from here on with `more` further deeds; `None` where it was broken off.
-fn below<S: Subject>(
-    subject: S,
-    engine: &mut dyn Engine<Memory>,
-    more: u32,
-    visitor: &mut dyn Visitor,
-) -> Option<Tally> {
+fn all_below<P: Path>(path: P, engine: &mut dyn Engine<Memory>, more: u32, visitor: &mut dyn Visitor) -> Option<Tally> {
     match more {
-        0 => run_on(subject, engine, visitor),
-        _ => branch_off(subject, engine, more, visitor),
+        0 => run_on(path, engine, visitor),
+        _ => branch_off(path, engine, more, visitor),
     }
 }
 
 /// Runs to the end without further deeds, or to a state from which that was done before.
-fn run_on<S: Subject>(mut subject: S, engine: &mut dyn Engine<Memory>, visitor: &mut dyn Visitor) -> Option<Tally> {
-    subject.machine().stop_at_choices();
+fn run_on<P: Path>(mut path: P, engine: &mut dyn Engine<Memory>, visitor: &mut dyn Visitor) -> Option<Tally> {
+    path.stop(true);
     let mut found: Vec<Signature> = Vec::new();
     // The states on the way, and how much had been found by then.
     let mut way: Vec<(Key, usize)> = Vec::new();
@@ -74,22 +145,22 @@ fn run_on<S: Subject>(mut subject: S, engine: &mut dyn Engine<Memory>, visitor: 
         if visitor.is_over() {
             return None;
         }
-        if let Some(ending) = subject.go_on(engine) {
+        if let Some(ending) = path.advance(engine) {
             break End::Of(ending);
         }
-        if is_landmark(subject.machine()) {
-            found.extend(take_findings(subject.machine()));
-            match Key::of(&mut subject, 0) {
+        if path.is_landmark() {
+            found.extend(path.found());
+            match path.key(0) {
                 Some(key) => match visitor.seen().get(key) {
                     Some(known) => break End::Known(known),
                     None => way.push((key, found.len())),
                 },
-                None => subject.machine().ask_from(None),
+                None => path.stop_no_more(),
             }
         }
-        subject.machine().answer_choice(None);
+        path.answer(None);
     };
-    let walked = conclude(subject.machine(), end, found);
+    let walked = path.conclude(end, found);
     for (key, found) in way {
         visitor.seen().put(key, walked.tally_after(found));
     }
@@ -100,24 +171,23 @@ fn run_on<S: Subject>(mut subject: S, engine: &mut dyn Engine<Memory>, visitor: 
 
 /// Runs on without deeds to find the choices, and does each deed that is possible at one in a fork. The run itself has fewer
 /// deeds than are asked for: an earlier round counted it.
-fn branch_off<S: Subject>(
-    mut subject: S,
+fn branch_off<P: Path>(
+    mut path: P,
     engine: &mut dyn Engine<Memory>,
     more: u32,
     visitor: &mut dyn Visitor,
 ) -> Option<Tally> {
-    let ask = subject.machine().choices_made();
-    subject.machine().ask_from(Some(ask));
+    path.stop(false);
     let mut sum = Tally::default();
     let mut way: Vec<(Key, Tally)> = Vec::new();
     loop {
         if visitor.is_over() {
             return None;
         }
-        if subject.go_on(engine).is_some() {
+        if path.advance(engine).is_some() {
             break;
         }
-        if let Some(key) = Key::of(&mut subject, more) {
+        if let Some(key) = path.key(more) {
             if let Some(known) = visitor.seen().get(key) {
                 visitor.known(known);
                 sum.add(known);
@@ -125,7 +195,7 @@ fn branch_off<S: Subject>(
             }
             way.push((key, sum));
         }
-        sum.add(branch(&mut subject, engine, more, visitor)?);
+        sum.add(each_deed(&mut path, engine, more, visitor)?);
     }
     for (key, before) in way {
         visitor.seen().put(key, sum.since(before));
@@ -134,21 +204,24 @@ fn branch_off<S: Subject>(
 }
 
 /// Runs everything that can be done at the choice that is pending; then it is answered by nothing.
-fn branch<S: Subject>(
-    subject: &mut S,
+fn each_deed<P: Path>(
+    path: &mut P,
     engine: &mut dyn Engine<Memory>,
     more: u32,
     visitor: &mut dyn Visitor,
 ) -> Option<Tally> {
-    let deeds = subject.machine().choice().map(|choice| choice.deeds.clone()).unwrap_or_default();
+    let deeds = path.deeds();
     // What was found so far belongs to the run that goes on, which an earlier round has seen.
-    take_findings(subject.machine());
+    path.found();
     let mut sum = Tally::default();
     for deed in deeds {
-        let mut fork = subject.fork();
-        fork.machine().answer_choice(Some(deed));
-        sum.add(below(fork, engine, more - 1, visitor)?);
+        let mut fork = path.branch();
+        fork.answer(Some(deed));
+        sum.add(all_below(fork, engine, more - 1, visitor)?);
     }
-    subject.machine().answer_choice(None);
+    path.answer(None);
     Some(sum)
 }
+
+#[cfg(test)]
+mod tests;

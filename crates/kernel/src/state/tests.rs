@@ -1,0 +1,115 @@
+//! What counts as a difference of states, and what does not.
+
+use devices::Bus;
+use memory::{Backing, MemoryConfig, Protection, Region, TrimReason};
+use nt_types::Va;
+
+use crate::deed::Deed;
+use crate::event::EventKind;
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::stop::{Limit, StopKind};
+use crate::time::Deadline;
+
+/// A change of a machine, by what it changes.
+type Change = (&'static str, fn(&mut Machine));
+
+/// The first page of paged pool: `machine` has it.
+const PAGED: Va = Region::PagedPool.base();
+
+fn machine() -> Machine {
+    let options = Options { processors: 2, ..Options::default() };
+    let mut machine = Machine::boot(options, MemoryConfig::default(), Bus::new()).expect("it boots");
+    let pool = machine.memory.reserve(Region::PagedPool, 1).expect("there is room");
+    machine.memory.map(pool, 1, Backing::Pageable, Protection::READ_WRITE).expect("there is room");
+    machine.memory.begin_page_in(pool).expect("there is a frame");
+    machine.memory.poke(pool, &[1; 64]).expect("it is resident");
+    machine.call_routine("request", Va(0x1000), &[1]).expect("there is room for a thread");
+    machine
+}
+
+/// One change for each field of a machine that counts, and for each kind of state of memory.
+#[rustfmt::skip]
+const CHANGES: &[Change] = &[
+    ("a byte of memory", |m| m.memory.poke(PAGED + 5, &[9]).expect("it is resident")),
+    ("a page that left", |m| drop(m.memory.evict(&[PAGED], TrimReason::Command))),
+    ("a new page", |m| drop(m.memory.allocate(Region::NonpagedPool, 1, Backing::Resident, Protection::READ_WRITE))),
+    ("an address that is taken", |m| drop(m.memory.reserve(Region::SystemMapping, 1))),
+    ("a watch on pages that may leave", |m| m.memory.watch_eligible(true)),
+    ("a device line", |m| m.bus.inject_spurious(5)),
+    ("a register", |m| m.cpu().gpr[3] ^= 1),
+    ("the IRQL", |m| m.cpu().cr8 = 2),
+    ("a floating-point register", |m| m.cpu().xmm[15] = 7),
+    ("the processor that is active", |m| m.active ^= 1),
+    ("a priority", |m| m.thread().priority += 1),
+    ("a spin lock", |m| m.thread().spin_locks.push(Va(0x2000))),
+    ("registers of a thread that waits for a processor", |m| m.threads.last_mut().expect("one").context.gpr[0] += 1),
+    ("instructions", |m| m.steps += 1),
+    ("time", |m| m.skipped_ns += 1),
+    ("a timer", |m| m.deadlines.add(77, Deadline::Timer(Va(0x3000)))),
+    ("a request", |m| drop(m.call_routine("request", Va(0x1000), &[1]))),
+    ("a stop", |m| { let stop = m.stop_at(Va(1), StopKind::Limit(Limit::Steps(1))); m.stop = Some(Box::new(stop)); }),
+    ("a call of the scheduler", |m| m.attention ^= true),
+    ("a schedule", |m| m.follow(vec![(3, Deed::Trim)])),
+    ("a moment", |m| m.moment ^= true),
+    ("the end of a slice", |m| m.slice_end = Some(99)),
+    ("a search for a processor", |m| m.round = Some(1..2)),
+    ("the registry", |m| { m.cm.registry.create("\\Registry\\Machine\\SOFTWARE\\Other"); }),
+    ("drivers", |m| m.io.drivers.push(Va(0x4000))),
+    ("attached devices", |m| { m.io.attached_to.insert(Va(1), Va(2)); }),
+    ("the clock", |m| m.ke.tick = Some(99)),
+    ("page-ins in a row", |m| m.mm.page_ins_in_a_row.1 += 1),
+    ("locked pages of the process", |m| m.mm.locked_in_process += 1),
+    ("chance", |m| { m.rtl.random.next(); }),
+    ("a finding", |m| { m.findings_seen.insert(("K01", 1, 2), ()); }),
+];
+
+/// What leaves the state what it is.
+#[rustfmt::skip]
+const NO_CHANGES: &[Change] = &[
+    ("nothing", |_| {}),
+    ("a fork", |m| drop(m.fork())),
+    ("an event", |m| m.record(EventKind::Chosen { deed: Deed::Trim })),
+    ("coverage", Machine::count_coverage),
+    ("waits that were", |m| m.waits += 1),
+    ("what was counted", |m| m.counters.raises += 1),
+    ("the step of histories", |m| m.memory.set_step(77)),
+    ("when to ask", |m| m.ask_from(Some(9))),
+    ("a byte that is what it was", |m| m.memory.poke(PAGED + 5, &[1]).expect("it is resident")),
+    ("the branch before", |m| m.cpu().last_branch.from = 9),
+];
+
+#[test]
+fn each_component_of_the_state_tells_and_nothing_else() {
+    let mut base = machine();
+    let hash = base.state_hash();
+    for (what, change) in CHANGES {
+        let mut fork = base.fork();
+        change(&mut fork);
+        assert_ne!(fork.state_hash(), hash, "{what}");
+    }
+    for (what, change) in NO_CHANGES {
+        let mut fork = base.fork();
+        change(&mut fork);
+        assert_eq!(fork.state_hash(), hash, "{what}");
+    }
+    assert_eq!(base.state_hash(), hash, "forks changed the machine");
+}
+
+/// The hash of a page is forgotten when it is written, whoever writes it and however often states are asked for.
+#[test]
+fn a_page_that_is_written_between_two_states_tells_each_time() {
+    let mut machine = machine();
+    let mut hashes = vec![machine.state_hash()];
+    for value in 2..6u64 {
+        machine.memory.write_u64(PAGED, value).expect("it is resident");
+        hashes.push(machine.state_hash());
+        let mut fork = machine.fork();
+        assert_eq!(fork.state_hash(), machine.state_hash());
+        fork.memory.write_u64(PAGED, 100 + value).expect("it is resident");
+        assert_ne!(fork.state_hash(), machine.state_hash());
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 5);
+}
