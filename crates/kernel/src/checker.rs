@@ -1,6 +1,8 @@
 //! Rules about where code and objects may live.
 
 use memory::Region;
+use nt_types::constants as c;
+use nt_types::layout::device_object;
 use nt_types::{BugCheck, BugCheckCode, Va};
 use section_paging::{Finding, ImageId, SectionId};
 
@@ -43,6 +45,25 @@ impl Machine {
             return Err(self
                 .stop_at(here, StopKind::BugCheck(check, Cause::CompletionPageable { routine, section }))
                 .into());
+        }
+        Ok(())
+    }
+
+    /// AddDevice returned. A device object takes DO_POWER_PAGABLE from the one below it: with I/O verification 0xC9/0x23F (docs:
+    /// debugger/bug-check-0xc9). `physical` is the lowest of the stack.
+    pub(crate) fn check_power_flags(&mut self, add_device: Va, physical: Va) -> Result<(), Trap> {
+        let pageable = |m: &mut Machine, device: Va| {
+            m.read_u32(device_object::FLAGS.at(device)).map(|flags| flags & c::DO_POWER_PAGABLE != 0)
+        };
+        let mut below = physical;
+        while self.options.verifier.io && !below.is_null() {
+            let above = self.read_va(device_object::ATTACHED_DEVICE.at(below))?;
+            if !above.is_null() && pageable(self, below)? && !pageable(self, above)? {
+                let code = BugCheckCode::DRIVER_VERIFIER_IOMANAGER_VIOLATION;
+                let check = BugCheck { code, parameters: [0x23F, 0, 0, 0] };
+                return Err(self.stop_at(add_device, StopKind::BugCheck(check, Cause::PowerFlagMissing)).into());
+            }
+            below = above;
         }
         Ok(())
     }

@@ -133,6 +133,8 @@ pub enum Cause {
         /// The section.
         section: String,
     },
+    /// A device object lacks the DO_POWER_PAGABLE of the one below it (0xC9/0x23F).
+    PowerFlagMissing,
     /// Pool handled wrongly.
     Pool(PoolMisuse),
     /// Pages described, mapped or unlocked that nobody keeps in memory.

@@ -29,7 +29,8 @@ const LOWER_DOWN: &str = "KeLowerIrql gets an IRQL that is not above the current
 const AT_DISPATCH: &str = "this form of a spin lock is used at `DISPATCH_LEVEL`";
 const FAST_MUTEX: &str = "a fast mutex is acquired at or below `APC_LEVEL` and released at `APC_LEVEL`";
 const SIGNAL: &str = "an event is set at or below `DISPATCH_LEVEL`";
-const APCS_DISABLED: &str = "a resource, or a fast mutex in its unsafe form, is used while APCs are disabled";
+const APCS_DISABLED: &str =
+    "a resource, a push lock, or a fast mutex in its unsafe form, is used while APCs are disabled";
 const REGION: &str = "a critical region is entered and left at or below `APC_LEVEL`";
 const ZW: &str = "Zw routines are called at `PASSIVE_LEVEL`";
 
@@ -115,7 +116,7 @@ impl Machine {
         })
     }
 
-    /// Resources and unsafe fast mutexes want APCs disabled.
+    /// Resources, push locks and unsafe fast mutexes want APCs disabled.
     fn broken_apc_rule(&mut self, routine: &str, object: u64) -> Option<Broken> {
         let irql = self.irql();
         let disabled = u64::from(self.apc_disable_count() as u32);
@@ -128,6 +129,14 @@ impl Machine {
             "ExReleaseResourceLite" => 0x38,
             "ExAcquireFastMutexUnsafe" => 0x39,
             "ExReleaseFastMutexUnsafe" => 0x3A,
+            "ExAcquirePushLockExclusiveEx"
+            | "ExAcquirePushLockSharedEx"
+            | "ExfAcquirePushLockExclusive"
+            | "ExfAcquirePushLockShared" => 0xEA,
+            "ExReleasePushLockExclusiveEx"
+            | "ExReleasePushLockSharedEx"
+            | "ExfReleasePushLockExclusive"
+            | "ExfReleasePushLockShared" => 0xEB,
             _ => return None,
         };
         let parameters = [subcode, u64::from(irql.level()), disabled, object];

@@ -75,6 +75,8 @@ const ROWS: &[Row] = &[
     (0x7B, "MmUnmapIoSpace", DIRQL, DISPATCH, Argument::Object, P::First, P::Second),
     (0x7E, "MmAllocatePagesForMdl", DIRQL, APC, Argument::Is(0), P::Is(2), P::Is(0)),
     (0x80, "KeSetEvent", DIRQL, DISPATCH, Argument::Object, P::First, P::Is(0)),
+    (0xEA, "ExAcquirePushLockExclusiveEx", PASSIVE, APC, Argument::Object, P::Is(0), P::First),
+    (0xEB, "ExReleasePushLockSharedEx", PASSIVE, APC, Argument::Object, P::Is(0), P::First),
     (0x11A, "KeEnterCriticalRegion", DISPATCH, APC, Argument::Is(0), P::Is(0), P::Is(0)),
     (0x11B, "KeLeaveCriticalRegion", DISPATCH, APC, Argument::Is(0), P::Is(0), P::Is(0)),
 ];

@@ -57,6 +57,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
             objects::routine(scene, *routine, ObjectMisuse::Completion { section: section.clone() })
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
+        Why::PowerFlagMissing => Diagnostic::from(Cause::Object(ObjectMisuse::PowerPageableNotInherited)),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Integrity { section, flaw } => integrity(section, *flaw),
         Why::Pages(misuse) => pages::misuse(scene, *misuse),

@@ -69,6 +69,9 @@ impl Step {
             Step::Added { id, routine, device } => {
                 m.record_at(routine, EventKind::Left { what: Routine::AddDevice, routine, result: value });
                 let status = NtStatus(value as u32);
+                if status.is_success() {
+                    m.check_power_flags(routine, device)?;
+                }
                 m.answer(id, Answer { status, information: device.0, output: Vec::new() });
                 Ok(Next::VOID)
             }
