@@ -27,8 +27,9 @@ pub(crate) const NOT_IN_A_RUN: [(&str, &str, &str); 2] = [
 
 /// Samples that break only where something happens to a device, which is off by default.
 const BY_DEVICE: [&str; 1] = ["x47-line-error"];
-/// Samples that break a rule which only code integrity checks (`--verifier=0x2000000`) know.
-const BY_CODE_INTEGRITY: [&str; 1] = ["c4-executable-pool"];
+/// Samples that break a rule which only Driver Verifier knows, and with which of its options.
+const BY_VERIFIER: [(&str, Verifier); 2] =
+    [("c4-executable-pool", Verifier { code_integrity: true, ..Verifier::ON }), ("c9-power-flag", Verifier::ON)];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -40,9 +41,9 @@ impl Pair {
         let suffix = if is_fixed { "-fixed" } else { "" };
         let search = Explore::new(root().join(format!("drivers/broken/{}{suffix}.sys", self.name)));
         let search = self.scenario.iter().fold(search, Explore::scenario).choices(self.points());
-        match BY_CODE_INTEGRITY.contains(&self.name.as_str()) {
-            true => search.options(|options| options.verifier = Verifier { code_integrity: true, ..Verifier::ON }),
-            false => search,
+        match BY_VERIFIER.iter().find(|(name, _)| *name == self.name) {
+            Some((_, verifier)) => search.options(|options| options.verifier = *verifier),
+            None => search,
         }
     }
 
