@@ -9,6 +9,9 @@ use iced_x86::code_asm::{AsmRegister64, CodeAssembler};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 use nt_types::Rva;
 
+/// Writes a part of a routine, or all of it.
+pub(crate) type Step = fn(&mut Routine<'_>) -> Result<(), IcedError>;
+
 type Write = Box<dyn Fn(&mut Routine<'_>) -> Result<(), IcedError>>;
 
 /// Bytes from one routine to the next.

@@ -3,9 +3,7 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{Routine, Section, Source, audit, findings};
-
-type Step = fn(&mut Routine<'_>) -> Result<(), IcedError>;
+use crate::assembled::{Routine, Section, Source, Step, audit, findings};
 
 /// Where a structure lies on the stack, and another one.
 const STRUCTURE: i32 = 0x60;

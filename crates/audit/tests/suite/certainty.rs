@@ -61,8 +61,11 @@ fn k13_a_request_is_assumed_to_come_at_dispatch_level() {
     assert_eq!(places, ["X01DeviceControl"]);
 }
 
+/// Writes what leads to a call, or to the label instead.
+type Leads = fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>;
+
 /// A driver with one dispatch routine for all requests. It calls a routine of `PAGE` where this leads on.
-fn dispatches(section: Section, leads: fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>) -> Source {
+fn dispatches(section: Section, leads: Leads) -> Source {
     let entry = Source::new(&[]).text(move |a| {
         a.address(rax, section, 1)?;
         a.mov(qword_ptr(rcx + rdx * 8 + 0x70), rax)?;
@@ -91,7 +94,7 @@ fn is_possible(source: &Source) -> bool {
 /// function in several ways.
 #[test]
 fn k13_requests_that_come_at_passive_level_only() {
-    let cases: [(bool, fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>); 6] = [
+    let cases: [(bool, Leads); 6] = [
         (true, |_, _| Ok(())),
         (false, |a, end| {
             a.cmp(byte_ptr(rsi), 0x1b)?;

@@ -3,7 +3,7 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{PROBE, Routine, Section, Source, findings, probed};
+use crate::assembled::{PROBE, Routine, Section, Source, Step, findings, probed};
 
 /// DRIVER_OBJECT: AddDevice is a field of its extension.
 const DRIVER_EXTENSION: i32 = 0x30;
@@ -102,10 +102,7 @@ fn k13_a_routine_called_through_the_device_object() {
 
 /// A create that locks `PAGE` by address, and does as `kept` says with the handle if `ExAllocatePool` succeeds, and as
 /// `failed` says if it does not.
-fn create_locks(
-    kept: fn(&mut Routine<'_>) -> Result<(), IcedError>,
-    failed: fn(&mut Routine<'_>) -> Result<(), IcedError>,
-) -> Source {
+fn create_locks(kept: Step, failed: Step) -> Source {
     Source::new(&IMPORTS)
         .text(entry)
         .text(|a| a.ret())
@@ -159,7 +156,7 @@ fn k05_a_way_that_fails_forgets_the_handle() {
 /// Handles that go where they are not followed count as kept.
 #[test]
 fn k05_a_handle_that_is_handed_over_is_kept() {
-    let hands_over: [fn(&mut Routine<'_>) -> Result<(), IcedError>; 4] = [
+    let hands_over: [Step; 4] = [
         |a| {
             a.mov(rdx, rbx)?;
             a.routine(Section::Text, 1)

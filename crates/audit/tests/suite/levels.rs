@@ -3,9 +3,7 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{PROBE, Routine, Section, Source, findings, probed};
-
-type Step = fn(&mut Routine<'_>) -> Result<(), IcedError>;
+use crate::assembled::{PROBE, Routine, Section, Source, Step, findings, probed};
 
 /// The probes of a driver whose entry point, at PASSIVE_LEVEL, does these steps one after the other.
 fn levels_of(module: &'static str, imports: &[&'static str], steps: &[Step]) -> Vec<u8> {
