@@ -66,6 +66,28 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is a file.
+    #[error("`{}` is a file, and results need a folder", path.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no search in the folder.
+    #[error("`{}` has no results of a search", path.display())]
+    NoResults {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder has the results of a part that another one has, too.
+    #[error("`{}` has part {part} of {of}, and so has another folder", path.display())]
+    SamePart {
+        /// The folder.
+        path: PathBuf,
+        /// The part, from 1.
+        part: u64,
+        /// Number of parts.
+        of: u64,
+    },
     /// A file of it cannot be read.
     #[error("`{}`, line {line}: {problem}", path.display())]
     Malformed {
@@ -94,7 +116,7 @@ impl Store {
     /// # Errors
     /// The folder cannot be made or read, or has results of another search.
     pub fn open(folder: &Path, search: &str, shard: (u64, u64)) -> Result<Store, StoreError> {
-        fs::create_dir_all(folder).map_err(|source| error(folder, source))?;
+        make_folder(folder)?;
         let fresh = State { format: FORMAT, search: search.to_owned(), shard, done: Done::default() };
         let state = read_state(folder)?.unwrap_or_else(|| fresh.clone());
         if (state.format, &state.search, state.shard) != (FORMAT, &fresh.search, shard) {
@@ -145,37 +167,68 @@ impl Store {
     }
 }
 
+/// What several folders have together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Merged {
+    /// The failures.
+    pub records: Vec<Record>,
+    /// Schedules that all have run; each part has run the one without deeds.
+    pub schedules: u64,
+    /// Number of parts of the search.
+    pub parts: u64,
+    /// Those that no folder is of, from 1.
+    pub missing: Vec<u64>,
+}
+
 /// Puts the failures of several folders into one.
 ///
 /// # Errors
-/// A folder cannot be read or written, or the folders are of different searches.
-pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Vec<Record>, StoreError> {
-    let mut search: Option<State> = None;
+/// A folder cannot be read or written, the folders are of different searches, or two are of the same part.
+pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Merged, StoreError> {
+    let mut parts: BTreeMap<u64, State> = BTreeMap::new();
     let mut failures = BTreeMap::new();
     for folder in from {
-        let state = read_state(folder)?.ok_or_else(|| error(&folder.join(PROGRESS), io::ErrorKind::NotFound.into()))?;
-        if search.as_ref().is_some_and(|first| first.search != state.search) {
+        let state = read_state(folder)?.ok_or_else(|| StoreError::NoResults { path: folder.clone() })?;
+        let first = parts.values().next().unwrap_or(&state);
+        if (&first.search, first.shard.1) != (&state.search, state.shard.1) {
             return Err(StoreError::OtherSearch { path: folder.clone() });
         }
-        let schedules = search.map_or(0, |first| first.done.schedules) + state.done.schedules;
-        // The parts are done each for itself; the whole cannot go on from one number.
-        let done = Done { schedules, ..Done::default() };
-        search = Some(State { shard: (1, 1), done, ..state });
+        let (part, of) = state.shard;
+        if parts.insert(part, state).is_some() {
+            return Err(StoreError::SamePart { path: folder.clone(), part, of });
+        }
         for record in read_failures(folder)? {
             add(&mut failures, record, true);
         }
     }
-    let Some(state) = search else { return Ok(Vec::new()) };
-    fs::create_dir_all(into).map_err(|source| error(into, source))?;
-    let records: Vec<Record> = failures.into_values().collect();
+    let schedules = parts.values().map(|state| state.done.schedules).sum();
+    let count = parts.values().next().map_or(0, |state| state.shard.1);
+    let missing = (1..=count).filter(|part| !parts.contains_key(part)).collect();
+    let merged = Merged { records: failures.into_values().collect(), schedules, parts: count, missing };
+    if let Some((_, state)) = parts.pop_first() {
+        // The parts are done each for itself; the whole cannot go on from one number.
+        let done = Done { schedules, ..Done::default() };
+        write_merged(into, &merged.records, &State { shard: (1, 1), done, ..state })?;
+    }
+    Ok(merged)
+}
+
+fn write_merged(into: &Path, records: &[Record], state: &State) -> Result<(), StoreError> {
+    make_folder(into)?;
     let mut text = Vec::new();
-    for record in &records {
+    for record in records {
         text.extend(serde_json::to_vec(record).unwrap_or_default());
         text.push(b'\n');
     }
     replace(&into.join(FAILURES), &text)?;
-    write_state(into, &state)?;
-    Ok(records)
+    write_state(into, state)
+}
+
+fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    if folder.is_file() {
+        return Err(StoreError::NoFolder { path: folder.to_owned() });
+    }
+    fs::create_dir_all(folder).map_err(|source| error(folder, source))
 }
 
 /// The record with the shortest token stays.

@@ -104,6 +104,68 @@ fn results_are_kept_resumed_and_merged() {
     assert!(PathBuf::from(path("all")).join("failures.jsonl").exists());
 }
 
+/// Parts that are there twice are refused, and those that are not there are named.
+#[test]
+fn a_merge_says_what_is_missing() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for out in [path("one"), path("again")] {
+        search(&["--shard", "1/3", "--schedules=5", "--out", &out]);
+    }
+    let merged = nonpaged(&["merge", &path("all"), &path("one")]);
+    assert!(stdout(&merged).contains("parts     1 of 3; missing: 2/3, 3/3\n"), "{}", stdout(&merged));
+    for (folders, problem) in [
+        ([path("one"), path("again")], "has part 1 of 3, and so has another folder"),
+        ([path("one"), path("nowhere")], "nowhere` has no results of a search"),
+    ] {
+        let refused = nonpaged(&["merge", &path("none"), &folders[0], &folders[1]]);
+        assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(problem), "{}", stderr(&refused));
+    }
+    assert!(!PathBuf::from(path("none")).exists());
+}
+
+/// Each is one line that names the argument and what would be right.
+#[test]
+fn wrong_arguments_are_said_in_words() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let out = file.path().display().to_string();
+    for (arguments, problem) in [
+        (["--strategy", "luck"], "expected one of mixed, exhaustive, random, pct, coverage"),
+        (["--shard", "5/4"], "there is no part 5 of 4; the first one is 1/4"),
+        (["--shard", "half"], "expected a part such as 1/4"),
+        (["--time", "soon"], "expected a time such as 10s, 5m or 2h"),
+        (["--choices", "trim,luck"], "`luck` is none of trim, "),
+        (["--threads", "0"], "expected a number of threads, 1 to 1024"),
+        (["--depth", "0"], "0 is not in 1..=64"),
+        (["--out", &out], "is a file, and results need a folder"),
+        (["--serial-line", "stdio"], "a search runs many machines at once"),
+        (["--scenario", "nothing.toml"], "scenario `nothing.toml` cannot be read"),
+    ] {
+        let refused = nonpaged(&[&["explore", BROKEN], &arguments[..]].concat());
+        assert_eq!(refused.status.code(), Some(64), "{arguments:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(problem), "{arguments:?}: {}", stderr(&refused));
+        assert!(refused.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// The last lines say which limit ended the search, or that nothing is left.
+#[test]
+fn a_search_says_why_it_ended() {
+    for (more, why) in [
+        (&["--schedules=5"][..], "ended     at `--schedules 5`\n"),
+        (&["--time=0.1s", "--depth=3"], "ended     at `--time 0.1s`\n"),
+        (&["--until-first"], "ended     at the first failure\n"),
+        (&[], "ended     nothing is left to run\n"),
+    ] {
+        let arguments = ["explore", BROKEN, "--strategy=exhaustive"];
+        let limits: &[&str] =
+            if more.iter().any(|word| word.contains("--time")) { &[] } else { &["--depth=1", "--time=120s"] };
+        let output = nonpaged(&[&arguments[..], limits, more].concat());
+        assert!(stdout(&output).contains(why), "{more:?}: {}", stdout(&output));
+    }
+}
+
 #[test]
 fn a_folder_of_another_search_is_left_alone() {
     let folder = tempfile::TempDir::new().expect("a temporary folder");

@@ -5,6 +5,7 @@ mod plan;
 mod worker;
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -115,41 +116,52 @@ pub struct Outcome {
 }
 
 impl Campaign {
-    /// Searches. `engine` makes an engine for each thread; `watch` hears of each new failure, of each that was shrunk, and
+    /// Searches. `base` makes the run that is searched, the same each time, and `engine` an engine: each thread has its own, so
+    /// that none counts references to what another one uses. `watch` hears of each new failure, of each that was shrunk, and
     /// now and then of progress, and ends the search by returning false.
-    pub fn run<S: Subject>(
+    ///
+    /// # Errors
+    /// Why there is no run.
+    pub fn run<S: Subject, E: Send>(
         &self,
-        mut base: S,
+        base: impl Fn() -> Result<S, E> + Sync,
         engine: impl Fn() -> Box<dyn Engine<Memory>> + Sync,
         mut watch: impl FnMut(Watched<'_>) -> bool + Send,
-    ) -> Outcome {
-        let mut first_engine = engine();
-        base.machine().count_coverage();
-        base.machine().events.keep_findings_only();
-        let survey = Survey::take(&mut base, first_engine.as_mut());
+    ) -> Result<Outcome, E> {
+        let mut first = base()?;
+        watch_findings_and_coverage(&mut first);
+        let survey = Survey::take(&mut first, engine().as_mut());
         let limit = survey.walked.steps.saturating_mul(STEPS_FACTOR).saturating_add(STEPS_MORE);
-        let options = &mut base.machine().options;
-        options.step_limit = options.step_limit.min(limit);
         let plan = Plan::new(self, &survey);
-        let board = Board::new(self, &base.machine().options, &survey, plan);
+        let board = Board::new(self, &first.machine().options, &survey, plan);
         let news = board.note_survey(&survey);
         // Each of them is told, also after one that ends the search.
         let unwelcome = news.iter().filter(|failure| !watch(Watched::Failure(failure))).count();
         let over = AtomicBool::new(unwelcome > 0 || self.limits.until_first && !news.is_empty());
         let watch = Mutex::new(watch);
-        let subjects: Vec<S> = (0..self.threads.get()).map(|_| base.fork()).collect();
+        let work = || {
+            let (mut subject, mut engine) = (base()?, engine());
+            watch_findings_and_coverage(&mut subject);
+            let options = &mut subject.machine().options;
+            options.step_limit = options.step_limit.min(limit);
+            let spine = Spine::new(&mut subject, engine.as_mut(), &survey);
+            let (survey, board, watch, over) = (&survey, &board, &watch, &over);
+            Worker { campaign: self, survey, board, watch, over, spine, engine }.work();
+            Ok(())
+        };
         std::thread::scope(|scope| {
-            for mut subject in subjects {
-                let (survey, board, watch, over, engine) = (&survey, &board, &watch, &over, &engine);
-                scope.spawn(move || {
-                    let mut engine = engine();
-                    let spine = Spine::new(&mut subject, engine.as_mut(), survey);
-                    Worker { campaign: self, survey, board, watch, over, spine, engine }.work();
-                });
-            }
-        });
-        board.outcome()
+            let threads: Vec<_> = (0..self.threads.get()).map(|_| scope.spawn(work)).collect();
+            let mut ended =
+                threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            ended.try_for_each(|ended| ended)
+        })?;
+        Ok(board.outcome())
     }
+}
+
+fn watch_findings_and_coverage<S: Subject>(subject: &mut S) {
+    subject.machine().count_coverage();
+    subject.machine().events.keep_findings_only();
 }
 
 /// What a search tells while it runs.

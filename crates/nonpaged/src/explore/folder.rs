@@ -48,26 +48,34 @@ pub fn record(token: &Token, failure: &Failure) -> Record {
     Record { signature, token: Token { schedule, ..token.clone() }.encode(), found_by, times }
 }
 
-/// Searches; `watch` hears of each new failure and now and then of progress.
+/// What a search came to.
+pub struct Searched {
+    /// What was found.
+    pub found: Outcome,
+    /// The first write to the folder that failed, which ended the search.
+    pub lost: Option<StoreError>,
+}
+
+/// Searches; `run` makes what is searched, the same each time, and `watch` hears of each new failure and now and then of
+/// progress.
 ///
 /// # Errors
-/// The first write to the folder that failed, which ended the search.
-pub fn search(
+/// Why there is nothing to search.
+pub fn search<E: Send>(
     campaign: &Campaign,
-    run: Run,
+    run: impl Fn() -> Result<Run, E> + Sync,
     mut folder: Option<&mut Folder>,
     mut watch: impl FnMut(Watched<'_>) + Send,
-) -> Result<Outcome, StoreError> {
+) -> Result<Searched, E> {
     let mut lost = None;
     let found = campaign.run(run, engine, |watched| {
         watch(watched);
         let kept = folder.as_mut().map_or(Ok(()), |folder| folder.keep(watched));
         lost = lost.take().or(kept.err());
         lost.is_none()
-    });
-    if let Some(error) = lost {
-        return Err(error);
+    })?;
+    if lost.is_none() {
+        lost = folder.and_then(|folder| folder.finish(&found).err());
     }
-    folder.map_or(Ok(()), |folder| folder.finish(&found))?;
-    Ok(found)
+    Ok(Searched { found, lost })
 }

@@ -20,7 +20,7 @@ use crate::scenario::{Player, Scenario};
 use crate::session::Devices;
 
 pub use self::error::ExploreError;
-pub use self::folder::{Folder, record, search};
+pub use self::folder::{Folder, Searched, record, search};
 pub use self::program::{Handle, Program, Request};
 pub use self::run::Run;
 pub use self::search::{Explore, in_rust};

@@ -10,7 +10,7 @@ use explore::{Campaign, Failure, Outcome, Strategy, Token};
 use kernel::{Bound, ChoicePoints, Options};
 use memory::MemoryConfig;
 
-use super::folder::Folder;
+use super::folder::{Folder, Searched};
 use super::{ExploreError, Program, Run, blank_token, folder, player};
 use crate::driver::Driver;
 use crate::scenario::{Player, Scenario};
@@ -185,7 +185,8 @@ impl Explore {
         let token = self.blank_token(&self.read()?);
         let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, self.options.bound);
         let mut folder = self.out.as_ref().map(open).transpose()?;
-        Ok(folder::search(&campaign, self.subject()?, folder.as_mut(), |_| ())?)
+        let Searched { found, lost } = folder::search(&campaign, || self.subject(), folder.as_mut(), |_| ())?;
+        lost.map_or(Ok(found), |error| Err(error.into()))
     }
 
     /// What is searched: a run that has not begun.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use explore::{Failure, Kind, Outcome, Token};
 use report::cause::{Cause, Remark};
-use report::{Diagnostic, Level, Replay, draw};
+use report::{Diagnostic, Level, Replay, draw, plural};
 
 use super::{Explore, ExploreError, Program, identity};
 use crate::scenario::PlayError;
@@ -105,8 +105,8 @@ impl Explore {
         if parts.is_empty() {
             return Ok(String::new());
         }
-        let count = if parts.len() == 1 { "1 failure".to_owned() } else { format!("{} failures", parts.len()) };
-        let head = format!("{driver}: {count} in {} schedules", progress.schedules);
+        let (failed, run) = (plural(parts.len() as u64, "failure"), plural(progress.schedules, "schedule"));
+        let head = format!("{driver}: {failed} in {run}");
         Ok(format!("{head}\n\n{}\nshown: {proven}", parts.join("\n")))
     }
 

@@ -54,7 +54,7 @@ pub(crate) struct ExploreOptions {
     pub(crate) shard: (u64, u64),
 
     /// Threads; without it, as many as there are processors
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = "Limits")]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Write what is found to this folder as it comes, and go on from what is there
@@ -160,9 +160,21 @@ fn duration(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "expected a time such as 10s, 5m or 2h".to_owned())
 }
 
+/// Threads at most: each has a machine of its own.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MOST_THREADS);
+    number.ok_or_else(|| format!("expected a number of threads, 1 to {MOST_THREADS}"))
+}
+
 fn shard(text: &str) -> Result<(u64, u64), String> {
     let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-    parts.filter(|(index, count)| (1..=*count).contains(index)).ok_or_else(|| "expected a part such as 1/4".to_owned())
+    match parts {
+        Some((index, count)) if (1..=count).contains(&index) => Ok((index, count)),
+        Some((index, count)) => Err(format!("there is no part {index} of {count}; the first one is 1/{count}")),
+        None => Err("expected a part such as 1/4".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +187,7 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert!(duration("soon").is_err() && duration("-1s").is_err() && duration("1d").is_err());
         assert_eq!(shard("2/4"), Ok((2, 4)));
+        assert!(threads("0").is_err() && threads("2000").is_err() && threads("2").is_ok());
         assert!(shard("5/4").is_err() && shard("0/4").is_err() && shard("1").is_err());
     }
 

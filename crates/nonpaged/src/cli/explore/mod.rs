@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use explore::{Campaign, Limits, StoreError, Watched};
 use nonpaged::Driver;
-use nonpaged::explore::{Folder, Run, blank_token, player, search};
+use nonpaged::explore::{Folder, Run, Searched, blank_token, player, search};
 use report::cause::{Cause, Input, Limit};
 use report::{Diagnostic, ExitCode};
 
@@ -38,15 +38,26 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     let mut campaign = campaign(options);
     let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, options.bound).map_err(unusable);
     let mut folder = options.out.as_ref().map(open).transpose()?;
-    let run = subject(options, &driver)?;
-    let found = search(&campaign, run, folder.as_mut(), |watched| {
-        if let Watched::Progress(now) = watched {
-            progress.phase(results::progress_line(now));
-        }
-    });
+    let found = search(
+        &campaign,
+        || subject(options, &driver),
+        folder.as_mut(),
+        |watched| {
+            if let Watched::Progress(now) = watched {
+                progress.phase(results::progress_line(now));
+            }
+        },
+    );
     drop(progress);
-    let found = found.map_err(unusable)?;
-    results::conclude(options, output, &token, &found)
+    let Searched { found, lost } = found?;
+    let conclusion = results::conclude(options, output, &token, &found)?;
+    match lost {
+        // What was found is told all the same, and weighs more.
+        Some(error) if conclusion == ExitCode::DriverBug => output.report(&unusable(error)),
+        Some(error) => return Err(unusable(error)),
+        None => {}
+    }
+    Ok(conclusion)
 }
 
 fn subject(options: &ExploreOptions, driver: &Arc<Driver>) -> Result<Run, Box<Diagnostic>> {
@@ -92,8 +103,7 @@ fn unusable(error: StoreError) -> Box<Diagnostic> {
 
 /// Puts the results of several searches into one folder.
 pub(crate) fn merge(options: &MergeOptions, output: &Output) -> Outcome {
-    let records = explore::merge(&options.into, &options.from).map_err(unusable)?;
-    let lines: String = records.iter().map(results::line).collect();
-    output.result(&lines)?;
-    Ok(if records.is_empty() { ExitCode::Clean } else { ExitCode::DriverBug })
+    let merged = explore::merge(&options.into, &options.from).map_err(unusable)?;
+    output.result(&results::merged(&merged))?;
+    Ok(if merged.records.is_empty() { ExitCode::Clean } else { ExitCode::DriverBug })
 }

@@ -1,8 +1,8 @@
 //! What a search has found, as reports, text and JSON.
 
-use explore::{Failure, Kind, Outcome as Found, Progress, Record, Token};
+use explore::{Failure, Kind, Merged, Outcome as Found, Progress, Record, Token};
 use nonpaged::explore::{about, record};
-use report::{Diagnostic, ExitCode};
+use report::{Diagnostic, ExitCode, plural};
 use serde_json::json;
 
 use super::super::Outcome;
@@ -32,7 +32,7 @@ pub(super) fn conclude(options: &ExploreOptions, output: &Output, token: &Token,
     for (failure, token) in found.failures.iter().zip(&tokens) {
         output.reports(&reports(options, failure, token)?);
     }
-    output.result(&text(token, found))?;
+    output.result(&text(options, token, found))?;
     Ok(exit_code(found))
 }
 
@@ -55,11 +55,23 @@ fn exit_code(found: &Found) -> ExitCode {
     }
 }
 
-fn text(token: &Token, found: &Found) -> String {
+/// Why the search ended.
+fn ended(options: &ExploreOptions, found: &Found) -> String {
+    let at_number = options.schedules.filter(|limit| found.progress.schedules >= *limit);
+    match at_number {
+        _ if found.exhausted => "nothing is left to run".to_owned(),
+        _ if options.until_first && !found.failures.is_empty() => "at the first failure".to_owned(),
+        Some(limit) => format!("at `--schedules {limit}`"),
+        None => format!("at `--time {}s`", options.time.as_secs_f32()),
+    }
+}
+
+fn text(options: &ExploreOptions, token: &Token, found: &Found) -> String {
     let Progress { schedules, equal, elapsed, coverage, choices, unknown, .. } = &found.progress;
     let mut text = format!(
-        "{}: {schedules} schedules in {:.1} s, {:.0} a second\n\n",
+        "{}: {} in {:.1} s, {:.0} a second\n\n",
         token.arguments.first().map_or("", String::as_str),
+        plural(*schedules, "schedule"),
         elapsed.as_secs_f64(),
         found.progress.rate()
     );
@@ -77,12 +89,24 @@ fn text(token: &Token, found: &Found) -> String {
     for failure in &found.failures {
         text.push_str(&line(&record(token, failure)));
     }
+    text.push_str(&format!("ended     {}\n", ended(options, found)));
     text.push_str(&format!("shown     {}\n", found.proven));
     text
 }
 
+/// What several folders have together.
+pub(super) fn merged(merged: &Merged) -> String {
+    let Merged { records, schedules, parts, missing } = merged;
+    let missing: Vec<String> = missing.iter().map(|part| format!("{part}/{parts}")).collect();
+    let lacking = if missing.is_empty() { String::new() } else { format!("; missing: {}", missing.join(", ")) };
+    let mut text = format!("parts     {} of {parts}{lacking}\n", *parts - missing.len() as u64);
+    text.push_str(&format!("schedules {schedules}\nfailures  {}\n", records.len()));
+    text.extend(records.iter().map(line));
+    text
+}
+
 /// A failure in two lines: what, and what replays it.
-pub(super) fn line(record: &Record) -> String {
+fn line(record: &Record) -> String {
     let Record { signature, token, found_by, times } = record;
     let of = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
     format!("  {signature}, first in schedule {found_by}, {of}\n    nonpaged replay {token}\n")
