@@ -1,7 +1,7 @@
-// A DPC uses constants that are not in memory: a string that the system reads for it (USE_STRING), a table (USE_TABLE), the jump
-// table of a switch (USE_JUMP_TABLE), a vector from the compiler's constant pool (USE_CONSTANT_POOL). The first two lie where the
-// author put them. The others go where the linker puts `.rdata`, and here it is told to merge that with a section that
-// leaves memory: nothing in the source shows it.
+// A DPC uses constants that are not in memory: a string that the system reads for it (USE_STRING), a table (USE_TABLE), the
+// jump table of a switch (USE_JUMP_TABLE), the address of an imported routine (USE_IMPORT), a vector from the compiler's
+// constant pool (USE_CONSTANT_POOL). The first two lie where the author put them. The others go where the linker puts
+// `.rdata`, and here it is told to merge that with a section that leaves memory: nothing in the source shows it.
 //
 // The section is PAGECONS, or with DISCARDED BOOTCONS, which the linker is told to flag discardable.
 //
@@ -24,6 +24,9 @@ const volatile ULONG K13Table[1100] = {2, 3, 5, 7, [1099] = 1};
 #pragma const_seg()
 
 static KDPC K13Dpcs;
+#ifdef USE_IMPORT
+static KEVENT K13Event;
+#endif
 static volatile ULONG K13Input;
 static volatile ULONG K13Output;
 
@@ -65,6 +68,9 @@ VOID K13Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     default:
         K13Output = 1;
     }
+#elif defined(USE_IMPORT)
+    KeClearEvent(&K13Event);
+    K13Output = 1;
 #elif defined(USE_CONSTANT_POOL)
     typedef ULONG64 PAIR __attribute__((vector_size(16)));
     volatile PAIR pair = {0x0123456789ABCDEF, 0xFEDCBA9876543210};
@@ -93,6 +99,9 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
     status = SAMPLE_CREATE_DEVICE(Driver, L"K13", 0, &device);
     if (NT_SUCCESS(status)) {
         KeInitializeDpc(&K13Dpcs, K13Dpc, NULL);
+#ifdef USE_IMPORT
+        KeInitializeEvent(&K13Event, NotificationEvent, TRUE);
+#endif
         Driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = K13DeviceControl;
     }
     return status;

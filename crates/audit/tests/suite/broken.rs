@@ -65,6 +65,7 @@ broken! {
     k13_pageable_string "k13-dpc-uses-pageable-string" ["K13Dpc: PageableData"]
     k13_pageable_table "k13-dpc-uses-pageable-table" ["K13Dpc: PageableData"]
     k13_pageable_jump_table "k13-dpc-uses-pageable-jump-table" ["K13Dpc: PageableData"]
+    k13_pageable_import "k13-dpc-uses-pageable-import" ["K13Dpc: PageableData"]
     k13_pageable_constant "k13-dpc-uses-pageable-constant-pool" ["K13Dpc: PageableData"]
     k13_cancel_pageable "k13-cancel-pageable" ["K13Cancel: PageableCode"]
     k14_release_semaphore_wait "x09-release-semaphore-wait" ["X09DeviceControl: WaitTrue"]
