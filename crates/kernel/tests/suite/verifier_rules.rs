@@ -151,6 +151,17 @@ fn r187_waiting_raised() {
     assert_eq!(found.map(|[subcode, irql, object, _]| [subcode, irql, object]), Some([0x3B, 2, object]));
 }
 
+/// 0x123: a wait in user mode for what lies on the kernel stack, which may leave memory then.
+#[test]
+fn r187_waiting_in_user_mode_for_what_is_on_the_stack() {
+    // The probe leaves its first argument in the third, too: an odd address makes it UserMode.
+    for (base, broken) in [(memory::Region::KernelStack.base(), true), (memory::Region::NonpagedPool.base(), false)] {
+        let object = base.0 + 0x1001;
+        let found = violation(&mut probe(), PASSIVE, "KeWaitForSingleObject", [object, 0]);
+        assert_eq!(found, broken.then_some([0x123, object, 0, 0]));
+    }
+}
+
 /// 0xE6: the address in the driver is that of the call.
 #[test]
 fn r187_a_zw_routine_raised() {
