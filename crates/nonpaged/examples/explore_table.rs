@@ -19,8 +19,20 @@ const GIVEN_UP: u64 = 5_000;
 const THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// Samples that break only under some schedule, and processors.
-const BY_SCHEDULE: [(&str, usize); 4] =
-    [("x08-page-entire-race", 1), ("x08-page-entire-race", 2), ("x33-lock-leak-on-error", 1), ("x34-two-closers", 1)];
+const BY_SCHEDULE: [(&str, usize); 12] = [
+    ("x08-page-entire-race", 1),
+    ("x08-page-entire-race", 2),
+    ("x33-lock-leak-on-error", 1),
+    ("x34-two-closers", 1),
+    ("x41-late-timer", 1),
+    ("x42-timer-order", 1),
+    ("x43-low-importance", 1),
+    ("x44-first-waiter", 1),
+    ("x45-missed-pulse", 1),
+    ("x46-late-read", 1),
+    ("x47-line-error", 1),
+    ("x48-cancel-race", 1),
+];
 
 fn main() {
     let pairs = pairs();
