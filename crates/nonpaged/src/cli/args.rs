@@ -1,5 +1,6 @@
 //! The arguments, and the help that goes with them.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -123,6 +124,10 @@ pub(crate) struct Setup {
     /// Whether discarded bytes are overwritten whose page another section keeps
     #[arg(long, value_enum, value_name = "SWITCH", default_value_t = Poison::On, help_heading = "Paging")]
     pub(crate) poison: Poison,
+
+    /// Locks that a section may have at once; without it 4294967295
+    #[arg(long, value_name = "N", help_heading = "Paging")]
+    pub(crate) lock_limit: Option<NonZeroU32>,
 
     /// The paging file; without it a temporary file, removed at the end
     #[arg(long, value_name = "PATH", help_heading = "Paging")]

@@ -64,13 +64,15 @@ pub(crate) fn memory_config(options: &Setup) -> Result<MemoryConfig, Box<Diagnos
             refuse(Input::Arguments { problem })
         })?,
     };
+    let default = MemoryConfig::default();
     Ok(MemoryConfig {
         frames,
         trim: options.trim.into(),
         initial: options.initial.into(),
         paging_file: options.paging_file.clone().map_or(PagingFileConfig::Anonymous, PagingFileConfig::File),
         seed: options.seed,
-        ..MemoryConfig::default()
+        lock_limit: options.lock_limit.unwrap_or(default.lock_limit),
+        ..default
     })
 }
 

@@ -30,6 +30,9 @@ pub(crate) fn arguments(options: &Setup) -> Vec<String> {
     add(options.initial != Initial::Out, format!("--initial={}", name(&options.initial)));
     add(options.discard != Discard::Documented, format!("--discard={}", name(&options.discard)));
     add(options.poison != Poison::On, format!("--poison={}", name(&options.poison)));
+    if let Some(limit) = options.lock_limit {
+        add(true, format!("--lock-limit={limit}"));
+    }
     add(options.cpus != 1, format!("--cpus={}", options.cpus));
     if let Some(flags) = options.verifier {
         let flags = flags.text();
