@@ -2,6 +2,7 @@
 
 mod broken;
 mod choices;
+mod closing;
 mod common;
 mod corners;
 mod exceptions;

@@ -22,6 +22,7 @@ pub(crate) struct Probe {
 struct Layout {
     file: Vec<u8>,
     invoke: Rva,
+    invoke_with_fifth: Rva,
     call: Rva,
     read: Rva,
     write: Rva,
@@ -47,7 +48,11 @@ fn layout() -> Layout {
     let mut a = CodeAssembler::new(64).unwrap();
     a.xor(eax, eax).unwrap(); // DriverEntry
     a.ret().unwrap();
-    let [mut invoke, mut call, mut read, mut write, mut spin] = [(); 5].map(|()| a.create_label());
+    let [mut invoke_with_fifth, mut invoke, mut call, mut read, mut write, mut spin] =
+        [(); 6].map(|()| a.create_label());
+    // What it saves of rbx lies where the routine looks for its fifth argument.
+    a.set_label(&mut invoke_with_fifth).unwrap();
+    a.mov(rbx, qword_ptr(rsp + 0x28)).unwrap();
     a.set_label(&mut invoke).unwrap();
     a.push(rbx).unwrap();
     a.sub(rsp, 0x20).unwrap();
@@ -84,12 +89,13 @@ fn layout() -> Layout {
     a.ret().unwrap();
     let options = iced_x86::BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
     let code = a.assemble_options(u64::from(text.0), options).unwrap();
-    let [invoke, call, read, write, spin, record] =
-        [invoke, call, read, write, spin, record].map(|label| Rva(code.label_ip(&label).unwrap() as u32));
+    let [invoke_with_fifth, invoke, call, read, write, spin, record] =
+        [invoke_with_fifth, invoke, call, read, write, spin, record]
+            .map(|label| Rva(code.label_ip(&label).unwrap() as u32));
     builder.section(".text", CODE, &code.inner.code_buffer);
     builder.entry_point(text);
     let init = builder.section("INIT", SectionFlags(CODE.0 | SectionFlags::DISCARDABLE), &[0xC3; 16]);
-    Layout { file: builder.build(), invoke, call, read, write, spin, record, data, paged, init }
+    Layout { file: builder.build(), invoke, invoke_with_fifth, call, read, write, spin, record, data, paged, init }
 }
 
 impl Probe {
@@ -198,6 +204,23 @@ impl Probe {
     /// Calls `routine` at this IRQL, which may wait for ever: what stopped the run within a millisecond.
     pub(crate) fn attempt(&mut self, irql: u8, routine: Va, arguments: [u64; 2]) -> Option<Box<Stop>> {
         self.begin(irql, routine, arguments);
+        self.stop_within_a_millisecond()
+    }
+
+    /// The same, with a fifth argument.
+    pub(crate) fn attempt_with_fifth(
+        &mut self,
+        irql: u8,
+        routine: Va,
+        [first, second, fifth]: [u64; 3],
+    ) -> Option<Box<Stop>> {
+        let arguments = [u64::from(irql), routine.0, first, second, fifth];
+        let invoke = self.base + self.layout.invoke_with_fifth;
+        self.machine.call_routine("probe", invoke, &arguments).expect("a thread is made");
+        self.stop_within_a_millisecond()
+    }
+
+    fn stop_within_a_millisecond(&mut self) -> Option<Box<Stop>> {
         let end = self.machine.now_ns() + 1_000_000;
         self.run(Until::Time(end)).err()
     }

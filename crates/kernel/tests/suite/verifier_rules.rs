@@ -1,7 +1,7 @@
 //! Each subcode of bug check 0xC4 that a call at a wrong IRQL or with a wrong MDL gives (BEHAVIOUR.md section 8.5): the
 //! parameters whole, and the same call where it is allowed, which gives nothing.
 
-use kernel::{Options, StopKind, Verifier};
+use kernel::{Options, Stop, StopKind, Verifier};
 use memory::MemoryConfig;
 use nt_types::Va;
 use nt_types::constants as c;
@@ -21,7 +21,11 @@ fn probe() -> Probe {
 /// The parameters of 0xC4 that this call ends in; `None` where the run goes on, or ends in something else.
 fn violation(probe: &mut Probe, irql: u8, routine: &str, arguments: [u64; 2]) -> Option<[u64; 4]> {
     let export = probe.export(routine);
-    match probe.attempt(irql, export, arguments)?.kind {
+    parameters(*probe.attempt(irql, export, arguments)?)
+}
+
+fn parameters(stop: Stop) -> Option<[u64; 4]> {
+    match stop.kind {
         StopKind::BugCheck(check, _) if check.code.0 == 0xC4 => Some(check.parameters),
         _ => None,
     }
@@ -151,6 +155,34 @@ fn r187_waiting_raised() {
     assert_eq!(found.map(|[subcode, irql, object, _]| [subcode, irql, object]), Some([0x3B, 2, object]));
 }
 
+/// 0x122: a timeout that is not zero, at `DISPATCH_LEVEL`. Its neighbours: one of zero there, which is a question, and the same
+/// wait at `APC_LEVEL`; above `DISPATCH_LEVEL` even the question is 0x120.
+#[test]
+fn r187_waiting_raised_with_a_timeout() {
+    const TIMEOUT: i64 = -10_000;
+    let rows = [
+        (DISPATCH, TIMEOUT, Some(0x122)),
+        (DISPATCH, 1, Some(0x122)),
+        (DISPATCH, 0, None),
+        (APC, TIMEOUT, None),
+        (DIRQL, TIMEOUT, Some(0x120)),
+        (DIRQL, 0, Some(0x120)),
+    ];
+    for (irql, timeout, subcode) in rows {
+        let mut probe = probe();
+        let (object, place) = (probe.data().0, probe.data() + 0x800);
+        probe.ask("KeInitializeEvent", &[object, 0, 0]).expect("the call succeeds");
+        probe.machine.write_u64(place, timeout as u64).expect("it is there");
+        let wait = probe.export("KeWaitForSingleObject");
+        let found = probe.attempt_with_fifth(irql, wait, [object, 0, place.0]).and_then(|stop| parameters(*stop));
+        let compared = found.map(|[code, _, waited, until]| [code, waited, until]);
+        assert_eq!(compared, subcode.map(|code| [code, object, place.0]), "{timeout} at {irql}");
+        if let Some([_, level, ..]) = found {
+            assert_eq!(probe.machine.read_u8(Va(level)).expect("the level is there"), irql);
+        }
+    }
+}
+
 /// 0x123: a wait in user mode for what lies on the kernel stack, which may leave memory then.
 #[test]
 fn r187_waiting_in_user_mode_for_what_is_on_the_stack() {
@@ -162,7 +194,8 @@ fn r187_waiting_in_user_mode_for_what_is_on_the_stack() {
     }
 }
 
-/// 0xE6: the address in the driver is that of the call.
+/// 0xE6: the address in the driver is that of the call. It comes before the IRQL rules 0x1F and 0x24, which are about such
+/// routines only.
 #[test]
 fn r187_a_zw_routine_raised() {
     let mut probe = probe();
@@ -170,6 +203,8 @@ fn r187_a_zw_routine_raised() {
     assert_eq!(probe.machine.modules().driver_at(Va(found[1])).map(|driver| driver.base), Some(probe.base));
     assert_eq!([found[0], found[2], found[3]], [0xE6, 1, 0]);
     assert_eq!(violation(&mut self::probe(), PASSIVE, "ZwClose", [0x1234, 0]), None);
+    let write = violation(&mut self::probe(), APC, "ZwWriteFile", [0x1234, 0]).expect("it is a violation");
+    assert_eq!([write[0], write[2], write[3]], [0xE6, 1, 0]);
 }
 
 /// 0x7C, 0x7D, 0x7F: MDLs whose pages were not locked, need no lock, or can leave.
@@ -212,8 +247,7 @@ fn r187_an_mdl_of_pageable_memory() {
     }
 }
 
-/// R143: the IRQL rules of DDI compliance checking, one routine each, and the text that names it. Those whose routines have
-/// a subcode of their own above (0x04, 0x05, 0x15, 0x1F) are not reached while that is checked.
+/// R143: the IRQL rules of DDI compliance checking, one routine each, and the text that names it.
 #[test]
 fn r143_the_irql_rules_by_their_numbers() {
     let rules: &[(u64, &str, u8, u8)] = &[
@@ -239,16 +273,35 @@ fn r143_the_irql_rules_by_their_numbers() {
         (0x22, "IoGetDeviceToVerify", DIRQL, DISPATCH),
         (0x23, "RtlWriteRegistryValue", DISPATCH, PASSIVE),
     ];
+    each_rule_by_its_number(Verifier::ON, rules);
+}
+
+/// R143: those whose routines have a subcode of their own, which comes first while the automatic checks are on.
+#[test]
+fn r143_the_irql_rules_behind_the_automatic_checks() {
+    let rules: &[(u64, &str, u8, u8)] = &[
+        (0x04, "ExAllocatePoolWithTag", DIRQL, DISPATCH),
+        (0x05, "ExAcquireFastMutex", DISPATCH, APC),
+        (0x15, "KeReleaseSpinLock", APC, DISPATCH),
+        (0x1F, "ZwClose", APC, PASSIVE),
+        (0x24, "ZwWriteFile", APC, PASSIVE),
+    ];
+    each_rule_by_its_number(Verifier { verified: false, ..Verifier::ON }, rules);
+}
+
+/// Rule, routine, IRQL of the violation, IRQL of the neighbour.
+fn each_rule_by_its_number(verifier: Verifier, rules: &[(u64, &str, u8, u8)]) {
+    let probe = || Probe::new(Options { verifier, ..Options::default() }, MemoryConfig::default());
     for (rule, routine, wrong, right) in rules {
-        let mut probe = probe();
+        let mut broken = probe();
         // The probe leaves its first argument in the third, too: TRUE for KeSetEvent.
-        let object = probe.data().0 + 0x10;
-        let found = violation(&mut probe, *wrong, routine, [object, object]);
+        let object = broken.data().0 + 0x10;
+        let found = violation(&mut broken, *wrong, routine, [object, object]);
         let [code, text, third, fourth] = found.unwrap_or_else(|| panic!("{routine} at {wrong}"));
         assert_eq!([code, third, fourth], [0x0002_0000 + rule, 0, 0], "{routine}");
-        let named = probe.machine.read_bytes(Va(text), routine.len() as u64).expect("the text is there");
+        let named = broken.machine.read_bytes(Va(text), routine.len() as u64).expect("the text is there");
         assert_eq!(String::from_utf8_lossy(&named), *routine);
-        let allowed = violation(&mut self::probe(), *right, routine, [object, object]);
+        let allowed = violation(&mut probe(), *right, routine, [object, object]);
         assert_ne!(allowed.map(|parameters| parameters[0]), Some(0x0002_0000 + rule), "{routine} at {right}");
     }
 }
