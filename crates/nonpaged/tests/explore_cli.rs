@@ -206,3 +206,21 @@ fn a_section_leaves_alone() {
     let replayed = nonpaged(&["replay", &token]);
     assert_eq!(replayed.status.code(), Some(10), "{}", stderr(&replayed));
 }
+
+/// Where standard error is no terminal, a long search says every ten seconds how far it is, and a short one says nothing.
+#[test]
+fn a_long_search_says_how_far_it_is_in_a_log() {
+    let search = |more: &[&str]| {
+        let output = nonpaged(&[&["explore", "drivers/serial/serial.sys", "--strategy=random"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert_eq!(search(&["--time=2s"]), "");
+    assert_eq!(search(&["--time=12s", "--json"]), "");
+    let long = search(&["--time=12s"]);
+    let words = long.strip_prefix("drivers/serial/serial.sys: ").expect("a line after ten seconds");
+    for part in [" of 12 s: ", " schedules, ", " a second, no failure, ", " places and states\n"] {
+        assert!(words.contains(part), "{long}");
+    }
+    assert_eq!(long.lines().count(), 1, "{long}");
+}

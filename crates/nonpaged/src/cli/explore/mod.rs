@@ -16,7 +16,7 @@ use report::{Diagnostic, ExitCode};
 use super::args::{MergeOptions, SerialLine, Setup};
 use super::input::{self, refuse};
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::Logged;
 use super::serial::FarEnd;
 use super::{Outcome, machine};
 use args::ExploreOptions;
@@ -31,20 +31,21 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
             "a search runs many machines at once: `--serial-line` can be `loopback`, `peer` or `replay`".to_owned();
         return Err(refuse(Input::Arguments { problem }));
     }
-    let progress = Progress::new(&setup.driver.display().to_string(), options.json);
-    progress.phase("reading the image");
+    let mut progress = Logged::new(&setup.driver.display().to_string(), options.json);
+    progress.phase("reading the image".to_owned());
     let driver = Arc::new(input::driver(&setup.driver)?);
     let token = blank_token(words(setup), &driver, options.points());
     let mut campaign = campaign(options);
     let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, options.bound).map_err(unusable);
     let mut folder = options.out.as_ref().map(open).transpose()?;
+    progress.phase("running the schedule without deeds".to_owned());
     let found = search(
         &campaign,
         || subject(options, &driver),
         folder.as_mut(),
         |watched| {
             if let Watched::Progress(now) = watched {
-                progress.phase(results::progress_line(now));
+                progress.phase(results::progress_line(now, options.time));
             }
         },
     );

@@ -1,5 +1,8 @@
 //! What a search has found, as reports, text and JSON.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use explore::{Failure, Kind, Merged, Outcome as Found, Progress, Record, Token};
 use nonpaged::explore::{about, record};
 use report::{Diagnostic, ExitCode, plural};
@@ -11,14 +14,29 @@ use super::super::output::Output;
 use super::super::run::Job;
 use super::args::ExploreOptions;
 
-/// One line while the search goes on.
-pub(super) fn progress_line(now: &Progress) -> String {
-    let mut line =
-        format!("{} schedules, {:.0} a second, {} places and states", now.schedules, now.rate(), now.coverage);
+/// One line while the search goes on, for this time at most.
+pub(super) fn progress_line(now: &Progress, most: Duration) -> String {
+    let (elapsed, rate) = (now.elapsed.as_secs(), now.rate());
+    let schedules = plural(now.schedules, "schedule");
+    let equal = if now.equal > 0 { format!(", {} equal", now.equal) } else { String::new() };
+    let failures = if now.failures.is_empty() { "no failure".to_owned() } else { failures_by_code(now) };
+    // What matters most comes first: a narrow terminal cuts the end off.
+    let state = format!("{schedules}, {rate:.0} a second, {failures}{equal}, {} places and states", now.coverage);
+    format!("{elapsed} of {} s: {state}", most.as_secs_f32())
+}
+
+/// Failures of each code, and how many schedules showed one.
+fn failures_by_code(now: &Progress) -> String {
+    let mut by_code: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (signature, times) in &now.failures {
-        line.push_str(&format!("; {} x {}", times, signature.code));
+        let (failures, schedules) = by_code.entry(signature.code.to_string()).or_default();
+        *failures += 1;
+        *schedules += times;
     }
-    line
+    let kinds = by_code
+        .iter()
+        .map(|(code, (failures, schedules))| format!("{} {code} in {}", failures, plural(*schedules, "schedule")));
+    format!("failures: {}", kinds.collect::<Vec<_>>().join(", "))
 }
 
 /// Reports each failure once, then says what was searched and what that shows.
