@@ -184,6 +184,11 @@ impl Machine {
         self.choices.parting
     }
 
+    /// The first choice of the schedule that the run has not come to; `None` where it was followed to its end or given up.
+    pub fn unreached(&self) -> Option<u32> {
+        self.choices.planned.get(self.choices.used).map(|(index, _)| *index)
+    }
+
     /// Asks what happens here: `deeds` finds out what is possible. `None` while there is no answer: then whoever asks must
     /// have committed nothing, and asks again.
     pub(crate) fn choose(&mut self, deeds: impl FnOnce(&mut Machine) -> Vec<Deed>) -> Option<Option<Deed>> {

@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use explore::Token;
+use kernel::{Deed, RequestId, Schedule, ThreadId};
+use nt_types::Va;
+
 const BROKEN: &str = "drivers/broken/x34-two-closers.sys";
 
 fn nonpaged(arguments: &[&str]) -> Output {
@@ -71,6 +75,42 @@ fn a_replay_says_where_a_rebuilt_driver_parts_from_the_token() {
     let other = nonpaged(&["replay", &token, "--driver", "drivers/serial/serial.sys"]);
     assert!(stderr(&other).contains("the schedule of the token fits no longer from step"), "{}", stderr(&other));
     assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));
+}
+
+/// The driver was rebuilt with another alignment: all of the schedule fits, or as much of it as comes before what does not.
+#[test]
+fn a_token_goes_on_as_far_as_it_fits_a_rebuilt_driver() {
+    let made = Token::decode(&tokens(&search(&["--cpus=2"])).remove(0)).expect("it is a token");
+    let of = |driver: &str, schedule: Schedule| {
+        let arguments = vec![format!("drivers/{driver}.sys"), "--cpus=2".to_owned()];
+        Token { arguments, schedule, ..made.clone() }.encode()
+    };
+    let rebuilt = |schedule| {
+        let output = nonpaged(&["replay", &of("null/null", schedule), "--driver", "drivers/null/null-a80.sys"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("is not the driver that the token was made with"), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let fits = rebuilt(vec![(2, Deed::Trim)]);
+    assert!(!fits.contains("the schedule of the token"), "{fits}");
+    for impossible in [Deed::Switch(ThreadId(4_000_000)), Deed::TrimPage(Va(1)), Deed::Cancel(RequestId(usize::MAX))] {
+        let parted = rebuilt(vec![(2, Deed::Trim), (5, impossible)]);
+        assert!(parted.contains("the schedule of the token fits no longer from step"), "{parted}");
+        assert!(parted.contains("what it has happen at choice 5 cannot happen there"), "{parted}");
+    }
+    let short = rebuilt(vec![(2, Deed::Trim), (u32::MAX, Deed::Trim)]);
+    assert!(short.contains("before the schedule of the token"), "{short}");
+    assert!(short.contains("at choice 4294967295 and later did not happen"), "{short}");
+}
+
+/// Its checksum is right, but no search has made it.
+#[test]
+fn a_choice_with_two_answers_is_no_schedule() {
+    let made = Token::decode(&tokens(&search(&[])).remove(0)).expect("it is a token");
+    let twice = Token { schedule: vec![(3, Deed::Trim), (3, Deed::Time)], ..made };
+    let output = nonpaged(&["replay", &twice.encode()]);
+    assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
+    assert!(stderr(&output).contains("what it has is no schedule"), "{}", stderr(&output));
 }
 
 #[test]

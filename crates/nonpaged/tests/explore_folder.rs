@@ -80,6 +80,25 @@ fn a_full_disk_is_said_and_loses_nothing() {
     assert_eq!(rest.status.code(), Some(10), "{}", stderr(&rest));
 }
 
+/// The same for the failures: what was told before the disk was full is in the folder, and the rest is found again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_at_the_failures_is_said() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let (whole, out) = (folder.path().join("whole"), folder.path().join("out"));
+    let expected = run(&whole);
+    fs::create_dir(&out).expect("it is new");
+    std::os::unix::fs::symlink("/dev/full", out.join("failures.jsonl")).expect("a link");
+    let full = run(&out);
+    assert_eq!(full.status.code(), Some(10), "{}", stderr(&full));
+    assert!(stderr(&full).contains("failures.jsonl") && stderr(&full).contains("No space left"), "{}", stderr(&full));
+    assert!(last_line(&full).starts_with("shown"), "{}", last_line(&full));
+    fs::remove_file(out.join("failures.jsonl")).expect("the link goes");
+    let rest = run(&out);
+    assert_eq!((rest.status.code(), last_line(&rest)), (Some(10), last_line(&expected)), "{}", stderr(&rest));
+    assert_eq!(failures(&out), failures(&whole));
+}
+
 /// A line that was cut off is left out; one that somebody changed is named.
 #[test]
 fn a_damaged_folder_is_named() {

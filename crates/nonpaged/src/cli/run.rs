@@ -105,7 +105,8 @@ impl Job<'_> {
         });
         let (ended, last) = self.ended(session, result)?;
         reports.append(&mut session.chronicle.reports);
-        reports.extend(session.parted());
+        // A run that was told where to stop need not come to the end of its schedule.
+        reports.extend(session.parted().filter(|_| self.show.stop_at.is_none()));
         reports.extend(last);
         let summary = session.chronicle.summary(&session.machine);
         Ok(Conclusion { reports, summary, ended })

@@ -288,11 +288,12 @@ impl Session {
         self.machine.modules().drivers().find(|driver| driver.id == image).map(|driver| driver.base)
     }
 
-    /// Where the schedule stopped to fit the driver, if it did.
+    /// Where the schedule stopped to fit the driver, if it did; in a run that is over also what it never came to.
     pub fn parted(&self) -> Option<Diagnostic> {
-        let parting = self.machine.parting()?;
-        let (choice, step) = (parting.index, parting.step);
-        Some(Diagnostic::from(Cause::Remark(Remark::SchedulePartedAt { choice, step })))
+        let parted = self.machine.parting().map(|at| Remark::SchedulePartedAt { choice: at.index, step: at.step });
+        let (choice, step) = (self.machine.unreached(), self.machine.steps());
+        let parted = parted.or(choice.map(|choice| Remark::ScheduleUnreached { choice, step }))?;
+        Some(Diagnostic::from(Cause::Remark(parted)))
     }
 
     /// The report of an assertion that does not hold now.

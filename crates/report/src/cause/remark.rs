@@ -29,6 +29,13 @@ pub enum Remark {
         /// Instructions retired before it.
         step: Step,
     },
+    /// The run of a token was over before all of its schedule.
+    ScheduleUnreached {
+        /// Number of the first choice that there was not.
+        choice: u32,
+        /// Instructions retired at the end.
+        step: Step,
+    },
     /// What the baseline knows of an image is not found any more.
     BaselineGone {
         /// Its fingerprint.
@@ -58,6 +65,10 @@ impl Remark {
                 words(format!("the schedule of the token fits no longer from step {step} on"))
                     .note(format!("what it has happen at choice {choice} cannot happen there"))
                     .note("from there on nothing unplanned happened")
+            }
+            Remark::ScheduleUnreached { choice, step } => {
+                words(format!("the run ended at step {step}, before the schedule of the token"))
+                    .note(format!("what it has happen at choice {choice} and later did not happen"))
             }
             Remark::BaselineGone { fingerprint, text } => words(format!("`{fingerprint}` of the baseline is gone"))
                 .note(format!("it was: {text}"))
