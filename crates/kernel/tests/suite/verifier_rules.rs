@@ -21,11 +21,11 @@ fn probe() -> Probe {
 /// The parameters of 0xC4 that this call ends in; `None` where the run goes on, or ends in something else.
 fn violation(probe: &mut Probe, irql: u8, routine: &str, arguments: [u64; 2]) -> Option<[u64; 4]> {
     let export = probe.export(routine);
-    parameters(*probe.attempt(irql, export, arguments)?)
+    parameters(&*probe.attempt(irql, export, arguments)?)
 }
 
-fn parameters(stop: Stop) -> Option<[u64; 4]> {
-    match stop.kind {
+fn parameters(stop: &Stop) -> Option<[u64; 4]> {
+    match &stop.kind {
         StopKind::BugCheck(check, _) if check.code.0 == 0xC4 => Some(check.parameters),
         _ => None,
     }
@@ -174,7 +174,7 @@ fn r187_waiting_raised_with_a_timeout() {
         probe.ask("KeInitializeEvent", &[object, 0, 0]).expect("the call succeeds");
         probe.machine.write_u64(place, timeout as u64).expect("it is there");
         let wait = probe.export("KeWaitForSingleObject");
-        let found = probe.attempt_with_fifth(irql, wait, [object, 0, place.0]).and_then(|stop| parameters(*stop));
+        let found = probe.attempt_with_fifth(irql, wait, [object, 0, place.0]).and_then(|stop| parameters(&stop));
         let compared = found.map(|[code, _, waited, until]| [code, waited, until]);
         assert_eq!(compared, subcode.map(|code| [code, object, place.0]), "{timeout} at {irql}");
         if let Some([_, level, ..]) = found {
