@@ -129,8 +129,10 @@ fn r71_the_lock_of_code_is_the_lock_of_data() {
 #[test]
 fn r32_a_free_image_has_no_trace_of_the_macros() {
     const TEXT: &[u8] = b"Pageable code called at IRQL > APC_LEVEL";
+    // The checked builds, all of which have the macro somewhere.
+    let checked = |name: &str| ["checked", "a03-", "a04-"].iter().any(|prefix| name.starts_with(prefix));
     for (name, image) in all() {
         let found = image.file().windows(TEXT.len()).any(|window| window == TEXT);
-        assert_eq!(found, name.starts_with("checked"), "{name}");
+        assert_eq!(found, checked(&name), "{name}");
     }
 }
