@@ -145,6 +145,7 @@ fn turn_parts(turn: Turn) -> (u64, u64) {
         Turn::LateDpc(dpc) => (4, dpc.0),
         Turn::FirstWaiter(thread) => (5, thread.0.into()),
         Turn::MissedPulse(thread) => (6, thread.0.into()),
+        Turn::LateCompletion(request) => (7, request.0),
     }
 }
 
@@ -177,6 +178,7 @@ fn turn(turn: u64, number: u64) -> Option<Turn> {
         4 => Turn::LateDpc(Va(number)),
         5 => Turn::FirstWaiter(thread()?),
         6 => Turn::MissedPulse(thread()?),
+        7 => Turn::LateCompletion(Va(number)),
         _ => return None,
     })
 }
@@ -260,7 +262,7 @@ mod tests {
     }
 
     fn any_deed() -> impl Strategy<Value = Deed> {
-        (0u64..12, 0u8..7, any::<u8>()).prop_map(|(kind, turn, number)| {
+        (0u64..12, 0u8..8, any::<u8>()).prop_map(|(kind, turn, number)| {
             let mut numbers = Vec::new();
             if kind == 10 {
                 put(&mut numbers, turn.into());

@@ -48,17 +48,21 @@ impl ChoicePoints {
     pub const TRIM_PAGE: ChoicePoints = ChoicePoints(1 << 9);
     /// [`Deed::Switch`] to the thread that is next in turn only, and [`Deed::Processor`].
     pub const DELAY: ChoicePoints = ChoicePoints(1 << 10);
-    /// [`Deed::Order`].
+    /// [`Deed::Order`], but for completions.
     pub const ORDER: ChoicePoints = ChoicePoints(1 << 11);
     /// Any way to trim.
     pub const ANY_TRIM: ChoicePoints = ChoicePoints(1 | 0b11 << 8);
+    /// Any way to change an order.
+    pub const ANY_ORDER: ChoicePoints = ChoicePoints(0b11 << 11);
     /// Any way to take the processor from a thread.
     pub const ANY_SWITCH: ChoicePoints = ChoicePoints(1 << 2 | 1 << 10);
-    const ALL: ChoicePoints = ChoicePoints((1 << 12) - 1);
+    /// [`Turn::LateCompletion`](crate::Turn::LateCompletion).
+    pub const COMPLETION: ChoicePoints = ChoicePoints(1 << 12);
+    const ALL: ChoicePoints = ChoicePoints((1 << 13) - 1);
     /// What is asked at a moment of the run, rather than by a call or an access.
     const MOMENT: ChoicePoints = ChoicePoints(0b111_0001_1111);
     /// All deeds but those of devices, after calls, faults and changes of IRQL.
-    pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111 | 1 << 11);
+    pub const USUAL: ChoicePoints = ChoicePoints(0b11_1111 | 0b11 << 11);
 
     /// Both.
     pub const fn and(self, other: ChoicePoints) -> ChoicePoints {

@@ -68,7 +68,7 @@ impl DeedKind {
         (DeedKind::Cancel, ChoicePoints::CANCEL, "cancel", ["cancellation", "cancellations"]),
         (DeedKind::Fail, ChoicePoints::FAIL, "fail", ["failed allocation", "failed allocations"]),
         (DeedKind::Device, ChoicePoints::DEVICE, "device", ["answer of a device", "answers of a device"]),
-        (DeedKind::Order, ChoicePoints::ORDER, "order", ["other order", "other orders"]),
+        (DeedKind::Order, ChoicePoints::ANY_ORDER, "order", ["other order", "other orders"]),
     ];
 }
 

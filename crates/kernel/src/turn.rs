@@ -28,12 +28,29 @@ pub enum Turn {
     FirstWaiter(ThreadId),
     /// This thread is out of its wait while the event is pulsed, for a kernel APC, and misses it (docs: kernel/waits-and-apcs).
     MissedPulse(ThreadId),
+    /// The driver of the bus returns STATUS_PENDING and completes this request later (docs: kernel/irp-mn-start-device,
+    /// devtest/force-pending-i-o-requests).
+    LateCompletion(Va),
 }
 
 impl Machine {
     /// Asks whether something has another turn: `turns` finds out what is possible. `None` while that is undecided.
     pub(crate) fn choose_turn(&mut self, turns: impl FnOnce(&mut Machine) -> Vec<Turn>) -> Option<Option<Turn>> {
-        if !self.options.choices.has(ChoicePoints::ORDER) {
+        self.choose_turn_at(ChoicePoints::ORDER, turns)
+    }
+
+    /// Asks whether the driver of the bus completes a request later. `None` while that is undecided.
+    pub(crate) fn choose_completion(&mut self, request: Va) -> Option<bool> {
+        let turn = self.choose_turn_at(ChoicePoints::COMPLETION, |_| vec![Turn::LateCompletion(request)])?;
+        Some(turn.is_some())
+    }
+
+    fn choose_turn_at(
+        &mut self,
+        points: ChoicePoints,
+        turns: impl FnOnce(&mut Machine) -> Vec<Turn>,
+    ) -> Option<Option<Turn>> {
+        if !self.options.choices.has(points) {
             return Some(None);
         }
         let deed = self.choose(|m| turns(m).into_iter().map(Deed::Order).collect())?;

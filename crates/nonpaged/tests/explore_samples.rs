@@ -35,6 +35,7 @@ fn samples_of_orders_need_another_order() {
         ("x44-first-waiter", ChoicePoints::ORDER),
         ("x45-missed-pulse", ChoicePoints::ORDER),
         ("x48-cancel-race", ChoicePoints::CANCEL),
+        ("x49-still-pending", ChoicePoints::COMPLETION),
     ] {
         let driver = root().join(format!("drivers/broken/{name}.sys"));
         let one_deed = || Explore::new(&driver).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);

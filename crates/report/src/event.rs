@@ -250,6 +250,11 @@ pub enum Order {
         /// Its name.
         thread: String,
     },
+    /// The driver of the bus left a request pending and completed it later.
+    LateCompletion {
+        /// The request.
+        request: Va,
+    },
 }
 
 /// A timer or a DPC.

@@ -1,8 +1,10 @@
 //! What may have another turn is asked, and what the documents settle is not.
 
+use devices::{Bus, SerialLine, Uart16550};
 use kernel::{ChoicePoints, Deed, Options, Turn, Until};
 use memory::{InitialResidency, MemoryConfig};
-use nt_types::Va;
+use nt_types::layout::{io_stack_location as sl, irp};
+use nt_types::{NtStatus, Va, constants as c};
 
 use crate::probe::Probe;
 
@@ -241,5 +243,97 @@ fn queued_spin_locks_go_in_the_order_of_the_calls() {
         let prefers = Deed::Processor(prefers);
         probe.choosing_for_us(1, |deeds| deeds.contains(&prefers).then_some(prefers));
         assert_eq!(probe.answered(&requests), [true, false], "{prefers:?}");
+    }
+}
+
+/// A probe with a serial port, and the physical device object of that.
+fn with_port(choices: ChoicePoints) -> (Probe, u64) {
+    let mut bus = Bus::new();
+    let port = Uart16550::install(&mut bus, SerialLine::unconnected(), 0x3F8, 4).expect("the ports are free");
+    let mut probe = Probe::on(bus, Options { choices, ..Options::default() }, MemoryConfig::default());
+    let recorder = probe.recorder().0;
+    let extension = probe.word(probe.driver() + 0x30);
+    probe.set_word(extension + 8, recorder);
+    let request = probe.machine.add_device(probe.base, port).expect("the device is made");
+    let device = probe.finish(request).expect("AddDevice returns");
+    (probe, device)
+}
+
+impl Probe {
+    /// A Plug and Play request for a device below, with the recorder as completion routine.
+    fn request_down(&mut self, minor: u32) -> u64 {
+        let request = self.ask("IoAllocateIrp", &[1, 0]).expect("there is memory");
+        let next = Va(self.word(irp::TAIL_OVERLAY_CURRENT_STACK_LOCATION.at(Va(request)).0) - sl::SIZEOF);
+        self.set_bytes(next.0, &[c::IRP_MJ_PNP as u8, minor as u8]);
+        let invoke = c::SL_INVOKE_ON_SUCCESS | c::SL_INVOKE_ON_ERROR | c::SL_INVOKE_ON_CANCEL;
+        self.set_bytes(sl::CONTROL.at(next).0, &[invoke as u8]);
+        let recorder = self.recorder().0;
+        self.set_word(sl::COMPLETION_ROUTINE.at(next).0, recorder);
+        self.record_returning(NtStatus::MORE_PROCESSING_REQUIRED.0.into());
+        let status = NtStatus::NOT_SUPPORTED.0;
+        self.machine.write_u32(irp::IO_STATUS_STATUS.at(Va(request)), status).expect("it can be written");
+        request
+    }
+
+    /// Sends one down and answers each choice: the request, what IoCallDriver returned, and what was asked.
+    fn send_down(&mut self, device: u64, minor: u32, is_late: bool) -> (u64, NtStatus, Vec<Turn>) {
+        let request = self.request_down(minor);
+        let call = self.begin_service("IofCallDriver", &[device, request]);
+        let mut late = take(Turn::LateCompletion(Va(request)));
+        let asked = self.choosing(Until::Answered(call), |deeds| late(deeds).filter(|_| is_late));
+        let result = self.finish(call).expect("it returns");
+        (request, NtStatus(result as u32), turns(asked))
+    }
+
+    /// Status of a request, and whether it came back pending.
+    fn outcome(&mut self, request: u64) -> (NtStatus, bool) {
+        let pending = self.bytes(irp::PENDING_RETURNED.at(Va(request)).0, 1)[0] != 0;
+        (NtStatus(self.half(irp::IO_STATUS_STATUS.at(Va(request)).0)), pending)
+    }
+}
+
+/// Docs: kernel/irp-mn-start-device, devtest/force-pending-i-o-requests.
+#[test]
+fn x49_the_bus_driver_may_complete_a_request_later() {
+    for is_late in [false, true] {
+        let (mut probe, device) = with_port(ChoicePoints::COMPLETION);
+        let before = probe.recorded().0;
+        let (request, status, asked) = probe.send_down(device, c::IRP_MN_START_DEVICE, is_late);
+        assert_eq!(asked, [Turn::LateCompletion(Va(request))]);
+        assert_eq!(status, if is_late { NtStatus::PENDING } else { NtStatus::SUCCESS });
+        assert_eq!(probe.recorded().0 - before, u64::from(!is_late));
+        let old = if is_late { NtStatus::NOT_SUPPORTED } else { NtStatus::SUCCESS };
+        assert_eq!(probe.outcome(request), (old, false), "nothing has ended while it is pending");
+        probe.pass_us(100);
+        assert_eq!(probe.recorded().0 - before, 1);
+        assert_eq!(probe.outcome(request), (NtStatus::SUCCESS, is_late));
+    }
+}
+
+/// Of two requests, the one that was sent first is completed last.
+#[test]
+fn x49_the_bus_driver_completes_two_requests_in_either_order() {
+    let (mut probe, device) = with_port(ChoicePoints::COMPLETION);
+    let [first, second] =
+        [c::IRP_MN_QUERY_STOP_DEVICE, c::IRP_MN_CANCEL_STOP_DEVICE].map(|minor| probe.request_down(minor));
+    let calls = [first, second].map(|request| probe.begin_service("IofCallDriver", &[device, request]));
+    probe.choosing(Until::Answered(calls[1]), take(Turn::LateCompletion(Va(first))));
+    assert_eq!(probe.recorded().1[1], second);
+    probe.pass_us(100);
+    assert_eq!(probe.recorded().1[1], first);
+    assert_eq!([first, second].map(|request| probe.outcome(request).1), [true, false]);
+}
+
+/// Nobody above waits for a removal; and old tokens, whose machines ask for other orders only, count choices as before.
+#[test]
+fn the_bus_driver_is_not_asked_about_removal_or_unasked() {
+    let removal = (ChoicePoints::COMPLETION, c::IRP_MN_REMOVE_DEVICE);
+    for (choices, minor) in [removal, (ChoicePoints::ORDER, c::IRP_MN_START_DEVICE)] {
+        let (mut probe, device) = with_port(choices);
+        let made = probe.machine.choices_made();
+        let (request, status, asked) = probe.send_down(device, minor, false);
+        assert_eq!((asked, status), (Vec::new(), NtStatus::SUCCESS));
+        assert_eq!(probe.outcome(request), (NtStatus::SUCCESS, false));
+        assert_eq!(probe.machine.choices_made(), made);
     }
 }

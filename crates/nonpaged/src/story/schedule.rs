@@ -48,6 +48,7 @@ fn ordered(scene: &Scene<'_>, turn: Turn) -> Order {
         Turn::LateDpc(dpc) => Order::LateDpc(Timed { address: dpc, routine: routine_of(scene, dpc) }),
         Turn::FirstWaiter(id) => Order::FirstWaiter { thread: thread(scene, id) },
         Turn::MissedPulse(id) => Order::MissedPulse { thread: thread(scene, id) },
+        Turn::LateCompletion(request) => Order::LateCompletion { request },
     }
 }
 

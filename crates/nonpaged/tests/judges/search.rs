@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::run::root;
 
 /// Everything that may happen.
-const CHOICES: &str = "trim,interrupt,switch,time,cancel,fail,order,device";
+const CHOICES: &str = "trim,interrupt,switch,time,cancel,fail,order,order:completion,device";
 /// Far more than any of them takes.
 const MOST_SCHEDULES: &str = "2000";
 

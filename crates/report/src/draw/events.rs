@@ -149,6 +149,7 @@ fn ordered(order: &Order) -> String {
         }
         Order::FirstWaiter { thread } => format!("thread `{thread}` came before those that had waited for longer"),
         Order::MissedPulse { thread } => format!("thread `{thread}` missed that the event was pulsed"),
+        Order::LateCompletion { request } => format!("the bus driver completed the request at `{request}` later"),
     }
 }
 

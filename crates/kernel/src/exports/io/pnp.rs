@@ -9,6 +9,7 @@ use nt_types::{NtStatus, Va, constants as c};
 
 use super::device::NewDevice;
 use super::enumeration::Child;
+use super::irp::SL_PENDING_RETURNED;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::export;
@@ -20,6 +21,7 @@ use crate::routine::Routine;
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IopBusDispatch(device: Va, request: Va), DISPATCH),
+    export!(Ntoskrnl, IopBusComplete(device: Va, request: Va), PASSIVE),
 ];
 
 /// What the modelled bus driver remembers.
@@ -209,12 +211,34 @@ fn interrupt_descriptor(line: u32, trigger: devices::Trigger) -> Vec<u8> {
     bytes
 }
 
-/// The bus driver's dispatch routine: it grants what a bus grants, answers what it knows of its devices, and leaves other
-/// requests as they are.
+/// The bus driver's dispatch routine: it completes the request at once, unless it is chosen that a thread of its own does.
 fn IopBusDispatch(m: &mut Machine, device: Va, request: Va) -> Outcome {
     let stack = m.stack_location(request)?;
-    let major = u32::from(m.read_u8(stack)?);
-    let minor = u32::from(m.read_u8(io_stack_location::MINOR_FUNCTION.at(stack))?);
+    let (major, minor) = functions(m, stack)?;
+    // Those above do not wait for the removal: they are gone before it ends (docs: kernel/removing-a-device-in-a-function-driver).
+    if (major, minor) == (c::IRP_MJ_PNP, c::IRP_MN_REMOVE_DEVICE) {
+        return IopBusComplete(m, device, request);
+    }
+    if !m.choose_completion(request).ok_or(Trap::Undecided)? {
+        return IopBusComplete(m, device, request);
+    }
+    let control = io_stack_location::CONTROL.at(stack);
+    let marked = m.read_u8(control)? | SL_PENDING_RETURNED;
+    m.write_u8(control, marked)?;
+    let service = m.kernel_images.export("ntoskrnl.exe", "IopBusComplete").unwrap_or(Va::NULL);
+    m.start_work("bus", service, vec![device.0, request.0])?;
+    Ok(Next::status(NtStatus::PENDING))
+}
+
+/// Major and minor function.
+fn functions(m: &mut Machine, stack: Va) -> Result<(u32, u32), Trap> {
+    Ok((m.read_u8(stack)?.into(), m.read_u8(io_stack_location::MINOR_FUNCTION.at(stack))?.into()))
+}
+
+/// It grants what a bus grants, answers what it knows of its devices, and leaves other requests as they are.
+fn IopBusComplete(m: &mut Machine, device: Va, request: Va) -> Outcome {
+    let stack = m.stack_location(request)?;
+    let (major, minor) = functions(m, stack)?;
     let old = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
     let status = match major {
         c::IRP_MJ_PNP => answer(m, device, request, minor)?.unwrap_or(old),

@@ -28,9 +28,9 @@ pub(crate) struct ExploreOptions {
     #[arg(long, value_name = "KIND=N", default_value = "", value_parser = bound, help_heading = "Search")]
     pub(crate) bound: Bound,
 
-    /// What may happen: trim, trim:section, trim:page, interrupt, switch, delay, time, cancel, fail, order, device, separated by
-    /// commas
-    #[arg(long, value_name = "WHAT", default_value = "trim,interrupt,switch,time,cancel,fail,order", value_parser = points, help_heading = "Search")]
+    /// What may happen: trim, trim:section, trim:page, interrupt, switch, delay, time, cancel, fail, order, order:completion,
+    /// device, separated by commas
+    #[arg(long, value_name = "WHAT", default_value = "trim,interrupt,switch,time,cancel,fail,order,order:completion", value_parser = points, help_heading = "Search")]
     pub(crate) choices: ChoicePoints,
 
     /// Let it happen between any two instructions, not only after calls, faults and changes of IRQL
@@ -111,7 +111,7 @@ pub(crate) struct MergeOptions {
 }
 
 /// Names of choice points.
-const POINTS: [(&str, ChoicePoints); 11] = [
+const POINTS: [(&str, ChoicePoints); 12] = [
     ("trim", ChoicePoints::TRIM),
     ("trim:section", ChoicePoints::TRIM_SECTION),
     ("trim:page", ChoicePoints::TRIM_PAGE),
@@ -122,6 +122,7 @@ const POINTS: [(&str, ChoicePoints); 11] = [
     ("cancel", ChoicePoints::CANCEL),
     ("fail", ChoicePoints::FAIL),
     ("order", ChoicePoints::ORDER),
+    ("order:completion", ChoicePoints::COMPLETION),
     ("device", ChoicePoints::DEVICE),
 ];
 
