@@ -132,7 +132,7 @@ impl Refusal {
                 ));
             }
             Refusal::CountZero { .. } => "let one place own the unlock: an error path and a close may both reach it",
-            Refusal::CountOverflow { .. } => return None,
+            Refusal::CountOverflow { .. } => "unlock on each way out what was locked, those that fail included",
         };
         Some(help.to_owned())
     }
