@@ -68,9 +68,9 @@ fn an_assertion_that_some_schedule_breaks_is_found_shrunk_and_replays() {
     }
 }
 
-/// Run by the tests below, in a process of its own.
+/// Each run of the tests below runs this in a process of its own, with `--ignored`, and looks at how it fails.
 #[test]
-#[ignore = "it fails, and others look how"]
+#[ignore = "it fails on purpose; the `a_test_that_fails_..` tests run it in a process of its own"]
 fn a_test_that_fails() {
     let search = search(SERIAL).choices(ChoicePoints::FAIL);
     search.check(|program| {
