@@ -12,6 +12,8 @@ pub struct Folder {
     store: Store,
     /// The token of the run without deeds.
     token: Token,
+    /// The first write that failed.
+    lost: Option<StoreError>,
 }
 
 impl Folder {
@@ -24,21 +26,26 @@ impl Folder {
         let search = format!("{} --strategy={strategy} --depth={depth} {bound:?}", token.encode());
         let store = Store::open(path, &search, campaign.shard)?;
         (campaign.done, campaign.known) = (store.done().clone(), store.known());
-        Ok(Folder { store, token: token.clone() })
+        Ok(Folder { store, token: token.clone(), lost: None })
     }
 
-    /// Keeps what a search tells.
-    fn keep(&mut self, watched: Watched<'_>) -> Result<(), StoreError> {
-        match watched {
-            Watched::Failure(failure) => self.store.write(&record(&self.token, failure)),
-            Watched::Progress(now) => self.store.progress(&now.done),
+    /// Keeps what a search tells, until a write fails: progress after it would count as kept what is not there. False from
+    /// then on.
+    fn keep(&mut self, watched: Watched<'_>) -> bool {
+        if self.lost.is_none() {
+            let written = match watched {
+                Watched::Failure(failure) => self.store.write(&record(&self.token, failure)),
+                Watched::Progress(now) => self.store.progress(&now.done),
+            };
+            self.lost = written.err();
         }
+        self.lost.is_none()
     }
 
-    /// Writes the last word on everything.
-    fn finish(&mut self, found: &Outcome) -> Result<(), StoreError> {
-        found.failures.iter().try_for_each(|failure| self.keep(Watched::Failure(failure)))?;
-        self.keep(Watched::Progress(&found.progress))
+    /// Writes the last word on everything; the first write of all that failed.
+    fn finish(&mut self, found: &Outcome) -> Option<StoreError> {
+        let mut last = found.failures.iter().map(Watched::Failure).chain([Watched::Progress(&found.progress)]);
+        if last.all(|watched| self.keep(watched)) { None } else { self.lost.take() }
     }
 }
 
@@ -67,15 +74,36 @@ pub fn search<E: Send>(
     mut folder: Option<&mut Folder>,
     mut watch: impl FnMut(Watched<'_>) + Send,
 ) -> Result<Searched, E> {
-    let mut lost = None;
     let found = campaign.run(run, engine, |watched| {
         watch(watched);
-        let kept = folder.as_mut().map_or(Ok(()), |folder| folder.keep(watched));
-        lost = lost.take().or(kept.err());
-        lost.is_none()
+        folder.as_mut().is_none_or(|folder| folder.keep(watched))
     })?;
-    if lost.is_none() {
-        lost = folder.and_then(|folder| folder.finish(&found).err());
-    }
+    let lost = folder.and_then(|folder| folder.finish(&found));
     Ok(Searched { found, lost })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use explore::{Kind, Progress, Signature};
+    use kernel::ChoicePoints;
+
+    use super::*;
+
+    /// Threads tell progress while another one tells a failure: what comes after a failure that could not be written must
+    /// not say that its schedules are done.
+    #[test]
+    fn no_progress_is_kept_after_a_failure_that_was_lost() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("failures.jsonl")).expect("a link");
+        let points = ChoicePoints::USUAL;
+        let token = Token { arguments: vec!["x.sys".into()], driver: (0, 0), points, schedule: Vec::new() };
+        let mut kept =
+            Folder::open(folder.path(), &token, &mut Campaign::default(), Bound::default()).expect("it opens");
+        let signature = Signature { kind: Kind::Finding, code: "K01".into(), place: 0 };
+        let failure = Failure { signature, schedule: Vec::new(), found_by: 1, times: 1 };
+        assert!(!kept.keep(Watched::Failure(&failure)));
+        assert!(!kept.keep(Watched::Progress(&Progress::default())));
+        assert!(!folder.path().join("progress.json").exists());
+        assert!(matches!(kept.finish(&Outcome::default()), Some(StoreError::Io { .. })));
+    }
 }
