@@ -89,10 +89,13 @@ pub(crate) fn of_ending(ending: &Ending) -> Option<Signature> {
 pub(crate) struct Failures(BTreeMap<Signature, Failure>);
 
 impl Failures {
-    /// Counts one more; true where it is new.
+    /// Counts one more; true where it is new. The shortest schedule stays, whichever thread is the first.
     pub(crate) fn note(&mut self, signature: &Signature, schedule: &Schedule, number: u64) -> bool {
         if let Some(known) = self.0.get_mut(signature) {
             known.times += 1;
+            if schedule.len() < known.schedule.len() {
+                known.schedule.clone_from(schedule);
+            }
             return false;
         }
         let (signature, schedule) = (signature.clone(), schedule.clone());
@@ -119,5 +122,25 @@ impl Failures {
 
     pub(crate) fn adopt(&mut self, failure: Failure) {
         self.0.entry(failure.signature.clone()).or_insert(failure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Deed;
+
+    use super::*;
+
+    #[test]
+    fn the_shortest_schedule_stays_whoever_comes_first() {
+        let signature = Signature { kind: Kind::Finding, code: "K01".into(), place: 0 };
+        let (long, short) = (vec![(1, Deed::Trim), (2, Deed::Trim)], vec![(3, Deed::Time)]);
+        for order in [[&long, &short], [&short, &long]] {
+            let mut failures = Failures::default();
+            assert!(failures.note(&signature, order[0], 1));
+            assert!(!failures.note(&signature, order[1], 2));
+            let failure = failures.get(&signature).expect("it was noted");
+            assert_eq!((&failure.schedule, failure.found_by, failure.times), (&short, 1, 2));
+        }
     }
 }

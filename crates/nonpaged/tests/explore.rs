@@ -1,10 +1,16 @@
 //! Searches of the sample drivers: what is found in the broken ones, that their twins stay clean, and that tokens replay.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use engine::Engine;
+use explore::{Campaign, Ending, Subject, Watched};
+use kernel::Machine;
+use memory::Memory;
 use nonpaged::Explore;
-use nonpaged::explore::{Outcome, Strategy, about};
+use nonpaged::explore::{Outcome, Run, Strategy, about, engine};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{name}.sys"))
@@ -74,7 +80,7 @@ fn x34_two_closers_racing_are_found() {
 fn each_strategy_is_the_same_for_the_same_seed() {
     for (strategy, name) in [Strategy::ALL[1], Strategy::ALL[2], Strategy::ALL[3]] {
         let search = Explore::new(path("broken/x08-page-entire-race")).strategy(strategy).seed(7);
-        let search = search.time(Duration::MAX).schedules(150).threads(std::num::NonZeroUsize::MIN);
+        let search = search.time(Duration::MAX).schedules(150).threads(NonZeroUsize::MIN);
         let (first, second) = (search.run().expect("it runs"), search.run().expect("it runs"));
         assert_eq!(first.failures, second.failures, "{name}");
         assert_eq!(first.progress.coverage, second.progress.coverage, "{name}");
@@ -110,6 +116,67 @@ fn a_search_goes_on_where_an_earlier_one_ended() {
     assert_eq!((rest.proven, &rest.progress.done), (whole.proven, &whole.progress.done));
     let signatures = |outcome: &Outcome| outcome.failures.iter().map(|f| f.signature.clone()).collect::<Vec<_>>();
     assert_eq!(signatures(&rest), signatures(&whole));
+}
+
+/// What has begun comes to its end and nothing more begins, so that a limit means the same on any number of threads.
+#[test]
+fn a_limit_of_schedules_is_exact_on_many_threads() {
+    let search = Explore::new(path("broken/x34-two-closers")).strategy(Strategy::Exhaustive).time(Duration::MAX);
+    for (depth, limit) in [(1, 60), (2, 600)] {
+        let search = search.clone().depth(depth).schedules(limit);
+        let outcome = search.threads(NonZeroUsize::MIN.saturating_add(7)).run().expect("it runs");
+        assert_eq!(outcome.progress.schedules, limit);
+        // One of them is the run without deeds; each of the first round is a unit, and none of these was broken off.
+        assert!(outcome.progress.done.units >= outcome.progress.choices.1.min(limit - 1), "{:?}", outcome.progress);
+    }
+}
+
+/// A run that does not go on before its search has told how far it is.
+struct Waiting {
+    run: Run,
+    told: Option<Arc<(Mutex<bool>, Condvar)>>,
+}
+
+impl Subject for Waiting {
+    fn fork(&mut self) -> Waiting {
+        Waiting { run: self.run.fork(), told: self.told.clone() }
+    }
+
+    fn machine(&mut self) -> &mut Machine {
+        self.run.machine()
+    }
+
+    fn go_on(&mut self, engine: &mut dyn Engine<Memory>) -> Option<Ending> {
+        if let Some((told, changed)) = self.told.as_deref() {
+            let told = told.lock().expect("nobody panics");
+            let waited = changed.wait_timeout_while(told, Duration::from_secs(60), |told| !*told);
+            assert!(*waited.expect("nobody panics").0, "no progress is told before a unit is done");
+        }
+        self.run.go_on(engine)
+    }
+}
+
+#[test]
+fn progress_is_told_however_long_a_unit_takes() {
+    let search = Explore::new(path("null/null"));
+    let told = Arc::new((Mutex::new(false), Condvar::new()));
+    // The first run is the one without deeds, which belongs to no unit.
+    let made = Mutex::new(0);
+    let base = || {
+        let mut made = made.lock().expect("nobody panics");
+        *made += 1;
+        search.subject().map(|run| Waiting { run, told: (*made > 1).then(|| Arc::clone(&told)) })
+    };
+    let campaign = Campaign { strategy: Strategy::Exhaustive, depth: 1, ..Campaign::default() };
+    let campaign = Campaign { limits: explore::Limits { time: None, schedules: None, until_first: false }, ..campaign };
+    let outcome = campaign.run(base, engine, |watched| {
+        if matches!(watched, Watched::Progress(_)) {
+            *told.0.lock().expect("nobody panics") = true;
+            told.1.notify_all();
+        }
+        true
+    });
+    assert!(outcome.expect("it loads").exhausted);
 }
 
 #[test]

@@ -31,9 +31,12 @@ fn tokens(output: &Output) -> Vec<String> {
     tokens
 }
 
+/// Every schedule with one deed, on one thread: of several schedules that show a failure it is always the same that is told.
+const WHOLE: [&str; 4] = ["--strategy=exhaustive", "--depth=1", "--time=1000h", "--threads=1"];
+
 fn search(more: &[&str]) -> Output {
-    let arguments = ["explore", BROKEN, "--strategy=exhaustive", "--depth=1", "--time=120s"];
-    nonpaged(&[&arguments, more].concat())
+    let arguments = [&["explore", BROKEN], &WHOLE[..]].concat();
+    nonpaged(&[&arguments[..], more].concat())
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn a_search_says_why_it_ended() {
     ] {
         let arguments = ["explore", BROKEN, "--strategy=exhaustive"];
         let limits: &[&str] =
-            if more.iter().any(|word| word.contains("--time")) { &[] } else { &["--depth=1", "--time=120s"] };
+            if more.iter().any(|word| word.contains("--time")) { &[] } else { &["--depth=1", "--time=1000h"] };
         let output = nonpaged(&[&arguments[..], limits, more].concat());
         assert!(stdout(&output).contains(why), "{more:?}: {}", stdout(&output));
     }
@@ -229,10 +232,10 @@ fn json_has_what_the_text_has() {
 /// A bound for each kind: the last line names them, and nothing more was run.
 #[test]
 fn a_bound_for_each_kind_is_searched_to_its_end_and_named() {
-    let arguments = ["explore", "drivers/null/null.sys", "--strategy=exhaustive", "--time=120s"];
+    let arguments = ["explore", "drivers/broken/x34-two-closers-fixed.sys", "--strategy=exhaustive", "--time=1000h"];
     let more = ["--choices=switch,trim:section", "--bound=switch=1,trim=1"];
     let output = nonpaged(&[&arguments[..], &more[..]].concat());
-    let expected = "schedules with at most 1 trim and 1 preemption: no failure";
+    let expected = "all 2461 schedules with at most 1 trim and 1 preemption: no failure";
     assert!(stdout(&output).contains(expected), "{}{}", stdout(&output), stderr(&output));
     let wrong = nonpaged(&["explore", "drivers/null/null.sys", "--bound=luck=1"]);
     assert_eq!(wrong.status.code(), Some(64), "{}", stderr(&wrong));
@@ -241,26 +244,8 @@ fn a_bound_for_each_kind_is_searched_to_its_end_and_named() {
 /// One section leaves and the others stay; the report says which, and the token replays it.
 #[test]
 fn a_section_leaves_alone() {
-    let found = nonpaged(&["explore", BROKEN, "--strategy=exhaustive", "--choices=switch,trim:section", "--depth=1"]);
+    let found = search(&["--choices=switch,trim:section"]);
     let token = tokens(&found).remove(0);
     let replayed = nonpaged(&["replay", &token]);
     assert_eq!(replayed.status.code(), Some(10), "{}", stderr(&replayed));
-}
-
-/// Where standard error is no terminal, a long search says every ten seconds how far it is, and a short one says nothing.
-#[test]
-fn a_long_search_says_how_far_it_is_in_a_log() {
-    let search = |more: &[&str]| {
-        let output = nonpaged(&[&["explore", "drivers/serial/serial.sys", "--strategy=random"], more].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        stderr(&output)
-    };
-    assert_eq!(search(&["--time=2s"]), "");
-    assert_eq!(search(&["--time=12s", "--json"]), "");
-    let long = search(&["--time=12s"]);
-    let words = long.strip_prefix("drivers/serial/serial.sys: ").expect("a line after ten seconds");
-    for part in [" of 12 s: ", " schedules, ", " a second, no failure, ", " places and states\n"] {
-        assert!(words.contains(part), "{long}");
-    }
-    assert_eq!(long.lines().count(), 1, "{long}");
 }

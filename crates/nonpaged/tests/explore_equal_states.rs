@@ -83,7 +83,8 @@ fn every_kind_of_deed_once_counts_and_finds_the_same() {
 #[test]
 fn bounds_count_and_find_the_same() {
     for name in ["broken/x34-two-closers.sys", "broken/x34-two-closers-fixed.sys"] {
-        let outcome = compare(name, &bounded(Explore::new(sample(name)), 1, 1), &whole(3, 2));
+        // On one thread: two may come to equal states at the same time.
+        let outcome = compare(name, &bounded(Explore::new(sample(name)), 1, 1), &whole(3, 1));
         assert!(outcome.progress.schedules * 2 < outcome.proven.schedules, "{name}: {:?}", outcome.progress);
     }
 }

@@ -37,6 +37,9 @@ struct State {
     /// Those of which all before are done, too.
     settled: Done,
     ended: bool,
+    /// Runs that have begun, or for which a unit was taken.
+    begun: u64,
+    /// Runs that have ended.
     schedules: u64,
     equal: u64,
     unknown: u64,
@@ -72,6 +75,7 @@ impl Board {
     pub(super) fn note_survey(&self, survey: &Survey) -> Vec<Failure> {
         let new = self.ended(&survey.walked);
         let mut state = self.state();
+        state.begun += 1;
         if state.settled.rounds.is_empty() {
             let work = Round { units: 1, ..work_of(&survey.walked) };
             state.all.add(Some(0), work);
@@ -86,14 +90,29 @@ impl Board {
         self.start.elapsed()
     }
 
-    /// True where a limit of time or number is reached.
-    pub(super) fn is_over(&self) -> bool {
-        let limits = self.campaign.limits;
-        limits.time.is_some_and(|limit| self.elapsed() >= limit)
-            || limits.schedules.is_some_and(|limit| self.state().schedules >= limit)
+    /// True where the time is up.
+    pub(super) fn is_late(&self) -> bool {
+        self.campaign.limits.time.is_some_and(|limit| self.elapsed() >= limit)
     }
 
-    /// The next unit of this part, with its number.
+    /// One more run begins, if there is room for it. What has begun comes to its end: otherwise it would be up to the
+    /// scheduler of the host which units are whole.
+    pub(super) fn begin(&self) -> bool {
+        self.begin_in(&mut self.state())
+    }
+
+    fn begin_in(&self, state: &mut State) -> bool {
+        let has_room = self.campaign.limits.schedules.is_none_or(|limit| state.begun < limit);
+        state.begun += u64::from(has_room);
+        has_room
+    }
+
+    /// What was to begin is not run.
+    pub(super) fn give_back(&self) {
+        self.state().begun -= 1;
+    }
+
+    /// The next unit of this part, with its number and room for its first run; `None` where there is none.
     pub(super) fn take(&self) -> Option<(u64, Unit)> {
         let (index, count) = self.campaign.shard;
         let mut state = self.state();
@@ -103,8 +122,12 @@ impl Board {
                 state.ended = true;
                 return None;
             };
+            let is_own = number % count == index - 1;
+            if is_own && !self.begin_in(&mut state) {
+                return None;
+            }
             state.next += 1;
-            if number % count == index - 1 {
+            if is_own {
                 return Some((number, unit));
             }
             state.finish(number, None, Round::default());

@@ -1,13 +1,13 @@
 //! A search: threads that run schedules until a limit is reached.
 
 mod board;
+mod listener;
 mod plan;
 mod worker;
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use engine::Engine;
@@ -19,6 +19,7 @@ use crate::spine::{Spine, Survey};
 use crate::strategy::Strategy;
 use crate::subject::Subject;
 use board::Board;
+use listener::Listener;
 use plan::Plan;
 use worker::Worker;
 
@@ -126,7 +127,7 @@ impl Campaign {
         &self,
         base: impl Fn() -> Result<S, E> + Sync,
         engine: impl Fn() -> Box<dyn Engine<Memory>> + Sync,
-        mut watch: impl FnMut(Watched<'_>) -> bool + Send,
+        watch: impl FnMut(Watched<'_>) -> bool + Send,
     ) -> Result<Outcome, E> {
         let mut first = base()?;
         watch_findings_and_coverage(&mut first);
@@ -135,21 +136,26 @@ impl Campaign {
         let plan = Plan::new(self, &survey);
         let board = Board::new(self, &first.machine().options, &survey, plan);
         let news = board.note_survey(&survey);
+        let listener = Listener::new(watch);
         // Each of them is told, also after one that ends the search.
-        let unwelcome = news.iter().filter(|failure| !watch(Watched::Failure(failure))).count();
-        let over = AtomicBool::new(unwelcome > 0 || self.limits.until_first && !news.is_empty());
-        let watch = Mutex::new(watch);
+        news.iter().for_each(|failure| listener.tell(Watched::Failure(failure)));
+        if self.limits.until_first && !news.is_empty() {
+            listener.end();
+        }
         let work = || {
             let (mut subject, mut engine) = (base()?, engine());
             watch_findings_and_coverage(&mut subject);
             let options = &mut subject.machine().options;
             options.step_limit = options.step_limit.min(limit);
             let spine = Spine::new(&mut subject, engine.as_mut(), &survey);
-            let (survey, board, watch, over) = (&survey, &board, &watch, &over);
-            Worker { campaign: self, survey, board, watch, over, spine, engine }.work();
+            let (survey, board, listener) = (&survey, &board, &listener);
+            Worker { campaign: self, survey, board, listener, spine, engine }.work();
             Ok(())
         };
         std::thread::scope(|scope| {
+            let (_working, watched) = mpsc::channel();
+            let (board, listener) = (&board, &listener);
+            scope.spawn(move || listener.tell_progress(board, &watched));
             let threads: Vec<_> = (0..self.threads.get()).map(|_| scope.spawn(work)).collect();
             let mut ended =
                 threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));

@@ -23,8 +23,11 @@ pub(crate) trait Visitor {
     /// What is known of states.
     fn seen(&self) -> &Seen;
 
-    /// True where the search is to end.
+    /// True where the search is to end, in the middle of a run.
     fn is_over(&self) -> bool;
+
+    /// A run begins; false where there is no room for it.
+    fn begin(&mut self) -> bool;
 }
 
 /// A run as the walk sees it: it stands at a choice, goes on, and forks.
@@ -103,28 +106,28 @@ impl<S: Subject> Path for S {
     }
 }
 
-/// Runs all schedules that begin with `deed` at the choice `index` and do `more` other deeds after it. `subject` stands at
-/// or before that choice.
+/// Runs all schedules that begin with `deed` at the choice `index` and do `more` other deeds after it; false where that was
+/// broken off. `subject` stands at or before that choice.
 pub(crate) fn explore<S: Subject>(
     mut subject: S,
     engine: &mut dyn Engine<Memory>,
     (index, deed): (u32, Deed),
     more: u32,
     visitor: &mut dyn Visitor,
-) {
+) -> bool {
     loop {
         match subject.machine().choice().map(|choice| choice.index) {
             Some(at) if at == index => break,
-            Some(at) if at > index => return,
+            Some(at) if at > index => return true,
             _ => subject.machine().answer_choice(None),
         }
         subject.machine().ask_from(Some(index));
         if subject.go_on(engine).is_some() {
-            return;
+            return true;
         }
     }
     subject.machine().answer_choice(Some(deed));
-    all_below(subject, engine, more, visitor);
+    all_below(subject, engine, more, visitor).is_some()
 }
 
 /// Everything from here on with `more` further deeds; `None` where it was broken off.
@@ -137,6 +140,9 @@ fn all_below<P: Path>(path: P, engine: &mut dyn Engine<Memory>, more: u32, visit
 
 /// Runs to the end without further deeds, or to a state from which that was done before.
 fn run_on<P: Path>(mut path: P, engine: &mut dyn Engine<Memory>, visitor: &mut dyn Visitor) -> Option<Tally> {
+    if !visitor.begin() {
+        return None;
+    }
     path.stop(true);
     let mut found: Vec<Signature> = Vec::new();
     // The states on the way, and how much had been found by then.

@@ -55,11 +55,17 @@ impl Logged {
 
     /// Says what happens now.
     pub(crate) fn phase(&mut self, phase: String) {
-        if self.lines.as_mut().is_some_and(|pace| pace.is_due(Instant::now())) {
+        if let Some(line) = self.line(&phase, Instant::now()) {
             // That nobody can be told is no reason to stop.
-            let _ = writeln!(io::stderr(), "{}: {phase}", self.progress.0.prefix());
+            let _ = io::stderr().write_all(line.as_bytes());
         }
         self.progress.phase(phase);
+    }
+
+    /// The line for a log, where it is time for one.
+    fn line(&mut self, phase: &str, now: Instant) -> Option<String> {
+        let is_due = self.lines.as_mut()?.is_due(now);
+        is_due.then(|| format!("{}: {phase}\n", self.progress.0.prefix()))
     }
 }
 
@@ -92,12 +98,24 @@ impl Drop for Progress {
 mod tests {
     use super::*;
 
+    /// What a log gets in a minute in which something is said ten times a second.
+    fn lines(mut logged: Logged) -> Vec<String> {
+        let begin = logged.lines.as_ref().map_or_else(Instant::now, |pace| pace.told);
+        let now = |tenth: u64| begin + Duration::from_millis(tenth * 100);
+        (0..600).filter_map(|tenth| logged.line(&format!("at {tenth}"), now(tenth))).collect()
+    }
+
     #[test]
     fn lines_are_ten_seconds_apart() {
-        let begin = Instant::now();
-        let mut pace = Pace { told: begin };
-        let due: Vec<u64> =
-            (0..600).map(|tenth| tenth * 100).filter(|ms| pace.is_due(begin + Duration::from_millis(*ms))).collect();
-        assert_eq!(due, [10_000, 20_000, 30_000, 40_000, 50_000]);
+        // Tests have no terminal, or one that says so.
+        let progress = Progress(ProgressBar::hidden());
+        progress.0.set_prefix("a.sys");
+        let logged = Logged { progress, lines: Some(Pace { told: Instant::now() }) };
+        assert_eq!(lines(logged), [100, 200, 300, 400, 500].map(|tenth| format!("a.sys: at {tenth}\n")));
+    }
+
+    #[test]
+    fn who_wants_no_progress_gets_none() {
+        assert!(lines(Logged::new("a.sys", true)).is_empty());
     }
 }

@@ -8,13 +8,12 @@ use crate::run::root;
 
 /// Everything that may happen.
 const CHOICES: &str = "trim,interrupt,switch,time,cancel,fail,order,order:completion,device";
-/// Far more than any of them takes.
-const MOST_SCHEDULES: &str = "2000";
+/// Far more schedules than any of them takes, on one thread, so that the first failure is always the same.
+const LIMITS: [&str; 6] = ["--schedules=2000", "--time=1000h", "--threads=1", "--until-first", "--choices", CHOICES];
 
 /// The reports of the first schedule that breaks a driver.
 pub(crate) fn reports(driver: &str) -> Vec<Value> {
-    let limits = ["--schedules", MOST_SCHEDULES, "--time", "10m", "--until-first"];
-    let found = json(&[&["explore", driver, "--json", "--choices", CHOICES], &limits[..]].concat());
+    let found = json(&[&["explore", driver, "--json"], &LIMITS[..]].concat());
     let token = found["failures"][0]["token"].as_str().unwrap_or_else(|| panic!("{driver}: no schedule breaks it"));
     json(&["replay", token, "--json"])["reports"].as_array().cloned().unwrap_or_default()
 }

@@ -148,6 +148,10 @@ impl Visitor for Listener {
     fn is_over(&self) -> bool {
         false
     }
+
+    fn begin(&mut self) -> bool {
+        true
+    }
 }
 
 /// Every run that begins where `node` is entered, with `more` deeds: what is found after the last of them, and whether its
