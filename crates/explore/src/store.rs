@@ -16,7 +16,7 @@ use crate::token::Token;
 
 /// Version of the files.
 const FORMAT: u32 = 2;
-/// Bytes of failures that are read: far more than a search writes.
+/// Bytes of a file that are read: far more than a search writes.
 const MOST_BYTES: u64 = 1 << 28;
 const FAILURES: &str = "failures.jsonl";
 const PROGRESS: &str = "progress.json";
@@ -268,10 +268,11 @@ fn read_failures(folder: &Path) -> Result<Vec<Record>, StoreError> {
 
 fn read_state(folder: &Path) -> Result<Option<State>, StoreError> {
     let path = folder.join(PROGRESS);
-    match fs::read(&path) {
+    let mut bytes = Vec::new();
+    match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(error(&path, source)),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|problem| StoreError::Malformed {
+        Ok(_) => serde_json::from_slice(&bytes).map(Some).map_err(|problem| StoreError::Malformed {
             line: problem.line(),
             path,
             problem: problem.to_string(),

@@ -43,10 +43,10 @@ const MAX_LIBRARIES: usize = 64;
 impl Driver {
     /// Reads a driver and the PDB beside it. A PDB that cannot be read is as good as none.
     pub fn read(path: &Path) -> Result<Driver, DriverError> {
-        let image = Image::parse(read_up_to(path, MAX_IMAGE_FILE)?)?;
+        let image = Image::parse(read_ordinary(path, MAX_IMAGE_FILE)?)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = path.with_extension("pdb");
-        let pdb = read_up_to(&beside, MAX_PDB_FILE).ok().map(|bytes| (beside, bytes));
+        let pdb = read_ordinary(&beside, MAX_PDB_FILE).ok().map(|bytes| (beside, bytes));
         Ok(Driver { path: path.to_owned(), name, image, pdb })
     }
 
@@ -109,6 +109,15 @@ pub fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         Ok(bytes)
     } else {
         Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")))
+    }
+}
+
+/// The whole of a file on a disk. A driver and what it names beside it are files: a pipe could keep who reads it for ever.
+fn read_ordinary(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?.file_type();
+    match kind.is_file() || kind.is_dir() {
+        true => read_up_to(path, limit),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file")),
     }
 }
 

@@ -64,6 +64,11 @@ impl ExitCode {
         codes.max_by_key(|code| code.rank()).unwrap_or(ExitCode::Clean)
     }
 
+    /// Does this one count where both apply?
+    pub fn is_graver_than(self, other: ExitCode) -> bool {
+        self.rank() > other.rank()
+    }
+
     fn rank(self) -> u8 {
         match self {
             ExitCode::Clean => 0,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use nonpaged::check::{Baseline, Certainty, Checked, Policy, check as audit};
-use nonpaged::{Driver, sha256};
+use nonpaged::{Driver, fleet, sha256};
 use report::cause::{Cause, Input, Remark};
 use report::{Check, CheckedFile, Diagnostic, json, junit, sarif};
 
@@ -13,13 +13,10 @@ use super::args::{CheckOptions, Format, Level};
 use super::output::Output;
 use super::{Outcome, input};
 
-/// Deepest folder below one that is named.
-const MAX_DEPTH: usize = 16;
-
 /// Audits files and folders of files, and reports.
 pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
     let judge = Judge::new(options)?;
-    let paths = drivers(&options.drivers)?;
+    let paths = fleet::images(&options.drivers).map_err(|(path, error)| input::unreadable(&path, "folder", &error))?;
     let files = in_parallel(&paths, |path| judge.file(path));
     let check = Check { files, has_baseline: options.baseline.is_some() };
     if let Some(path) = &options.write_baseline {
@@ -87,37 +84,6 @@ impl Judge {
         let (known, new) = shown.partition::<Vec<_>, _>(|report| self.baseline.knows(&driver.name, report));
         CheckedFile { reports: unusable.into_iter().chain(new).chain(gone).collect(), known, ..file }
     }
-}
-
-/// The files named, and those named `.sys` in the folders named.
-fn drivers(named: &[PathBuf]) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
-    let mut paths = Vec::new();
-    for path in named {
-        if path.is_dir() {
-            add_folder(path, MAX_DEPTH, &mut paths)?;
-        } else {
-            paths.push(path.clone());
-        }
-    }
-    Ok(paths)
-}
-
-fn add_folder(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Box<Diagnostic>> {
-    let unreadable = |error: &std::io::Error| input::unreadable(folder, "folder", error);
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(&error))?;
-    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(&error))?;
-    entries.sort_by_key(std::fs::DirEntry::path);
-    for entry in entries {
-        let path = entry.path();
-        // Links are not followed, so that no folder is visited twice.
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && depth > 0 {
-            add_folder(&path, depth - 1, paths)?;
-        } else if !is_folder && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sys")) {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Does the work for each path on all processors; results keep the order of paths.

@@ -40,8 +40,7 @@ pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
     if options.summary && !options.show.json && !options.csv {
         text = format!("{text}\n{}", fleet.summary());
     }
-    output.result(&text)?;
-    Ok(fleet.exit_code())
+    output.after(fleet.exit_code(), output.result(&text))
 }
 
 /// What only makes sense for one driver.

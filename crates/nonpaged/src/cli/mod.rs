@@ -19,14 +19,15 @@ mod terminal;
 mod verifier;
 
 use std::any::Any;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::Parser;
 use report::cause::Cause;
 use report::{Diagnostic, ExitCode};
 
-use args::{Cli, Command};
-use output::Output;
+use args::{Cli, Color, Command};
+use output::{Output, unwritable};
 
 /// What a command returns: how to exit, or why it could not be done.
 type Outcome = Result<ExitCode, Box<Diagnostic>>;
@@ -68,9 +69,19 @@ fn dispatch(command: &Command, output: &Output) -> Outcome {
 
 /// Prints help, version or what is wrong with the arguments, in the words of the argument parser.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell where even this cannot be written.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::Usage } else { ExitCode::Clean }
+    let printed = error.print();
+    if error.use_stderr() {
+        // Nobody is left to tell where even this cannot be written.
+        return ExitCode::Usage;
+    }
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let report = unwritable("standard output", &error);
+            Output::new(Color::Auto).report(&report);
+            ExitCode::from(&*report)
+        }
+        _ => ExitCode::Clean,
+    }
 }
 
 fn own_bug(panic: &(dyn Any + Send)) -> Box<Diagnostic> {

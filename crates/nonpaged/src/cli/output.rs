@@ -3,8 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 
 use report::cause::{Cause, Limit};
-use report::{Check, Diagnostic, Ended, Verdict, draw, json};
+use report::{Check, Diagnostic, Ended, ExitCode, Verdict, draw, json};
 
+use super::Outcome;
 use super::args::Color;
 
 /// Where results and reports go. Results go to standard output, reports to standard error.
@@ -30,6 +31,16 @@ impl Output {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable("standard output", &error)),
             _ => Ok(()),
         }
+    }
+
+    /// How to exit where work ended with this code and something after it may have failed, such as writing the result: what
+    /// is graver counts, and the other is told.
+    pub(crate) fn after(&self, code: ExitCode, rest: Result<(), Box<Diagnostic>>) -> Outcome {
+        match rest {
+            Err(report) if code.is_graver_than(ExitCode::from(&*report)) => self.report(&report),
+            rest => rest?,
+        }
+        Ok(code)
     }
 
     /// Writes why a command could not be done. Where even that fails, the exit code is all that is left to say.

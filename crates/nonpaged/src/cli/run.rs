@@ -31,6 +31,13 @@ pub(super) struct Conclusion {
     ended: Ended,
 }
 
+impl Conclusion {
+    /// What could not be written hides nothing that was found.
+    fn add(&mut self, written: Result<(), Box<Diagnostic>>) {
+        self.reports.extend(written.err().map(|report| *report));
+    }
+}
+
 /// What is run and how much of it is shown.
 pub(super) struct Job<'a> {
     pub(super) setup: &'a Setup,
@@ -60,18 +67,18 @@ impl Job<'_> {
         let points = self.token.map_or(ChoicePoints::NONE, |token| token.points);
         let mut session = machine::session(self.setup, self.show.stop_at, points, far_end.cable())?;
         self.with_log(&mut session, |session| {
-            let conclusion = self.play(session, &driver, &scenario, &mut far_end, &progress)?;
-            far_end.finish(session)?;
+            let mut conclusion = self.play(session, &driver, &scenario, &mut far_end, &progress)?;
+            conclusion.add(far_end.finish(session));
             Ok(conclusion)
         })
     }
 
     /// Does the work with the log of the arguments, and ends the log whatever comes of it.
-    fn with_log<T>(
+    fn with_log(
         &self,
         session: &mut Session,
-        work: impl FnOnce(&mut Session) -> Result<T, Box<Diagnostic>>,
-    ) -> Result<T, Box<Diagnostic>> {
+        work: impl FnOnce(&mut Session) -> Result<Conclusion, Box<Diagnostic>>,
+    ) -> Result<Conclusion, Box<Diagnostic>> {
         let Some(path) = &self.show.log else {
             self.tail.clone().into_iter().for_each(|tail| session.chronicle.log_to(Box::new(tail)));
             return work(session);
@@ -80,9 +87,10 @@ impl Job<'_> {
         session.chronicle.log_to(out);
         session.machine.record_executed();
         let result = work(session);
-        let written = session.chronicle.finish_log(&session.machine);
-        log.finish(written)?;
-        result
+        let written = log.finish(session.chronicle.finish_log(&session.machine));
+        let mut conclusion = result?;
+        conclusion.add(written);
+        Ok(conclusion)
     }
 
     fn play(
@@ -180,11 +188,11 @@ pub(super) fn conclude(show: &Show, output: &Output, conclusion: &Conclusion) ->
     let Conclusion { reports, summary, ended } = conclusion;
     let verdict = Verdict::new(*ended, reports);
     if show.json {
-        output.result(&json::run(reports, Some(summary), &verdict))?;
-        return Ok(verdict.exit_code);
+        let written = output.result(&json::run(reports, Some(summary), &verdict));
+        return output.after(verdict.exit_code, written);
     }
     output.reports(reports);
-    output.result(&summary.text())?;
+    let written = output.result(&summary.text());
     output.verdict(&verdict);
-    Ok(verdict.exit_code)
+    output.after(verdict.exit_code, written)
 }

@@ -10,13 +10,17 @@ const MAX_DEPTH: usize = 32;
 /// The files themselves, and every `.sys` below a folder, in the order of their paths. Links to folders are not followed.
 ///
 /// # Errors
-/// What the host says of a folder that cannot be read, with its path.
+/// What the host says of a folder that cannot be read, with its path; also a folder in which nothing is found: whoever names
+/// it expects something there.
 pub fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let mut images = Vec::new();
     for path in paths {
         if path.is_dir() {
             let first = images.len();
             below(path, MAX_DEPTH, &mut images)?;
+            if images.len() == first {
+                return Err((path.clone(), io::Error::new(io::ErrorKind::NotFound, "there is no `.sys` file in it")));
+            }
             images[first..].sort();
         } else {
             images.push(path.clone());
@@ -54,5 +58,13 @@ mod tests {
         let found = images(&[folder.path().join("a.txt"), folder.path().to_owned()]).expect("it can be read");
         let names = ["a.txt", "b/d.SYS", "c.sys"].map(|name| folder.path().join(name));
         assert_eq!(found, names);
+    }
+
+    #[test]
+    fn a_folder_without_images_is_an_error() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("below")).expect("it can be made");
+        let (path, error) = images(&[folder.path().to_owned()]).expect_err("there is nothing");
+        assert_eq!((path.as_path(), error.to_string()), (folder.path(), "there is no `.sys` file in it".to_owned()));
     }
 }

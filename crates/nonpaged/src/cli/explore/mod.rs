@@ -10,12 +10,12 @@ use std::sync::Arc;
 use explore::{Campaign, Limits, StoreError, Watched};
 use nonpaged::Driver;
 use nonpaged::explore::{Folder, Run, Searched, blank_token, player, search};
-use report::cause::{Cause, Input, Limit};
+use report::cause::Input;
 use report::{Diagnostic, ExitCode};
 
 use super::args::{MergeOptions, SerialLine, Setup};
 use super::input::{self, refuse};
-use super::output::Output;
+use super::output::{Output, unwritable};
 use super::progress::Logged;
 use super::serial::FarEnd;
 use super::{Outcome, machine};
@@ -51,14 +51,9 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     );
     drop(progress);
     let Searched { found, lost } = found?;
+    // What was found is told all the same.
     let conclusion = results::conclude(options, output, &token, &found)?;
-    match lost {
-        // What was found is told all the same, and weighs more.
-        Some(error) if conclusion == ExitCode::DriverBug => output.report(&unusable(error)),
-        Some(error) => return Err(unusable(error)),
-        None => {}
-    }
-    Ok(conclusion)
+    output.after(conclusion, lost.map_or(Ok(()), |error| Err(unwritten(error))))
 }
 
 fn subject(options: &ExploreOptions, driver: &Arc<Driver>) -> Result<Run, Box<Diagnostic>> {
@@ -92,19 +87,25 @@ fn words(setup: &Setup) -> Vec<String> {
     words
 }
 
+/// A folder that cannot be opened. A disk that takes no more is no wrong argument.
 fn unusable(error: StoreError) -> Box<Diagnostic> {
     match error {
-        StoreError::Io { path, source } => Box::new(Diagnostic::from(Cause::Limit(Limit::Output {
-            path: path.display().to_string(),
-            error: source.to_string(),
-        }))),
+        StoreError::Io { path, source } => input::uncreatable(&path, "result", &source),
         other => refuse(Input::Arguments { problem: other.to_string() }),
+    }
+}
+
+/// What was found and could not be kept.
+fn unwritten(error: StoreError) -> Box<Diagnostic> {
+    match error {
+        StoreError::Io { path, source } => unwritable(&path.display().to_string(), &source),
+        other => unusable(other),
     }
 }
 
 /// Puts the results of several searches into one folder.
 pub(crate) fn merge(options: &MergeOptions, output: &Output) -> Outcome {
     let merged = explore::merge(&options.into, &options.from).map_err(unusable)?;
-    output.result(&results::merged(&merged))?;
-    Ok(if merged.records.is_empty() { ExitCode::Clean } else { ExitCode::DriverBug })
+    let code = if merged.records.is_empty() { ExitCode::Clean } else { ExitCode::DriverBug };
+    output.after(code, output.result(&results::merged(&merged)))
 }

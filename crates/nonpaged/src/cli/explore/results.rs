@@ -44,14 +44,12 @@ pub(super) fn conclude(options: &ExploreOptions, output: &Output, token: &Token,
     let tokens: Vec<Token> =
         found.failures.iter().map(|failure| Token { schedule: failure.schedule.clone(), ..token.clone() }).collect();
     if options.json {
-        output.result(&document(token, found))?;
-        return Ok(exit_code(found));
+        return output.after(exit_code(found), output.result(&document(token, found)));
     }
     for (failure, token) in found.failures.iter().zip(&tokens) {
         output.reports(&reports(options, failure, token)?);
     }
-    output.result(&text(options, token, found))?;
-    Ok(exit_code(found))
+    output.after(exit_code(found), output.result(&text(options, token, found)))
 }
 
 /// The reports of one failure: those with its code.
@@ -77,8 +75,8 @@ fn exit_code(found: &Found) -> ExitCode {
 fn ended(options: &ExploreOptions, found: &Found) -> String {
     let at_number = options.schedules.filter(|limit| found.progress.schedules >= *limit);
     match at_number {
-        _ if found.exhausted => "nothing is left to run".to_owned(),
         _ if options.until_first && !found.failures.is_empty() => "at the first failure".to_owned(),
+        _ if found.exhausted => "nothing is left to run".to_owned(),
         Some(limit) => format!("at `--schedules {limit}`"),
         None => format!("at `--time {}s`", options.time.as_secs_f32()),
     }
@@ -147,4 +145,25 @@ fn document(token: &Token, found: &Found) -> String {
         "exhausted": found.exhausted,
     });
     format!("{document:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use explore::Signature;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_a_search_is_and_what_it_found() {
+        let elapsed = Duration::from_secs(10);
+        let mut now = Progress { schedules: 20, coverage: 7, elapsed, ..Progress::default() };
+        let most = Duration::from_secs(12);
+        let expected = "10 of 12 s: 20 schedules, 2 a second, no failure, 7 places and states";
+        assert_eq!(progress_line(&now, most), expected);
+        let signature = |place| Signature { kind: Kind::Finding, code: "K05".to_owned(), place };
+        (now.failures, now.equal) = (vec![(signature(1), 1), (signature(2), 3)], 4);
+        let expected =
+            "10 of 12 s: 20 schedules, 2 a second, failures: 2 K05 in 4 schedules, 4 equal, 7 places and states";
+        assert_eq!(progress_line(&now, most), expected);
+    }
 }
