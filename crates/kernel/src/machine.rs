@@ -166,6 +166,11 @@ impl Machine {
         Irql::new(self.processors[self.active].cpu.cr8)
     }
 
+    /// The IRQL of a processor, from 0; `None` where there is no such processor.
+    pub fn irql_of(&self, processor: usize) -> Option<Irql> {
+        self.processors.get(processor).map(|processor| Irql::new(processor.cpu.cr8))
+    }
+
     /// Instructions retired by the whole machine.
     pub fn steps(&self) -> u64 {
         self.steps

@@ -13,6 +13,6 @@ pub mod scenario;
 pub mod session;
 pub mod story;
 
-pub use crate::explore::Explore;
+pub use crate::explore::{Explore, Machine};
 pub use driver::{Driver, DriverError, read_up_to, sha256};
 pub use report::ExitCode;

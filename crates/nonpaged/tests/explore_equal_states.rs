@@ -6,6 +6,7 @@ mod pairs;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use engine::Engine;
 use explore::{Campaign, Ending, Limits, Outcome, Signature, Strategy, Subject};
@@ -98,4 +99,29 @@ fn two_deeds_of_any_kind_count_and_find_the_same() {
         let (seeing, blind) = both(&pair.search(false), &whole(2, 2));
         assert_eq!(told(&seeing), told(&blind), "{}", pair.name);
     }
+}
+
+/// What a test is given is part of a state: a test that branches on it, and looks at the machine, counts and finds the same.
+#[test]
+fn tests_in_rust_count_and_find_the_same() {
+    let serial = || Explore::new(sample("serial/serial.sys")).cpus(2);
+    let branches = serial().choices(ChoicePoints::FAIL.and(ChoicePoints::TRIM)).test(|m| {
+        let port = m.open();
+        let written = m.write(&port, b"hello");
+        if m.resident("PAGESER") == 0 {
+            assert!(m.ioctl(&port, 1, b"", 0).information == 0 && written.information == 5, "no memory");
+        }
+        let read = m.thread("reader").read(&port, 3);
+        assert!(m.wait(&read).output.len() == 3, "found in some schedules");
+    });
+    assert!(!compare("branches", &branches, &whole(2, 1)).failures.is_empty());
+    let order = serial().choices(ChoicePoints::SWITCH.and(ChoicePoints::TIME)).test(|m| {
+        let port = m.open();
+        let reads = [m.thread("a").read(&port, 1), m.thread("b").read(&port, 1)];
+        m.write(&port, b"xy");
+        m.pass(Duration::from_millis(5));
+        let first = reads.iter().filter_map(|read| m.answer(read)).map(|answer| answer.output).next();
+        assert_eq!(first.unwrap_or_default(), b"x", "who came first");
+    });
+    assert!(!compare("order", &order, &whole(1, 2)).failures.is_empty());
 }

@@ -153,7 +153,9 @@ impl Job<'_> {
             Err(PlayError::Expectation(expectation)) => {
                 Ok((Ended::Expectation, Some(Diagnostic::from(Cause::Expectation(expectation)))))
             }
-            Err(PlayError::Refuted(refutation)) => Ok((Ended::Expectation, Some(Diagnostic::from(refutation)))),
+            Err(PlayError::Refuted(refutation) | PlayError::NotDeterministic(refutation)) => {
+                Ok((Ended::Expectation, Some(Diagnostic::from(refutation))))
+            }
             Err(PlayError::Impossible { line, problem }) => Err(input::refuse(Input::Malformed {
                 role: "scenario",
                 path: self.setup.scenario.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),

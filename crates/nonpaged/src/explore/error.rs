@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use explore::{StoreError, TokenError};
+use explore::{Outcome, StoreError, TokenError};
 
 use crate::driver::DriverError;
 use crate::scenario::{PlayError, ScenarioError};
@@ -42,6 +42,14 @@ pub enum ExploreError {
     /// The folder for results cannot be used.
     #[error(transparent)]
     Folder(#[from] StoreError),
+    /// The folder could not be written any more, which ended the search.
+    #[error("the search ended early: {source}; {}", found.proven)]
+    Lost {
+        /// What was found until then.
+        found: Box<Outcome>,
+        /// The first write that failed: what is in the folder is from before it.
+        source: StoreError,
+    },
     /// The word is no token.
     #[error(transparent)]
     Token(#[from] TokenError),

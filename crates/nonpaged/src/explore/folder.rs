@@ -64,7 +64,7 @@ pub struct Searched {
 }
 
 /// Searches; `run` makes what is searched, the same each time, and `watch` hears of each new failure and now and then of
-/// progress.
+/// progress, and ends the search by returning false.
 ///
 /// # Errors
 /// Why there is nothing to search.
@@ -72,11 +72,11 @@ pub fn search<E: Send>(
     campaign: &Campaign,
     run: impl Fn() -> Result<Run, E> + Sync,
     mut folder: Option<&mut Folder>,
-    mut watch: impl FnMut(Watched<'_>) + Send,
+    mut watch: impl FnMut(Watched<'_>) -> bool + Send,
 ) -> Result<Searched, E> {
     let found = campaign.run(run, engine, |watched| {
-        watch(watched);
-        folder.as_mut().is_none_or(|folder| folder.keep(watched))
+        let goes_on = watch(watched);
+        folder.as_mut().is_none_or(|folder| folder.keep(watched)) && goes_on
     })?;
     let lost = folder.and_then(|folder| folder.finish(&found));
     Ok(Searched { found, lost })

@@ -2,7 +2,7 @@
 
 mod error;
 mod folder;
-mod program;
+mod machine;
 mod run;
 mod search;
 mod verdict;
@@ -21,12 +21,13 @@ use crate::session::Devices;
 
 pub use self::error::ExploreError;
 pub use self::folder::{Folder, Searched, record, search};
-pub use self::program::{Handle, Program, Request};
+pub use self::machine::{Awaited, Handle, Machine, Request, Thread};
 pub use self::run::Run;
 pub use self::search::{Explore, in_rust};
 pub use self::verdict::about;
 pub use explore::{Failure, Kind, Outcome, Proven, Signature, Strategy};
-pub use kernel::{Bound, ChoicePoints, DeedKind};
+pub use kernel::{Answer, Bound, ChoicePoints, DeedKind};
+pub use nt_types::{Irql, NtStatus};
 
 /// What a driver under exploration is put through: the steps of a scenario without their expectations, or the exercise and
 /// two programs that use the device at the same time.

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use explore::{Campaign, Failure, Outcome, Strategy, Token};
+use explore::{Campaign, Failure, Outcome, Strategy, Token, Watched};
 use kernel::{Bound, ChoicePoints, Options};
 use memory::MemoryConfig;
 
 use super::folder::{Folder, Searched};
-use super::{ExploreError, Program, Run, blank_token, folder, player};
+use super::{ExploreError, Machine, Run, blank_token, folder, player};
 use crate::driver::Driver;
-use crate::scenario::{Player, Scenario};
+use crate::scenario::{PlayError, Player, Refutation, Scenario, SerialEnd, Test};
 use crate::session::{PLENTY_OF_FRAMES, Session};
 
 /// A search of the schedules of a driver, as a test.
@@ -25,23 +25,22 @@ use crate::session::{PLENTY_OF_FRAMES, Session};
 /// nonpaged::Explore::new(driver).cpus(2).depth(1).assert_clean();
 /// ```
 ///
-/// [`check`](Explore::check) has it used by programs that are written in Rust, and looks whether what they got is right:
+/// [`check`](Explore::check) has it used by a test, which goes on by what it is given: see [`Machine`].
 ///
 /// ```
 /// # let driver = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers/null/null.sys");
-/// nonpaged::Explore::new(driver).depth(1).check(|program| {
-///     let file = program.open();
-///     let write = program.write(&file, b"hello");
-///     program.assert(move |moment| {
-///         // Memory may have run out: then there is no answer, or one that says so.
-///         let written = moment.answer(&write).filter(|answer| answer.status.is_success());
-///         assert!(written.is_none_or(|answer| answer.information == 5));
-///     });
+/// nonpaged::Explore::new(driver).cpus(2).depth(1).check(|m| {
+///     let file = m.open();
+///     let read = m.thread("reader").on_cpu(1).read(&file, 5);
+///     let written = m.write(&file, b"hello");
+///     // Memory may have run out: then it says so.
+///     assert!(written.information == 5 || !m.is_undisturbed());
+///     m.wait(&read);
 /// });
 /// ```
 ///
 /// A search that finds something panics with the report of each failure and its token. `nonpaged replay TOKEN` shows it
-/// again; where a program or a machine is made in Rust, `NONPAGED_REPLAY=TOKEN cargo test` does, which runs the schedule of
+/// again; where a test or a machine is made in Rust, `NONPAGED_REPLAY=TOKEN cargo test` does, which runs the schedule of
 /// the token instead of a search of that driver.
 #[derive(Clone, Debug)]
 #[must_use = "it searches when it is told to"]
@@ -50,6 +49,7 @@ pub struct Explore {
     steps: Steps,
     options: Options,
     memory: MemoryConfig,
+    serial_line: Option<SerialEnd>,
     depth: Option<u32>,
     campaign: Campaign,
     out: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub struct Explore {
 enum Steps {
     Exercise,
     File(PathBuf),
-    Program(Scenario),
+    Test(Test),
 }
 
 impl Explore {
@@ -73,6 +73,7 @@ impl Explore {
             steps: Steps::Exercise,
             options: Options { choices: ChoicePoints::USUAL, ..Options::default() },
             memory: MemoryConfig { frames: PLENTY_OF_FRAMES, ..MemoryConfig::default() },
+            serial_line: None,
             depth: None,
             campaign: Campaign::default(),
             out: None,
@@ -85,10 +86,12 @@ impl Explore {
         Explore { steps: Steps::File(path.into()), ..self }
     }
 
-    /// Has the driver used by this program instead of the exercise. It is called once, to write down the steps.
+    /// Has the driver used by this test instead of the exercise: see [`Machine`]. It is called in many schedules, on several
+    /// threads.
     #[track_caller]
-    pub fn program(self, write: impl FnOnce(&Program)) -> Explore {
-        Explore { steps: Steps::Program(Program::recorded(write)), in_rust: here(), ..self }
+    pub fn test(self, test: impl Fn(&Machine<'_>) + Send + Sync + 'static) -> Explore {
+        let test = Test::new(move |stage| test(&Machine::on(stage)));
+        Explore { steps: Steps::Test(test), in_rust: here(), ..self }
     }
 
     /// What may happen unplanned.
@@ -126,6 +129,12 @@ impl Explore {
     pub fn memory(mut self, change: impl FnOnce(&mut MemoryConfig)) -> Explore {
         change(&mut self.memory);
         Explore { in_rust: here(), ..self }
+    }
+
+    /// Changes what the serial port is connected to; without it, to its own input, or what the scenario says.
+    #[track_caller]
+    pub fn serial_line(self, far_end: SerialEnd) -> Explore {
+        Explore { serial_line: Some(far_end), in_rust: here(), ..self }
     }
 
     /// How schedules are chosen.
@@ -178,15 +187,28 @@ impl Explore {
     /// Searches.
     ///
     /// # Errors
-    /// Driver, scenario or folder cannot be used.
+    /// Driver, scenario or folder cannot be used; the folder could not be written any more; the test is not deterministic.
     pub fn run(&self) -> Result<Outcome, ExploreError> {
         let depth = self.depth.or(self.options.bound.total(self.options.choices)).unwrap_or(self.campaign.depth);
         let mut campaign = Campaign { depth: depth.max(1), ..self.campaign.clone() };
         let token = self.blank_token(&self.read()?);
         let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, self.options.bound);
         let mut folder = self.out.as_ref().map(open).transpose()?;
-        let Searched { found, lost } = folder::search(&campaign, || self.subject(), folder.as_mut(), |_| ())?;
-        lost.map_or(Ok(found), |error| Err(error.into()))
+        let goes_on = |_: Watched<'_>| self.parted().is_none();
+        let Searched { found, lost } = folder::search(&campaign, || self.subject(), folder.as_mut(), goes_on)?;
+        match (self.parted(), lost) {
+            (Some(parted), _) => Err(PlayError::NotDeterministic(parted.clone()).into()),
+            (None, Some(source)) => Err(ExploreError::Lost { found: Box::new(found), source }),
+            (None, None) => Ok(found),
+        }
+    }
+
+    /// Where the test did something else than before, under the same answers.
+    fn parted(&self) -> Option<&Refutation> {
+        match &self.steps {
+            Steps::Test(test) => test.parted(),
+            Steps::Exercise | Steps::File(_) => None,
+        }
     }
 
     /// What is searched: a run that has not begun.
@@ -223,12 +245,17 @@ impl Explore {
                 let text = std::fs::read_to_string(path).map_err(read)?;
                 Scenario::parse(&text).map_err(|source| ExploreError::Scenario { path: path.clone(), source })?
             }
-            Steps::Program(scenario) => scenario.clone(),
+            Steps::Test(_) => Scenario::default(),
         };
         let options = Options { choices, ..self.options.clone() };
-        let mut session = Session::new(options, self.memory.clone(), scenario.serial_line.cable())?;
+        let cable = self.serial_line.unwrap_or(scenario.serial_line).cable();
+        let mut session = Session::new(options, self.memory.clone(), cable)?;
         let base = session.load_file(driver)?;
-        let player = player(base, Arc::clone(driver), session.devices(), &scenario);
+        let (driver, devices) = (Arc::clone(driver), session.devices());
+        let player = match &self.steps {
+            Steps::Test(test) => Player::test(base, driver, devices, test.clone()),
+            _ => player(base, driver, devices, &scenario),
+        };
         Ok((session, player))
     }
 

@@ -6,7 +6,7 @@ use explore::{Failure, Kind, Outcome, Token};
 use report::cause::{Cause, Remark};
 use report::{Diagnostic, Level, Replay, draw, plural};
 
-use super::{Explore, ExploreError, Program, identity};
+use super::{Explore, ExploreError, Machine, identity};
 use crate::scenario::PlayError;
 use crate::session::SessionError;
 
@@ -14,13 +14,13 @@ use crate::session::SessionError;
 const REPLAY: &str = "NONPAGED_REPLAY";
 
 impl Explore {
-    /// Has the driver used by this program in every schedule, as a test.
+    /// Has the driver used by this test in every schedule: see [`Machine`].
     ///
     /// # Panics
     /// With the report of each failure and its token, or the reason why there was no search.
     #[track_caller]
-    pub fn check(self, write: impl FnOnce(&Program)) -> Outcome {
-        self.program(write).assert_clean()
+    pub fn check(self, test: impl Fn(&Machine<'_>) + Send + Sync + 'static) -> Outcome {
+        self.test(test).assert_clean()
     }
 
     /// Searches, as a test.
@@ -43,9 +43,14 @@ impl Explore {
             let unless_clean = if shown.is_empty() { shown } else { format!("the schedule of {REPLAY}\n\n{shown}") };
             return Ok((Outcome::default(), unless_clean));
         }
-        let outcome = self.run()?;
-        let told = self.told(&outcome)?;
-        Ok((outcome, told))
+        match self.run() {
+            Ok(outcome) => Ok((outcome.clone(), self.told(&outcome)?)),
+            Err(ExploreError::Lost { found, source }) => {
+                let told = format!("{}\nthe search ended early: {source}", self.told(&found)?);
+                Ok((*found, told))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The token of the environment, where it is one of this driver.
@@ -100,7 +105,8 @@ impl Explore {
         for failure in failures {
             let token = self.token(failure)?.encode();
             let reports = about(self.replay(&token)?, failure);
-            parts.push(format!("{}\n{}", drawn(&reports), self.how_to_replay(&token)));
+            let shown = if reports.is_empty() { not_again(failure) } else { drawn(&reports) };
+            parts.push(format!("{shown}\n{}", self.how_to_replay(&token)));
         }
         if parts.is_empty() {
             return Ok(String::new());
@@ -121,6 +127,12 @@ impl Explore {
             }
         }
     }
+}
+
+/// What is said of a failure that its own schedule does not show: what shows one shows it again, unless a test goes by more
+/// than it is given.
+fn not_again(failure: &Failure) -> String {
+    format!("{}: when its schedule was run again it did not fail: the test is not deterministic\n", failure.signature)
 }
 
 fn drawn(reports: &[Diagnostic]) -> String {

@@ -88,7 +88,9 @@ fn ended(session: &mut Session, settings: &Settings, error: PlayError) -> End {
         PlayError::Expectation(expectation) => {
             End::Expectation(report::Diagnostic::from(report::cause::Cause::Expectation(expectation)).title())
         }
-        PlayError::Refuted(refutation) => End::Expectation(report::Diagnostic::from(refutation).title()),
+        PlayError::Refuted(refutation) | PlayError::NotDeterministic(refutation) => {
+            End::Expectation(report::Diagnostic::from(refutation).title())
+        }
         PlayError::Impossible { line, problem } => End::Expectation(format!("line {line}: {problem}")),
     }
 }

@@ -18,12 +18,14 @@ pub(super) enum Outcome {
     Answered(Answer),
     /// The request is pending.
     Pending,
+    /// It refers to something that does not exist, and was left out.
+    Impossible(String),
 }
 
 impl Outcome {
     fn status(&self) -> Option<NtStatus> {
         match self {
-            Outcome::Nothing => None,
+            Outcome::Nothing | Outcome::Impossible(_) => None,
             Outcome::Status(status) => Some(*status),
             Outcome::Answered(answer) => Some(answer.status),
             Outcome::Pending => Some(NtStatus::PENDING),

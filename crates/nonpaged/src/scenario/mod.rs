@@ -22,13 +22,13 @@
 //! receive = { text = "late" } # arrives on the serial line
 //! ```
 
-mod assertion;
 mod device;
 mod error;
 mod expect;
 mod file;
 mod play;
 mod player;
+mod script;
 mod values;
 mod wmi;
 
@@ -38,11 +38,12 @@ use devices::{FlowControl, SerialLine};
 use nt_types::{Irql, NtStatus};
 use serde::Deserialize;
 
-pub use assertion::{Assertion, Moment, Refutation};
 pub use device::{DeviceName, PnpRequest};
 pub use error::ScenarioError;
 pub use play::{PlayError, play};
 pub use player::{Demand, Player};
+pub use script::Refutation;
+pub(crate) use script::{Ask, Call, Given, Look, Stage, Test, request_name};
 
 /// The handle that `open` makes, and that requests go to, where the step names none.
 pub const DEFAULT_HANDLE: &str = "file";
@@ -273,8 +274,6 @@ pub enum Action {
     },
     /// Nothing but `expect`.
     Check,
-    /// Look whether something holds; also where expectations are not checked. Only scenarios made in Rust have it.
-    Assert(Assertion),
 }
 
 /// What goes wrong with a read of the paging file.
@@ -345,7 +344,6 @@ impl Action {
             Action::Trim { .. } => "trim",
             Action::FailPageIn { .. } => "fail_page_in",
             Action::Check => "check",
-            Action::Assert(_) => "assert",
         }
     }
 

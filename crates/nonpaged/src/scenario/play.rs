@@ -6,8 +6,8 @@ use nt_types::Va;
 use report::cause::Expectation;
 
 use super::Scenario;
-use super::assertion::Refutation;
 use super::player::{Demand, Player};
+use super::script::Refutation;
 use crate::driver::Driver;
 use crate::session::{Session, SessionError};
 
@@ -23,6 +23,9 @@ pub enum PlayError {
     /// An assertion of a test does not hold.
     #[error("{}: {}", .0.at, .0.message)]
     Refuted(Refutation),
+    /// A test makes other calls than before, under the same answers.
+    #[error("{}: the test is not deterministic: {}", .0.at, .0.message)]
+    NotDeterministic(Refutation),
     /// A step refers to something that does not exist.
     #[error("line {line}: {problem}")]
     Impossible {

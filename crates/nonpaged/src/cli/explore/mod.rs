@@ -47,6 +47,7 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
             if let Watched::Progress(now) = watched {
                 progress.phase(results::progress_line(now, options.time));
             }
+            true
         },
     );
     drop(progress);

@@ -6,6 +6,7 @@
 mod end;
 mod exercise;
 mod offer;
+mod script;
 mod stack;
 mod steps;
 mod talk;
@@ -15,11 +16,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use devices::DeviceId;
-use kernel::{Action as Request, Machine, RequestId, Trap, Until};
+use kernel::{Action as Request, Answer, Machine, RequestId, Trap, Until};
 use nt_types::{NtStatus, Va};
 
 use super::expect::Outcome;
 use super::play::PlayError;
+use super::script::{Call, Script, Test};
 use super::{Action, Scenario, Step};
 use crate::driver::Driver;
 use crate::session::{Devices, SHORT_NS, SessionError, ioctl_codes};
@@ -82,6 +84,12 @@ enum Task {
     Interrupt(u32),
     Cancel(RequestId),
     Exercise(exercise::Task),
+    /// Has the code of a test say what to do next.
+    Consult,
+    /// Tells it what a call came to.
+    Give(Call, u64),
+    /// Waits for a request of the test, at most so many nanoseconds, and takes what it came to.
+    Settle(usize, u64),
     End,
     RemoveStacks,
     Unload,
@@ -98,6 +106,8 @@ pub struct Player {
     /// Sections to be looked at after each step.
     pub(crate) watch: Arc<[String]>,
     tasks: VecDeque<Task>,
+    /// The code of a test that is not over yet.
+    script: Option<Script>,
     /// What the step in progress came to.
     outcome: Outcome,
     /// Signals on the serial line that this player knows of, and characters that no step has asked for.
@@ -129,6 +139,7 @@ impl Hash for Player {
             devices: _,
             watch: _,
             tasks,
+            script,
             outcome,
             known_signals,
             sent,
@@ -142,7 +153,7 @@ impl Hash for Player {
             requests,
             unloaded,
         } = self;
-        (base, tasks, outcome, known_signals, sent, checks, lenient, others).hash(state);
+        (base, tasks, script, outcome, known_signals, sent, checks, lenient, others).hash(state);
         (loading, device, stacks, handles, requests, unloaded).hash(state);
     }
 }
@@ -175,6 +186,13 @@ impl Player {
         player
     }
 
+    /// Has a test use the driver, between start and removal.
+    pub(crate) fn test(base: Va, driver: Arc<Driver>, devices: Devices, test: Test) -> Player {
+        let mut player = Player { script: Some(Script::new(test)), ..Player::idle(base, driver, devices) };
+        player.tasks.extend([Task::Initialize, Task::Start, Task::Consult, Task::End]);
+        player.unchecked()
+    }
+
     /// The same without expectations: they are those of the run in which nothing unplanned happens.
     #[must_use]
     pub fn unchecked(mut self) -> Player {
@@ -191,6 +209,7 @@ impl Player {
             devices,
             watch: Arc::new([]),
             tasks: VecDeque::new(),
+            script: None,
             outcome: Outcome::Nothing,
             known_signals: 0,
             sent: Vec::new(),
@@ -204,12 +223,6 @@ impl Player {
             requests: BTreeMap::new(),
             unloaded: false,
         }
-    }
-
-    /// True where code of a test has yet to look at the machine: nobody knows what it looks at.
-    pub(crate) fn is_watched(&self) -> bool {
-        let is_assertion = |step: &Step| matches!(step.action, Action::Assert(_));
-        self.tasks.iter().any(|task| matches!(task, Task::Step(step) if is_assertion(step)))
     }
 
     /// Does what takes no time; then what is wanted, or `None` at the end.
@@ -256,16 +269,14 @@ impl Player {
                 self.before([Task::Wait(id, Some(PATIENCE_NS))]);
             }
             Task::Exercise(task) => self.exercise_task(m, task)?,
+            Task::Consult => self.consult(m)?,
+            Task::Give(call, asked) => self.give(m, call, asked),
+            Task::Settle(request, limit_ns) => self.settle(request, limit_ns),
             Task::End => self.end(m),
             Task::RemoveStacks => self.remove_stacks(m),
             Task::Unload => self.unload(m)?,
         }
         Ok(None)
-    }
-
-    /// The request of this name, also after it was answered.
-    pub(super) fn named_request(&self, name: &str) -> Option<RequestId> {
-        self.requests.get(name).map(|named| named.id)
     }
 
     /// Puts tasks before everything that remains.
@@ -308,6 +319,15 @@ impl Player {
         self.outcome = Outcome::Status(status);
         if status.is_success() {
             self.others.insert(name, base);
+        }
+    }
+
+    /// Makes the handles of opens that have succeeded since nobody waits for them.
+    fn note_opened(&mut self, m: &Machine) {
+        for named in self.requests.values_mut().filter(|named| named.handle.is_some()) {
+            let Some(answer) = m.answer_of(named.id) else { continue };
+            let handle = named.handle.take().filter(|_| answer.status.is_success());
+            self.handles.extend(handle.map(|handle| (handle, Va(answer.information))));
         }
     }
 
