@@ -228,7 +228,10 @@ fn a_test_that_asks_for_less_than_before_is_named() {
             }
         });
         let error = search.run().expect_err("nothing is known of the driver").to_string();
-        assert!(error.contains("the test is not deterministic: its call 1 was `open`, and is the end now"), "{error}");
+        assert!(
+            error.contains("tests/explore_rust.rs:") && error.contains("its call 1 was `open`, and is the end now"),
+            "{error}"
+        );
     }
 }
 
