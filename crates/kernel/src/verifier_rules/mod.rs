@@ -5,6 +5,7 @@ mod integrity;
 mod memory;
 mod waits;
 
+use ::memory::Region;
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
@@ -21,6 +22,7 @@ struct Broken {
 }
 
 const POOL_IRQL: &str = "paged pool is used at or below `APC_LEVEL`, nonpaged pool at or below `DISPATCH_LEVEL`";
+const NOT_ALLOCATED: &str = "pool is freed by the address that was returned for it";
 const NO_BYTES: &str = "pool is asked for by the number of its bytes, which is not 0";
 const RESOURCE: &str = "a resource is deleted before its memory is freed";
 const TIMER: &str = "a timer is cancelled before its memory is freed";
@@ -77,6 +79,9 @@ impl Machine {
                     _ => None,
                 }
             }
+            "ExFreePool" | "ExFreePoolWithTag" if self.was_never_allocated(Va(first)) => {
+                Some(Broken { parameters: [0x10, first, 0, 0], rule: NOT_ALLOCATED })
+            }
             "ExFreePool" | "ExFreePoolWithTag" => {
                 let block = self.mm.pool.block(Va(first)).map(|block| (block.kind == PoolKind::Paged, block.bytes));
                 let (paged, bytes) = block.unwrap_or_default();
@@ -114,6 +119,13 @@ impl Machine {
             _ if routine.starts_with("Mm") || routine == "IoFreeMdl" => self.broken_memory_rule(routine, call)?,
             _ => self.broken_apc_rule(routine, first),
         })
+    }
+
+    /// True for an address that no routine can have returned for a block: it lies in none of the pools, or inside a block. One
+    /// at which a block has begun may be freed a second time, which is 0xC2 here.
+    fn was_never_allocated(&self, address: Va) -> bool {
+        let in_pool = matches!(Region::of(address), Some(Region::PagedPool | Region::NonpagedPool));
+        !in_pool || self.mm.pool.block_around(address).is_some_and(|(start, _)| start != address)
     }
 
     /// Resources, push locks and unsafe fast mutexes want APCs disabled.

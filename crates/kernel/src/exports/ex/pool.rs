@@ -1,5 +1,6 @@
 //! Pool allocation as drivers call it (ddi: ExAllocatePoolWithTag, ExAllocatePool2, ExFreePoolWithTag).
 
+use memory::Region;
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 
 use crate::call::{Call, Next, Outcome, Trap};
@@ -96,17 +97,16 @@ pub(super) fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
     ExFreePoolWithTag(m, call, address, 0)
 }
 
-/// Freeing what is not a block is bug check 0xC2 (docs: debugger/bug-check-0xc2), subtype 0x46: free of an invalid
-/// pool address, P2 the address; subtype 0xA: a wrong tag, P2 address, P3 tag of the block, P4 tag passed.
+/// Bug check 0xC2 for what is no block, and, subtype 0xA, for a wrong tag: P2 address, P3 tag of the block, P4 tag passed.
 fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Outcome {
     const PROTECTED_POOL: u32 = 0x8000_0000;
     let Some(block) = m.mm.pool.block(address) else {
-        return Err(bad_caller(m, call, [0x46, address.0, 0, 0], PoolMisuse::NotABlock { address }));
+        return Err(m.not_allocated(call.return_address, bad_address(m, address), address));
     };
     let block_tag = u32::from_le_bytes(block.tag);
     if tag != 0 && (tag ^ block_tag) & !PROTECTED_POOL != 0 {
         let misuse = PoolMisuse::WrongTag { address, passed: tag.to_le_bytes(), actual: block.tag };
-        return Err(bad_caller(m, call, [0xA, address.0, u64::from(block_tag), u64::from(tag)], misuse));
+        return Err(bad_caller(m, call.return_address, [0xA, address.0, u64::from(block_tag), u64::from(tag)], misuse));
     }
     let bytes = block.bytes;
     check_objects(m, call, address, bytes)?;
@@ -130,7 +130,27 @@ fn check_objects(m: &mut Machine, call: &Call, address: Va, bytes: u64) -> Resul
     Err(m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into())
 }
 
-fn bad_caller(m: &mut Machine, call: &Call, parameters: [u64; 4], misuse: PoolMisuse) -> Trap {
+/// The parameters of bug check 0xC2 for an address at which no block begins. Freed blocks have no header here that would say
+/// so: theirs is an address of pool that is not allocated.
+fn bad_address(m: &Machine, address: Va) -> [u64; 4] {
+    const SYSTEM_SPACE: u64 = 0xFFFF_8000_0000_0000;
+    match Region::of(address) {
+        _ if !address.is_kernel() => [0x40, address.0, SYSTEM_SPACE, 0],
+        _ if m.mm.pool.block_around(address).is_some() => [0x46, address.0, 0, 0],
+        Some(Region::NonpagedPool) => [0x44, address.0, 0, 0],
+        Some(Region::PagedPool) => [0x48, address.0, 0, 0],
+        _ => [0x42, address.0, 0, 0],
+    }
+}
+
+fn bad_caller(m: &mut Machine, caller: Va, parameters: [u64; 4], misuse: PoolMisuse) -> Trap {
     let check = BugCheck { code: BugCheckCode::BAD_POOL_CALLER, parameters };
-    m.stop_at(call.return_address, StopKind::BugCheck(check, Cause::Pool(misuse))).into()
+    m.stop_at(caller, StopKind::BugCheck(check, Cause::Pool(misuse))).into()
+}
+
+impl Machine {
+    /// The stop for an address that is given back and was not allocated.
+    pub(crate) fn not_allocated(&mut self, caller: Va, parameters: [u64; 4], address: Va) -> Trap {
+        bad_caller(self, caller, parameters, PoolMisuse::NotABlock { address })
+    }
 }

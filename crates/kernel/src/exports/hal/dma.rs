@@ -84,9 +84,9 @@ fn HalpFreeCommonBuffer(
     address: Va,
     _cached: bool,
 ) -> Outcome {
-    match m.memory.release(address) {
-        Some(_) => Ok(Next::VOID),
-        None => Err(m.refuse("FreeCommonBuffer", format!("`{address}`, which is no common buffer"))),
+    match m.take_pages_back(address) {
+        true => Ok(Next::VOID),
+        false => Err(m.refuse("FreeCommonBuffer", format!("`{address}`, which is no common buffer"))),
     }
 }
 

@@ -3,7 +3,7 @@
 use memory::{Backing, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 
-use crate::call::{Next, Outcome, Trap};
+use crate::call::{Call, Next, Outcome};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
@@ -15,7 +15,7 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmAllocateContiguousMemorySpecifyCacheNode(bytes: u64, lowest: u64, highest: u64, boundary: u64, cache: u32, node: u32), DISPATCH),
     export!(Ntoskrnl, MmAllocateContiguousNodeMemory(bytes: u64, lowest: u64, highest: u64, boundary: u64, protect: u32, node: u32), DISPATCH),
     export!(Ntoskrnl, MmAllocateNonCachedMemory(bytes: u64), APC),
-    export!(Ntoskrnl, MmFreeContiguousMemory(address: Va), DISPATCH),
+    export!(Ntoskrnl, MmFreeContiguousMemory(address: Va; ..), DISPATCH),
     export!(Ntoskrnl, MmFreeContiguousMemorySpecifyCache(address: Va, bytes: u64, cache: u32), DISPATCH),
     export!(Ntoskrnl, MmFreeNonCachedMemory(address: Va, bytes: u64), APC),
 ];
@@ -38,7 +38,7 @@ fn MmAllocateContiguousMemorySpecifyCache(
     let last = first.saturating_add(bytes.max(1) - 1);
     // The lowest free run is the only candidate: an allocation that cannot have it fails, which is a documented answer.
     if first < lowest || (boundary != 0 && first / boundary != last / boundary) {
-        m.memory.release(address);
+        m.take_pages_back(address);
         return Ok(Next::pointer(Va::NULL));
     }
     Ok(Next::pointer(address))
@@ -72,8 +72,12 @@ fn MmAllocateNonCachedMemory(m: &mut Machine, bytes: u64) -> Outcome {
     Ok(Next::pointer(m.pages_for(bytes, Backing::Resident).unwrap_or(Va::NULL)))
 }
 
-fn MmFreeContiguousMemory(m: &mut Machine, address: Va) -> Outcome {
-    m.free_pages("MmFreeContiguousMemory", address)
+/// 0xC2/0x60 for what is no such memory.
+fn MmFreeContiguousMemory(m: &mut Machine, call: &Call, address: Va) -> Outcome {
+    match m.take_pages_back(address) {
+        true => Ok(Next::VOID),
+        false => Err(m.not_allocated(call.return_address, [0x60, address.0, 0, 0], address)),
+    }
 }
 
 fn MmFreeContiguousMemorySpecifyCache(m: &mut Machine, address: Va, _bytes: u64, _cache: u32) -> Outcome {
@@ -92,19 +96,23 @@ impl Machine {
 
     fn pages_for(&mut self, bytes: u64, backing: Backing<'_>) -> Option<Va> {
         let pages = bytes.div_ceil(PAGE_SIZE);
-        let fits = pages <= u64::from(self.memory.config().frames);
-        let room =
-            |m: &mut Machine| m.memory.allocate(Region::NonpagedPool, pages, backing, Protection::READ_WRITE).ok();
-        if fits { room(self) } else { None }
+        if pages > u64::from(self.memory.config().frames) {
+            return None;
+        }
+        let address = self.memory.allocate(Region::NonpagedPool, pages, backing, Protection::READ_WRITE).ok()?;
+        self.mm.contiguous.insert(address);
+        Some(address)
+    }
+
+    /// Frees contiguous or noncached memory; false where none begins.
+    pub(crate) fn take_pages_back(&mut self, address: Va) -> bool {
+        self.mm.contiguous.remove(&address) && self.memory.release(address).is_some()
     }
 
     fn free_pages(&mut self, routine: &'static str, address: Va) -> Outcome {
-        match self.memory.release(address) {
-            Some(_) => Ok(Next::VOID),
-            None => {
-                let trap: Trap = self.refuse(routine, format!("`{address}`, which was not allocated"));
-                Err(trap)
-            }
+        match self.take_pages_back(address) {
+            true => Ok(Next::VOID),
+            false => Err(self.refuse(routine, format!("`{address}`, which was not allocated"))),
         }
     }
 }

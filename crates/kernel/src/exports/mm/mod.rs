@@ -14,7 +14,7 @@ mod race;
 mod section;
 mod virtual_memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nt_types::Va;
 
@@ -65,6 +65,8 @@ pub struct State {
     pub(crate) locked_in_process: u64,
     /// Memory of the process, by address.
     allocations: BTreeMap<Va, virtual_memory::Allocation>,
+    /// Contiguous and noncached memory that drivers have, by address.
+    contiguous: BTreeSet<Va>,
     /// Views of page tables, by physical address.
     pub(crate) table_views: BTreeMap<u64, Va>,
 }

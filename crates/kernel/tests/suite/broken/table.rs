@@ -143,8 +143,23 @@ const ROWS: &[Row] = &[
     ("e4-work-item-in-freed-pool", ANY, Some((0xE4, [P::Is(0), P::Some, P::Some, P::Some])), &[]),
     ("e4-work-item-queued-twice", ANY, Some((0xE4, [P::Is(1), P::Some, P::Is(1), P::Is(0)])), &[]),
     ("e4-frees-queued-work-item", ANY, Some((0xE4, [P::Is(2), P::Some, P::At("FatalWork"), P::Is(0)])), &[]),
+    // Pool that is given back wrongly.
+    ("c2-freed-twice", ANY, Some((0xC2, [P::Is(0x44), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-paged-freed-twice", ANY, Some((0xC2, [P::Is(0x48), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-wrong-tag", ANY, Some((0xC2, [P::Is(0xA), P::Some, P::Is(0x6C74_6146), P::Is(0x6574_6146)])), &[]),
+    ("c2-inside-a-block", &[VERIFIED], Some((0xC4, [P::Is(0x10), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-inside-a-block", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x46), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-never-pool", &[VERIFIED], Some((0xC4, [P::Is(0x10), P::At("FatalFew"), P::Is(0), P::Is(0)])), &[]),
+    ("c2-never-pool", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x42), P::At("FatalFew"), P::Is(0), P::Is(0)])), &[]),
+    ("c2-of-the-program", &[VERIFIED], Some((0xC4, [P::Is(0x10), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-of-the-program", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x40), P::Some, P::Is(0xFFFF_8000_0000_0000), P::Is(0)])), &[]),
+    ("c2-physical-address", ANY, Some((0xC2, [P::Is(0x60), P::Some, P::Is(0), P::Is(0)])), &[]),
+    // Requests that are sent on or completed wrongly.
+    ("35-no-location", ANY, Some((0x35, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
+    ("44-completed-twice", ANY, Some((0x44, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
     // Only code integrity checks see that (tests/ui).
     ("c4-executable-pool", ANY, None, &[]),
+    ("c4-imports-in-code", ANY, None, &[]),
     ("f7-stack-buffer", ANY, Some((0xF7, [P::Some, P::Is(0x5A17_C0DE_F00D), P::Is(!0x5A17_C0DE_F00D), P::Is(0)])), &[]),
     // The verifier names what a routine did before its count is looked at.
     ("c7-region-in-dpc", &[VERIFIED], Some((0xC4, [P::Is(0x11A), P::Is(DISPATCH), P::Is(0), P::Is(0)])), &[]),
