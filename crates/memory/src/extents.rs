@@ -1,6 +1,7 @@
 //! Free numbers, in runs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Which numbers of a range are free. Always hands out the lowest, so that equal requests get equal answers.
 #[derive(Clone, Hash, Debug)]
@@ -16,6 +17,17 @@ impl Extents {
     /// Everything from `start` up to but not including `end` is free.
     pub(crate) fn new(start: u64, end: u64) -> Extents {
         Extents { free: BTreeMap::new(), fresh: start, end }
+    }
+
+    /// Everything in these ranges is free; they are in order, not empty, and do not touch.
+    pub(crate) fn of(ranges: impl Iterator<Item = Range<u64>>) -> Extents {
+        ranges.fold(Extents::new(0, 0), |mut all, range| {
+            if all.fresh < all.end {
+                all.free.insert(all.fresh, all.end - all.fresh);
+            }
+            (all.fresh, all.end) = (range.start, range.end);
+            all
+        })
     }
 
     /// Takes the lowest run of `count` numbers.
@@ -115,6 +127,19 @@ mod tests {
         assert!(extents.free.is_empty() && extents.fresh == 10);
         assert_eq!(extents.take_below(4, 13), None);
         assert_eq!(extents.take(10), Some(10));
+    }
+
+    /// What lies between two ranges is never handed out, neither alone nor in a run.
+    #[test]
+    fn ranges_with_a_gap() {
+        let mut extents = Extents::of([1..4, 10..20, 30..32].into_iter());
+        assert_eq!((extents.take(4), extents.take(4)), (Some(10), Some(14)));
+        assert!(!extents.take_at(4) && !extents.take_at(9) && extents.take_at(30));
+        assert_eq!((extents.take(3), extents.take(3), extents.take(2), extents.take(1)), (Some(1), None, Some(18), Some(31)));
+        for (start, count) in [(1, 3), (10, 10), (30, 2)] {
+            extents.give(start, count);
+        }
+        assert_eq!((extents.take(11), extents.take(10), extents.take(3)), (None, Some(10), Some(1)));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::extents::Extents;
 use crate::page_pool::Pages;
+use crate::ram;
 
 /// The bytes of one page.
 pub(crate) type Page = [u8; 4096];
@@ -60,7 +61,7 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Frames 1 to `limit`; there is no frame 0, so that physical address 0 is nothing.
+    /// So many frames, with the numbers that RAM has.
     pub(crate) fn new(limit: u32) -> Frames {
         Frames {
             layers: [const { None }; LAYERS],
@@ -68,7 +69,7 @@ impl Frames {
             own_layer: 0,
             spare: Vec::new(),
             place: Vec::new(),
-            free: Extents::new(1, u64::from(limit) + 1),
+            free: Extents::of(ram::ranges(limit)),
             limit,
             used: 0,
             peak: 0,

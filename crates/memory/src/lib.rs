@@ -47,6 +47,7 @@ mod pfn;
 mod physical;
 mod pins;
 mod pte;
+mod ram;
 mod read_ahead;
 mod regions;
 mod room;

@@ -1,5 +1,7 @@
 //! Memory by physical address, and past the protection.
 
+use std::ops::Range;
+
 use engine::{Access, Fault};
 use nt_types::{PAGE_SHIFT, Va};
 
@@ -7,6 +9,7 @@ use crate::Memory;
 use crate::mmu::{offset, pieces};
 use crate::pfn::Use;
 use crate::pte::State;
+use crate::ram;
 
 impl Memory {
     /// Physical address of `va`, if its page is resident or device memory.
@@ -19,9 +22,20 @@ impl Memory {
         Some(number << PAGE_SHIFT | va.page_offset() as u64)
     }
 
+    /// Numbers of the physical pages that are RAM, in ranges, lowest first: as in a PC, with room for firmware and devices
+    /// between.
+    pub fn ram_pages(&self) -> impl Iterator<Item = Range<u64>> {
+        ram::ranges(self.frames.limit())
+    }
+
     /// True for an address of RAM.
     pub fn is_ram(&self, physical: u64) -> bool {
-        (1..=u64::from(self.frames.limit())).contains(&(physical >> PAGE_SHIFT))
+        self.ram_pages().any(|pages| pages.contains(&(physical >> PAGE_SHIFT)))
+    }
+
+    /// Number of the last physical page that is RAM.
+    pub fn last_ram_page(&self) -> u64 {
+        self.ram_pages().last().map_or(0, |pages| pages.end - 1)
     }
 
     /// True where the content of a page of RAM stays where it is: it is pinned, or nothing lets it leave. False for RAM that

@@ -14,8 +14,15 @@ const IMAGE_UNIT_PAGES: u64 = 16;
 /// Pages of a region: 256 GiB.
 const REGION_PAGES: u64 = 1 << 26;
 
-const REGIONS: [Region; 6] =
-    [Region::User, Region::PagedPool, Region::KernelStack, Region::NonpagedPool, Region::SystemMapping, Region::Image];
+const REGIONS: [Region; 7] = [
+    Region::User,
+    Region::PagedPool,
+    Region::KernelStack,
+    Region::NonpagedPool,
+    Region::SpecialPool,
+    Region::SystemMapping,
+    Region::Image,
+];
 
 impl Region {
     /// First address.
@@ -26,6 +33,7 @@ impl Region {
     /// | paged pool | `0xFFFFA88000000000` |
     /// | kernel stacks | `0xFFFFD00000000000` |
     /// | nonpaged pool | `0xFFFFE18000000000` |
+    /// | special pool | `0xFFFFE60000000000` |
     /// | system mappings | `0xFFFFF28000000000` |
     /// | images | `0xFFFFF80000000000` |
     ///
@@ -37,6 +45,7 @@ impl Region {
             Region::PagedPool => Va(0xFFFF_A880_0000_0000),
             Region::KernelStack => Va(0xFFFF_D000_0000_0000),
             Region::NonpagedPool => Va(0xFFFF_E180_0000_0000),
+            Region::SpecialPool => Va(0xFFFF_E600_0000_0000),
             Region::SystemMapping => Va(0xFFFF_F280_0000_0000),
             Region::Image => Va(0xFFFF_F800_0000_0000),
         }
@@ -65,7 +74,7 @@ impl Regions {
         Regions { free: REGIONS.map(all).into(), reserved: BTreeMap::new() }
     }
 
-    /// Takes the lowest free range. A kernel stack gets one page more, below it.
+    /// Takes the lowest free range. A kernel stack and a block of special pool get one page more, below it.
     pub(crate) fn take(&mut self, region: Region, pages: u64) -> Option<Va> {
         let (before, after) = margins(region, pages)?;
         let first = self.free.get_mut(&region)?.take(before.checked_add(pages)?.checked_add(after)?)?;
@@ -79,12 +88,13 @@ impl Regions {
         self.reserved.get(&va).copied()
     }
 
-    /// Gives back the range that was taken at `va` and returns its pages. Image ranges stay taken (D28).
+    /// Gives back the range that was taken at `va` and returns its pages. Ranges of images stay taken (D28), and those of special
+    /// pool, so that a late access finds nothing there.
     pub(crate) fn give(&mut self, va: Va) -> Option<u64> {
         let region = Region::of(va)?;
         let pages = self.reserved.remove(&va)?;
         let (before, after) = margins(region, pages)?;
-        if region != Region::Image {
+        if !matches!(region, Region::Image | Region::SpecialPool) {
             self.free.get_mut(&region)?.give(va.page() - before, before + pages + after);
         }
         Some(pages)
@@ -94,7 +104,7 @@ impl Regions {
 /// Pages before and after a range that belong to it and are never mapped.
 fn margins(region: Region, pages: u64) -> Option<(u64, u64)> {
     Some(match region {
-        Region::KernelStack => (1, 0),
+        Region::KernelStack | Region::SpecialPool => (1, 0),
         Region::Image => (0, pages.checked_add(1)?.checked_next_multiple_of(IMAGE_UNIT_PAGES)? - pages),
         _ => (0, 0),
     })
@@ -130,6 +140,15 @@ mod tests {
         assert_eq!((second - first, regions.take(Region::Image, 1).unwrap() - second), (0x1_0000, 0x2_0000));
         assert_eq!((regions.give(first), regions.give(first), regions.give(first + 0x1000)), (Some(15), None, None));
         assert!(regions.take(Region::Image, 1).unwrap() > second);
+    }
+
+    #[test]
+    fn special_pool_has_a_page_before_each_block_and_uses_none_twice() {
+        let mut regions = Regions::new();
+        let first = regions.take(Region::SpecialPool, 1).unwrap();
+        assert_eq!(first, Region::SpecialPool.base() + 0x1000);
+        assert_eq!(regions.give(first), Some(1));
+        assert_eq!(regions.take(Region::SpecialPool, 1).unwrap() - first, 0x2000);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Machine {
         let pages = (0..extent.pages()).map(|page| extent.start + (page << PAGE_SHIFT));
         let device =
             pages.filter_map(|page| self.memory.physical(page)).find(|physical| !self.memory.is_ram(*physical));
-        let highest = u64::from(self.memory.config().frames);
+        let highest = self.memory.last_ram_page();
         Ok(device.and_then(|physical| broken([0x6F, list.0, physical >> PAGE_SHIFT, highest], DEVICE)))
     }
 

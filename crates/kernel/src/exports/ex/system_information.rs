@@ -79,14 +79,14 @@ impl Machine {
 /// SYSTEM_BASIC_INFORMATION.
 fn basic(m: &Machine) -> Vec<u8> {
     const GRANULARITY: u32 = 0x1_0000;
-    let frames = m.memory.config().frames;
+    let last = m.memory.last_ram_page() as u32;
     let processors = m.processors.len() as u32;
     Fields::of_size(0x40)
         .half(4, TICK_100NS as u32)
         .half(8, PAGE_SIZE as u32)
-        .half(0xC, frames)
+        .half(0xC, m.memory.config().frames)
         .half(0x10, 1)
-        .half(0x14, frames)
+        .half(0x14, last)
         .half(0x18, GRANULARITY)
         .word(0x20, GRANULARITY.into())
         .word(0x28, crate::exports::USER_PROBE_ADDRESS - 1)

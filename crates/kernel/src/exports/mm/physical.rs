@@ -41,9 +41,6 @@ fn MmMapIoSpaceEx(m: &mut Machine, call: &Call, physical: u64, bytes: u64, prote
     map(m, call, physical, bytes, protection)
 }
 
-/// Where a PC has firmware and devices, which drivers map by addresses that they know, though this machine may have RAM there.
-const NO_RAM_IN_A_PC: [Range<u64>; 2] = [0xA_0000..0x10_0000, 0xC000_0000..0x1_0000_0000];
-
 fn map(m: &mut Machine, call: &Call, physical: u64, bytes: u64, protection: Protection) -> Outcome {
     if let Some(frame) = m.unlocked_page_of(physical, bytes) {
         return Err(m.page_misuse(call.return_address, PageMisuse::PhysicalUnlocked { frame }));
@@ -63,13 +60,15 @@ fn MmUnmapIoSpace(m: &mut Machine, address: Va, _bytes: u64) -> Outcome {
 
 /// The caller frees the list with ExFreePool. It ends with an empty range.
 fn MmGetPhysicalMemoryRanges(m: &mut Machine, call: &Call) -> Outcome {
-    let block = Block { bytes: 2 * range::SIZEOF, kind: PoolKind::NonPaged, tag: *b"hPmM", site: call.return_address };
+    let ranges: Vec<Range<u64>> = m.memory.ram_pages().chain([0..0]).collect();
+    let bytes = ranges.len() as u64 * range::SIZEOF;
+    let block = Block { bytes, kind: PoolKind::NonPaged, tag: *b"hPmM", site: call.return_address };
     let Some(list) = m.pool_allocate(block) else { return Ok(Next::pointer(Va::NULL)) };
-    let bytes = u64::from(m.memory.config().frames) * PAGE_SIZE;
-    m.fill_bytes(list, 0, 2 * range::SIZEOF)?;
-    // There is no frame 0.
-    m.write_u64(range::BASE_ADDRESS.at(list), PAGE_SIZE)?;
-    m.write_u64(range::NUMBER_OF_BYTES.at(list), bytes)?;
+    for (index, pages) in (0..).zip(ranges) {
+        let entry = list + index * range::SIZEOF;
+        m.write_u64(range::BASE_ADDRESS.at(entry), pages.start << PAGE_SHIFT)?;
+        m.write_u64(range::NUMBER_OF_BYTES.at(entry), (pages.end - pages.start) << PAGE_SHIFT)?;
+    }
     Ok(Next::pointer(list))
 }
 
@@ -94,8 +93,7 @@ impl Machine {
     pub(crate) fn unlocked_page_of(&self, physical: u64, bytes: u64) -> Option<u64> {
         let start = Va(physical);
         let pages = (0..pages_of(start, bytes)).map(|page| start.page_down().0.saturating_add(page * PAGE_SIZE));
-        let of_ram = pages.take_while(|page| self.memory.is_ram(*page));
-        let mut known = of_ram.filter(|page| !NO_RAM_IN_A_PC.iter().any(|area| area.contains(page)));
-        known.find(|page| !self.memory.stays(*page)).map(|page| page >> PAGE_SHIFT)
+        let mut of_ram = pages.take_while(|page| self.memory.is_ram(*page));
+        of_ram.find(|page| !self.memory.stays(*page)).map(|page| page >> PAGE_SHIFT)
     }
 }

@@ -71,7 +71,7 @@ fn ZwMapViewOfSection(
     }
     let start = if offset.is_null() { Va::NULL } else { m.read_va(offset)? };
     let pages = pages_of(start, m.read_u64(size)?.max(1));
-    let limit = u64::from(m.memory.config().frames).max(1 << 20);
+    let limit = m.memory.last_ram_page().max(1 << 20);
     if pages > limit {
         return Ok(Next::status(NtStatus::INVALID_VIEW_SIZE));
     }

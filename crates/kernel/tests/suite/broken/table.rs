@@ -131,7 +131,7 @@ const ROWS: &[Row] = &[
     ("1a-maps-unlocked", &[TRIMMED, NEVER], Some((0x1A, [P::Is(0x1236), P::Some, P::Some, P::Some])), &[]),
     ("1a-maps-unfilled", &[VERIFIED], Some((0xC4, [P::Is(0xB3), P::Some, P::Is(0), P::Some])), &[]),
     ("1a-maps-unfilled", &[TRIMMED, NEVER], Some((0x1A, [P::Is(0x1236), P::Some, P::Some, P::Some])), &[]),
-    ("1a-unlocks-device-twice", &[VERIFIED], Some((0xC4, [P::Is(0x6F), P::Some, P::Is(0xFE0_0000), P::Is(8192)])), &[]),
+    ("1a-unlocks-device-twice", &[VERIFIED], Some((0xC4, [P::Is(0x6F), P::Some, P::Is(0xFE0_0000), P::Is(8192 + 0x60)])), &[]),
     ("1a-unlocks-device-twice", &[TRIMMED, NEVER], Some((0x1A, [P::Is(0x6_1948), P::Is(0xFE0_0000), P::Is(1), P::Is(0xFE0_0000)])), &[]),
     ("4e-unlocks-twice", &[VERIFIED], Some((0xC4, [P::Is(0x7C), P::Some, P::Is(0), P::Is(0)])), &[]),
     ("4e-unlocks-twice", &[TRIMMED, NEVER], Some((0x4E, [P::Is(7), P::Some, P::Is(0), P::Is(0)])), &[]),

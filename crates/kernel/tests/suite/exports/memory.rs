@@ -1,7 +1,7 @@
 //! Pool, MDLs, physical memory, sections, ports and buses.
 
 use devices::{Bus, SerialLine, Uart16550};
-use kernel::Options;
+use kernel::{Options, Verifier};
 use memory::MemoryConfig;
 use nt_types::layout::mdl;
 use nt_types::{Va, constants as c};
@@ -82,9 +82,30 @@ fn physical_memory_is_mapped() {
         check!(probe, "MmGetVirtualForPhysical", [physical + 0x10] => memory + 0x10);
         probe.ask("MmFreeContiguousMemorySpecifyCache", &[memory, 0x2000, 1]).expect("it is one");
     }
-    let ranges = probe.ask("MmGetPhysicalMemoryRanges", &[]).expect("there is memory");
-    assert_eq!((probe.word(ranges), probe.word(ranges + 16)), (0x1000, 0));
     assert!(probe.refused("MmUnmapIoSpace", &[0x3F8, 1]).contains("nothing is mapped"));
+}
+
+/// ddi: MmGetPhysicalMemoryRanges, MmMapIoSpace: RAM lies where a PC has it, so that what a PC has between is mapped without
+/// blame, and no device answers there.
+#[test]
+fn ram_leaves_room_for_firmware_and_devices() {
+    let memory = MemoryConfig { frames: 0x10_0000, ..MemoryConfig::default() };
+    let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, memory);
+    let ranges = probe.ask("MmGetPhysicalMemoryRanges", &[]).expect("there is memory");
+    let found: Vec<[u64; 2]> = (0..4).map(|index| [0, 8].map(|field| probe.word(ranges + 16 * index + field))).collect();
+    let gib = 1 << 30;
+    assert_eq!(found, [[0x1000, 0x9_F000], [0x10_0000, 3 * gib - 0x10_0000], [4 * gib, gib + 0x6_1000], [0, 0]]);
+    for firmware in [0xA_0000, 0xC_0000, 0xF_FFF0, 0xC000_0000, 0xFEC0_0000] {
+        let view = probe.ask("MmMapIoSpace", &[firmware, 0x10, 0]).expect("there is no RAM");
+        assert_ne!(view, 0);
+        check!(probe, "MmGetPhysicalAddress", [view] => firmware);
+        probe.ask("MmUnmapIoSpace", &[view, 0x10]).expect("it is mapped");
+    }
+    let blocks: Vec<u64> = (0..0x80).map(|_| probe.ask("MmAllocateNonCachedMemory", &[0x2000]).expect("it returns")).collect();
+    for page in blocks.into_iter().flat_map(|block| [block, block + 0x1000]) {
+        let physical = probe.ask("MmGetPhysicalAddress", &[page]).expect("it is resident");
+        assert!(found.iter().any(|[start, bytes]| (*start..start + bytes).contains(&physical)), "{physical:#x}");
+    }
 }
 
 /// ddi: MmIsAddressValid and its kin.
