@@ -30,8 +30,8 @@ const PRCB_NUMBER: u64 = 4;
 const KERNEL_IMAGE_PAGES: u64 = 256;
 const COMPANION_PAGES: u64 = 128;
 
-/// Where `DisablePagingExecutive` stands (R60).
-const MEMORY_MANAGEMENT: &str =
+/// Where `DisablePagingExecutive` (R60) and `TrackLockedPages` stand.
+pub(crate) const MEMORY_MANAGEMENT: &str =
     "\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management";
 
 /// Why a machine could not be made.

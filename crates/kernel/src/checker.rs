@@ -8,7 +8,8 @@ use section_paging::{Finding, ImageId, SectionId};
 
 use crate::call::{Frame, Then, Trap};
 use crate::exports::mm;
-use crate::exports::mm::pool::Block;
+use crate::exports::mm::pool::{Block, PoolKind};
+use crate::exports::mm::special_pool::is_special;
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::stop::{Cause, StopKind};
@@ -90,7 +91,9 @@ impl Machine {
     /// True for paged pool and for the load map of an image.
     pub(crate) fn is_pageable_memory(&self, address: Va) -> bool {
         let in_load_map = self.memory.paging().page(address.page()).is_some_and(|page| page.in_load_map);
-        in_load_map || (Region::PagedPool.base()..Region::KernelStack.base()).contains(&address)
+        let paged = |(_, block): (Va, &Block)| block.kind == PoolKind::Paged;
+        let in_special_pool = is_special(address) && self.mm.pool.block_around(address).is_some_and(paged);
+        in_load_map || in_special_pool || (Region::PagedPool.base()..Region::KernelStack.base()).contains(&address)
     }
 
     /// K08: a lock was given back while the driver still holds requests (R16).
@@ -102,6 +105,28 @@ impl Machine {
             let kind = FindingKind::K08UnlockWithQueuedIrps { section: name, count, majors };
             self.find(kind, caller);
         }
+    }
+
+    /// Blocks of pool that a driver has allocated and not freed.
+    fn pool_of(&self, base: Va, size: u64) -> Vec<(Va, Block)> {
+        let own = self.mm.pool.blocks().filter(|(_, block)| block.site - base < size);
+        own.map(|(address, block)| (address, block.clone())).collect()
+    }
+
+    /// 0xC4/0x62 with pool tracking: a driver is unloaded and has not freed all its pool. The parameters are its name and how
+    /// many blocks it has left (docs: devtest/pool-tracking).
+    pub(crate) fn check_pool_freed(&mut self, base: Va) -> Result<(), Trap> {
+        let Some(driver) = self.modules.driver_at(base).filter(|_| self.options.verifier.pool_tracking) else {
+            return Ok(());
+        };
+        let (name, size) = (driver.name.clone(), driver.size);
+        let left = self.pool_of(base, size);
+        let Some((address, block)) = left.first() else { return Ok(()) };
+        let name: Vec<u8> = name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+        let parameters = [0x62, self.verifier_note(&name).0, 0, left.len() as u64];
+        let check = BugCheck { code: BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters };
+        let cause = Cause::PoolLeft { address: *address, bytes: block.bytes, tag: block.tag };
+        Err(self.stop_at(block.site, StopKind::BugCheck(check, cause)).into())
     }
 
     /// What `section_paging` says of an image that is to go; with the call that another thread is in (K20).
@@ -133,14 +158,7 @@ impl Machine {
         for (isr, vector) in connected {
             self.find(FindingKind::InterruptLeak { isr, vector }, isr);
         }
-        let leaks: Vec<(Va, Block)> = self
-            .mm
-            .pool
-            .blocks()
-            .filter(|(_, block)| block.site - base < size)
-            .map(|(address, block)| (address, block.clone()))
-            .collect();
-        for (address, block) in leaks {
+        for (address, block) in self.pool_of(base, size) {
             let kind = FindingKind::PoolLeak { address, bytes: block.bytes, tag: block.tag, site: block.site };
             self.find(kind, address);
         }

@@ -281,6 +281,7 @@ fn unmap(m: &mut Machine, mut leaving: Leaving) -> Outcome {
         m.modules.driver_mut(base).into_iter().for_each(|driver| driver.role = Role::Left);
         return left(m, leaving);
     }
+    m.check_pool_freed(base)?;
     let Some(answer) = m.memory.unload(driver.id) else { return Ok(Next::VOID) };
     for finding in answer.findings {
         m.found_at_unload(base, finding);

@@ -92,7 +92,7 @@ impl Machine {
             Absence::NonCanonical => Refusal::NonCanonical,
             Absence::Discarded => Refusal::Discarded,
             _ if self.modules.unloaded_at(address).is_some() => Refusal::Unloaded,
-            _ => Refusal::NotMapped,
+            _ => self.special_refusal(address).unwrap_or(Refusal::NotMapped),
         }
     }
 
@@ -199,6 +199,11 @@ impl Machine {
         if why == Refusal::Unloaded && !in_module {
             let operation = u64::from(fault.access == Access::Write);
             let code = BugCheckCode::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS;
+            return Some(BugCheck { code, parameters: [address.0, operation, instruction.0, 0] });
+        }
+        if let Refusal::SpecialPoolFreed | Refusal::SpecialPoolEnd = why {
+            let code = self.special_pool_fault(why == Refusal::SpecialPoolFreed, self.kernel_images.holds(instruction));
+            let operation = u64::from(fault.access == Access::Write);
             return Some(BugCheck { code, parameters: [address.0, operation, instruction.0, 0] });
         }
         let operation = match fault.access {

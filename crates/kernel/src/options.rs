@@ -29,6 +29,11 @@ pub struct Verifier {
     pub verified: bool,
     /// Force IRQL checking: trims before each raise, and wants synchronisation objects resident (R180, R181).
     pub force_irql: bool,
+    /// Special pool: blocks of less than a page lie beside pages that are never mapped (docs: devtest/special-pool).
+    pub special_pool: bool,
+    /// Pool tracking: all pool is freed before the driver is unloaded, and each lock on pages of a process is known (docs:
+    /// devtest/pool-tracking).
+    pub pool_tracking: bool,
     /// I/O verification: wants completion routines resident.
     pub io: bool,
     /// DDI compliance checking (R143).
@@ -39,11 +44,19 @@ pub struct Verifier {
 
 impl Verifier {
     /// No driver is verified.
-    pub const OFF: Verifier =
-        Verifier { verified: false, force_irql: false, io: false, ddi_compliance: false, code_integrity: false };
-    /// What is modelled of the standard settings, which leave code integrity out.
+    pub const OFF: Verifier = Verifier {
+        verified: false,
+        special_pool: false,
+        force_irql: false,
+        pool_tracking: false,
+        io: false,
+        ddi_compliance: false,
+        code_integrity: false,
+    };
+    /// What is modelled of the standard settings, without special pool and pool tracking: those are about other mistakes, change
+    /// where blocks lie, and turn what a driver leaves behind from a finding into the end of the run.
     pub const ON: Verifier =
-        Verifier { verified: true, force_irql: true, io: true, ddi_compliance: true, code_integrity: false };
+        Verifier { verified: true, force_irql: true, io: true, ddi_compliance: true, ..Verifier::OFF };
 }
 
 /// Options of a machine.

@@ -137,6 +137,15 @@ pub enum Cause {
     PowerFlagMissing,
     /// Pool handled wrongly.
     Pool(PoolMisuse),
+    /// A driver is unloaded and has not freed its pool, with pool tracking (0xC4/0x62): the first block.
+    PoolLeft {
+        /// The address.
+        address: Va,
+        /// Its bytes.
+        bytes: u64,
+        /// Its tag.
+        tag: [u8; 4],
+    },
     /// Pages described, mapped or unlocked that nobody keeps in memory.
     Pages(PageMisuse),
     /// A request handled wrongly.
@@ -171,13 +180,20 @@ pub enum Cause {
     },
 }
 
-/// Pool handled wrongly (bug check 0xC2).
+/// Pool handled wrongly (bug check 0xC2, of special pool 0xC1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PoolMisuse {
     /// No block begins at the address that was freed.
     NotABlock {
         /// The address.
         address: Va,
+    },
+    /// Something was written beside a block of special pool.
+    Overwritten {
+        /// The address of the block.
+        address: Va,
+        /// Where.
+        at: Va,
     },
     /// The block has another tag.
     WrongTag {
@@ -242,6 +258,13 @@ pub enum PageMisuse {
         /// The MDL.
         list: Va,
     },
+    /// The process ends while pages of it are locked (0x76/0, 0xCB where locks are tracked).
+    LeftLocked {
+        /// The MDL, the last one if there are several.
+        list: Va,
+        /// Pages that it keeps locked.
+        pages: u64,
+    },
     /// Pages of a device are unlocked that are not locked (0x1A/0x61948).
     DeviceNotLocked {
         /// Number of the first one.
@@ -304,6 +327,10 @@ pub enum Refusal {
     NotMapped,
     /// The page belonged to a driver that has been unloaded.
     Unloaded,
+    /// The page held a block of special pool that was freed.
+    SpecialPoolFreed,
+    /// The page is one of those before and after a block of special pool.
+    SpecialPoolEnd,
     /// The address is not canonical.
     NonCanonical,
     /// The page is present and read-only.

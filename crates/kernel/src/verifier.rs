@@ -3,6 +3,7 @@
 use memory::TrimReason;
 use nt_types::{Irql, Va};
 
+use crate::exports::mm::special_pool::is_special;
 use crate::machine::Machine;
 
 /// What a driver asked for that makes the verifier trim.
@@ -31,6 +32,8 @@ pub struct Counters {
     pub allocations: u64,
     /// Those that found memory.
     pub allocated: u64,
+    /// Those that found it in special pool.
+    pub special: u64,
     /// Those without a tag.
     pub untagged: u64,
     /// Calls that the run made fail.
@@ -38,7 +41,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The counters under the labels of R185. Special pool is not modelled, so that nothing comes from it.
+    /// The counters under the labels of R185.
     pub fn rows(&self) -> [(&'static str, u64); 10] {
         [
             ("RaiseIrqls", self.raises),
@@ -47,7 +50,7 @@ impl Counters {
             ("Trims", self.trims),
             ("Pool Allocations Attempted", self.allocations),
             ("Pool Allocations Succeeded", self.allocated),
-            ("Pool Allocations Succeeded SpecialPool", 0),
+            ("Pool Allocations Succeeded SpecialPool", self.special),
             ("Pool Allocations With NO TAG", self.untagged),
             ("Pool Allocations Failed", self.allocations - self.allocated),
             ("Resource Allocations Failed Deliberately", self.failed_deliberately),
@@ -94,11 +97,12 @@ impl Machine {
         }
     }
 
-    /// A driver asked for pool.
-    pub(crate) fn pool_asked_for(&mut self, tagged: bool, found: bool) {
+    /// A driver asked for pool, and got what was found.
+    pub(crate) fn pool_asked_for(&mut self, tagged: bool, found: Option<Va>) {
         if self.options.verifier.verified {
             self.counters.allocations += 1;
-            self.counters.allocated += u64::from(found);
+            self.counters.allocated += u64::from(found.is_some());
+            self.counters.special += u64::from(found.is_some_and(is_special));
             self.counters.untagged += u64::from(!tagged);
         }
     }

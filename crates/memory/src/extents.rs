@@ -135,7 +135,10 @@ mod tests {
         let mut extents = Extents::of([1..4, 10..20, 30..32].into_iter());
         assert_eq!((extents.take(4), extents.take(4)), (Some(10), Some(14)));
         assert!(!extents.take_at(4) && !extents.take_at(9) && extents.take_at(30));
-        assert_eq!((extents.take(3), extents.take(3), extents.take(2), extents.take(1)), (Some(1), None, Some(18), Some(31)));
+        assert_eq!(
+            (extents.take(3), extents.take(3), extents.take(2), extents.take(1)),
+            (Some(1), None, Some(18), Some(31))
+        );
         for (start, count) in [(1, 3), (10, 10), (30, 2)] {
             extents.give(start, count);
         }

@@ -51,6 +51,9 @@ pub enum Region {
     NonpagedPool,
     /// Pool that is paged.
     PagedPool,
+    /// Blocks of pool that have a page of their own. Each reservation has a page below it that is never mapped, and no address is
+    /// used twice.
+    SpecialPool,
     /// Kernel stacks. Each reservation has a guard page below it.
     KernelStack,
     /// Views of other memory: MDLs, device memory, processor blocks.

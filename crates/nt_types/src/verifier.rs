@@ -13,6 +13,12 @@ pub struct VerifierOption {
     pub standard: bool,
 }
 
+/// Gives blocks of pool pages of their own.
+pub const SPECIAL_POOL: VerifierOption =
+    VerifierOption { name: "Special pool", flag: Some(0x1), rule_class: 1, standard: true };
+/// Wants all pool freed at unload.
+pub const POOL_TRACKING: VerifierOption =
+    VerifierOption { name: "Pool tracking", flag: Some(0x8), rule_class: 4, standard: true };
 /// Trims all pageable memory before each raise of the IRQL.
 pub const FORCE_IRQL_CHECKING: VerifierOption =
     VerifierOption { name: "Force IRQL checking", flag: Some(0x2), rule_class: 2, standard: true };
@@ -40,6 +46,8 @@ mod tests {
     #[test]
     fn r187_flags_and_rule_classes() {
         let rows = [
+            (SPECIAL_POOL, Some(0x1), 1),
+            (POOL_TRACKING, Some(0x8), 4),
             (FORCE_IRQL_CHECKING, Some(0x2), 2),
             (LOW_RESOURCES_SIMULATION, Some(0x4), 3),
             (IO_VERIFICATION, Some(0x10), 5),

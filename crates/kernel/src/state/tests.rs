@@ -59,7 +59,7 @@ const CHANGES: &[Change] = &[
     ("attached devices", |m| { m.io.attached_to.insert(Va(1), Va(2)); }),
     ("the clock", |m| m.ke.tick = Some(99)),
     ("page-ins in a row", |m| m.mm.page_ins_in_a_row.1 += 1),
-    ("locked pages of the process", |m| m.mm.locked_in_process += 1),
+    ("locked pages of the process", |m| m.process_pages_locked(Va(0x4000), 1, Va(0x5000))),
     ("chance", |m| { m.rtl.random.next(); }),
     ("a finding", |m| { m.findings_seen.insert(("K01", 1, 2), ()); }),
 ];

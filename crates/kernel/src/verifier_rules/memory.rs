@@ -12,6 +12,8 @@ use crate::machine::Machine;
 
 const PAGES: &str = "pages are locked and mapped at or below `DISPATCH_LEVEL`";
 const LOCK: &str = "MmProbeAndLockPages gets an MDL of pages that are not locked, mapped or nonpaged yet";
+const LOCK_PROCESS: &str =
+    "MmProbeAndLockProcessPages gets an MDL of pages that are not locked, mapped or nonpaged yet";
 const DEVICE: &str = "pages of a device need no lock";
 const UNLOCK: &str = "pages are unlocked that MmProbeAndLockPages has locked";
 const PART: &str = "a partial MDL is neither unlocked nor unmapped: its source is";
@@ -48,6 +50,8 @@ impl Machine {
         let too_high_to_map = if user { irql > Irql::APC } else { too_high };
         Ok(match routine {
             "MmProbeAndLockPages" if too_high => raised(0x70, list, second & 0xFF),
+            "MmProbeAndLockProcessPages" if too_high => raised(0x71, list, second),
+            "MmProbeAndLockSelectedPages" if too_high => raised(0x72, list, self.current_process().0),
             "MmMapIoSpace" if too_high => raised(0x73, list, second),
             "MmMapLockedPages" if too_high_to_map => raised(if user { 0x75 } else { 0x74 }, list, user.into()),
             "MmMapLockedPagesSpecifyCache" if too_high_to_map => {
@@ -61,6 +65,11 @@ impl Machine {
                 raised(0x7E, u64::from(Irql::DISPATCH.level()), 0)
             }
             "MmProbeAndLockPages" => self.broken_lock(Va(list))?,
+            "MmProbeAndLockProcessPages" => {
+                let flags = self.mdl_flags(Va(list))?;
+                let wrong = u64::from(flags & NOT_TO_LOCK);
+                broken([0xB1, list, flags.into(), wrong], LOCK_PROCESS).filter(|_| wrong != 0)
+            }
             "MmUnlockPages" => self.broken_unlock(Va(list))?,
             "MmBuildMdlForNonPagedPool" => self.broken_build(Va(list))?,
             "MmMapIoSpace" => self.broken_physical(list, second),

@@ -122,10 +122,14 @@ impl Machine {
     }
 
     /// True for an address that no routine can have returned for a block: it lies in none of the pools, or inside a block. One
-    /// at which a block has begun may be freed a second time, which is 0xC2 here.
+    /// at which a block has begun may be freed a second time, which is 0xC2; what is wrong in special pool is 0xC1.
     fn was_never_allocated(&self, address: Va) -> bool {
-        let in_pool = matches!(Region::of(address), Some(Region::PagedPool | Region::NonpagedPool));
-        !in_pool || self.mm.pool.block_around(address).is_some_and(|(start, _)| start != address)
+        let inside = || self.mm.pool.block_around(address).is_some_and(|(start, _)| start != address);
+        match Region::of(address) {
+            Some(Region::PagedPool | Region::NonpagedPool) => inside(),
+            Some(Region::SpecialPool) => false,
+            _ => true,
+        }
     }
 
     /// Resources, push locks and unsafe fast mutexes want APCs disabled.

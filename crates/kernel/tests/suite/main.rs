@@ -23,6 +23,7 @@ mod resident_objects;
 mod routines;
 mod sample;
 mod seh;
+mod special_pool;
 mod stack_trace;
 mod storm;
 mod turns;

@@ -173,7 +173,7 @@ fn a_fast_mutex_is_for_one_thread() {
 #[test]
 fn pool_is_freed_once_and_with_its_tag() {
     let tag = u64::from(u32::from_le_bytes(*b"Test"));
-    for (second_tag, twice, subtype) in [(tag, true, 0x46), (tag + 1, false, 0xA)] {
+    for (second_tag, twice, subtype) in [(tag, true, 0x44), (tag + 1, false, 0xA)] {
         let mut probe = Probe::plain();
         let block = probe.ask("ExAllocatePoolWithTag", &[0, 64, tag]).expect("there is memory");
         assert_ne!(block, 0);

@@ -73,7 +73,7 @@ fn r187_what_may_not_be_locked() {
     let device = 0xFE_0000_0000;
     let registers = probe.ask("MmMapIoSpace", &[device, PAGE_SIZE, 0]).expect("there is room");
     let list = probe.ask("IoAllocateMdl", &[registers, 8, 0, 0, 0]).expect("there is memory");
-    let highest = u64::from(MemoryConfig::default().frames);
+    let highest = u64::from(MemoryConfig::default().frames) + 0x60;
     let expected = [0x6F, list, device >> PAGE_SHIFT, highest];
     assert_eq!(violation(&mut probe, "MmProbeAndLockPages", [list, KERNEL]), Some(expected));
 }
@@ -136,6 +136,18 @@ fn r187_how_a_locked_mdl_is_mapped_and_unmapped() {
     assert_eq!(violation(&mut probe, "MmUnmapLockedPages", [view, list]), None);
     assert_eq!(violation(&mut probe, "MmUnlockPages", [list, 0]), None);
     assert_eq!(violation(&mut probe, "IoFreeMdl", [list, 0]), None);
+}
+
+/// 0xB1, for the process that there is.
+#[test]
+fn r187_what_may_not_be_locked_in_a_process() {
+    const LOCK: &str = "MmProbeAndLockProcessPages";
+    let mut probe = probe();
+    let (_, list) = pool(&mut probe, 1);
+    let process = probe.ask("PsGetCurrentProcess", &[]).expect("there is one");
+    assert_eq!(violation(&mut probe, LOCK, [list, process]), None);
+    let said = flags(&mut probe, list);
+    assert_eq!(violation(&mut probe, LOCK, [list, process]), Some([0xB1, list, said, said & (LOCKED | NONPAGED)]));
 }
 
 #[test]

@@ -50,6 +50,7 @@ enum P {
     Is(u64),
     First,
     Second,
+    Process,
 }
 
 const SECOND: u64 = 0x40;
@@ -73,6 +74,8 @@ const ROWS: &[Row] = &[
     (0x41, "KeReleaseSpinLockFromDpcLevel", APC, DISPATCH, Argument::Object, P::First, P::Is(0)),
     (0x42, "KeAcquireSpinLockRaiseToDpc", DIRQL, DISPATCH, Argument::Object, P::First, P::Is(0)),
     (0x70, "MmProbeAndLockPages", DIRQL, DISPATCH, Argument::Object, P::First, P::Second),
+    (0x71, "MmProbeAndLockProcessPages", DIRQL, DISPATCH, Argument::Object, P::First, P::Second),
+    (0x72, "MmProbeAndLockSelectedPages", DIRQL, DISPATCH, Argument::Object, P::First, P::Process),
     (0x73, "MmMapIoSpace", DIRQL, DISPATCH, Argument::Is(0xFEC0_0000), P::First, P::Second),
     (0x78, "MmUnlockPages", DIRQL, DISPATCH, Argument::Object, P::First, P::Is(0)),
     (0x79, "MmUnmapLockedPages", DIRQL, DISPATCH, Argument::Object, P::First, P::Second),
@@ -100,10 +103,12 @@ fn r187_each_subcode_of_a_call_at_a_wrong_irql() {
     for (subcode, routine, wrong, _, argument, third, fourth) in ROWS {
         let mut probe = probe();
         let first = first_argument(&mut probe, *argument);
+        let process = probe.ask("PsGetCurrentProcess", &[]).expect("there is one");
         let value = |p: &P| match *p {
             P::Is(value) => value,
             P::First => first,
             P::Second => SECOND,
+            P::Process => process,
         };
         let expected = [*subcode, u64::from(*wrong), value(third), value(fourth)];
         let found = violation(&mut probe, *wrong, routine, [first, SECOND]);

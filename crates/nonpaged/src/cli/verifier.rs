@@ -5,7 +5,7 @@ use std::str::FromStr;
 use kernel::{LowResources, Verifier};
 use nt_types::verifier::{
     CODE_INTEGRITY_CHECKS, DDI_COMPLIANCE_CHECKING, FORCE_IRQL_CHECKING, IO_VERIFICATION, LOW_RESOURCES_SIMULATION,
-    VerifierOption,
+    POOL_TRACKING, SPECIAL_POOL, VerifierOption,
 };
 
 /// What `--verifier` alone stands for.
@@ -15,8 +15,15 @@ pub(crate) const DEFAULT_FLAGS: &str = "0x20012";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct VerifierFlags(u32);
 
-const MODELLED: [VerifierOption; 5] =
-    [FORCE_IRQL_CHECKING, LOW_RESOURCES_SIMULATION, IO_VERIFICATION, DDI_COMPLIANCE_CHECKING, CODE_INTEGRITY_CHECKS];
+const MODELLED: [VerifierOption; 7] = [
+    SPECIAL_POOL,
+    FORCE_IRQL_CHECKING,
+    LOW_RESOURCES_SIMULATION,
+    POOL_TRACKING,
+    IO_VERIFICATION,
+    DDI_COMPLIANCE_CHECKING,
+    CODE_INTEGRITY_CHECKS,
+];
 
 impl VerifierFlags {
     /// The flags as they are written.
@@ -32,7 +39,9 @@ impl VerifierFlags {
     pub(crate) fn options(self) -> Verifier {
         Verifier {
             verified: true,
+            special_pool: self.has(SPECIAL_POOL),
             force_irql: self.has(FORCE_IRQL_CHECKING),
+            pool_tracking: self.has(POOL_TRACKING),
             io: self.has(IO_VERIFICATION),
             ddi_compliance: self.has(DDI_COMPLIANCE_CHECKING),
             code_integrity: self.has(CODE_INTEGRITY_CHECKS),
@@ -109,15 +118,18 @@ mod tests {
         assert_eq!(options(DEFAULT_FLAGS), Ok(Verifier::ON));
         let alone = Verifier { verified: true, ..Verifier::OFF };
         assert_eq!(options("0"), Ok(alone));
+        assert_eq!(options("0x9"), Ok(Verifier { special_pool: true, pool_tracking: true, ..alone }));
         assert_eq!(options("0x2"), Ok(Verifier { force_irql: true, ..alone }));
         assert_eq!(options("0x10"), Ok(Verifier { io: true, ..alone }));
         assert_eq!(options("0x20000"), Ok(Verifier { ddi_compliance: true, ..alone }));
         assert_eq!(options("0x2000000"), Ok(Verifier { code_integrity: true, ..alone }));
         assert_eq!(flags("131078").map(VerifierFlags::text), Ok("0x20006".to_owned()));
-        for (refused, flag) in [("0x1", "0x1"), ("0x1000000", "0x1000000"), ("0x2000a", "0x8"), ("0x20028", "0x8")] {
+        for (refused, flag) in [("0x21", "0x20"), ("0x1000000", "0x1000000"), ("0x2002a", "0x20"), ("0x20c0", "0x40")] {
             let problem = flags(refused).expect_err("it is not modelled");
             assert!(
-                problem.starts_with(&format!("flag {flag} is not modelled; 0x2 (Force IRQL checking)")),
+                problem.starts_with(&format!(
+                    "flag {flag} is not modelled; 0x1 (Special pool), 0x2 (Force IRQL checking)"
+                )),
                 "{problem}"
             );
         }

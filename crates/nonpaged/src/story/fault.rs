@@ -97,7 +97,17 @@ fn target(scene: &Scene<'_>, address: Va, why: Refusal) -> Target {
         Refusal::Unloaded => unloaded(scene, address).unwrap_or(Target::Unmapped),
         Refusal::NonCanonical => Target::NonCanonical,
         Refusal::NotMapped => nothing(scene, address),
+        Refusal::SpecialPoolFreed => pool(scene, address),
+        Refusal::SpecialPoolEnd => beside(scene, address).unwrap_or(Target::Unmapped),
     }
+}
+
+/// The block of special pool before or after the page of an address.
+fn beside(scene: &Scene<'_>, address: Va) -> Option<Target> {
+    let page = address.page_down();
+    let (start, block) = scene.block_in(Va(page.0 - PAGE_SIZE)).or_else(|| scene.block_in(page + PAGE_SIZE))?;
+    let offset = (address.0 as i64).wrapping_sub(start.0 as i64);
+    Some(Target::BesidePool { tag: block.tag, bytes: block.bytes, offset })
 }
 
 fn section(scene: &Scene<'_>, address: Va, state: PageState) -> Option<Target> {
@@ -158,7 +168,8 @@ fn because(scene: &Scene<'_>, address: Va, access: engine::Access, why: Refusal)
         Refusal::Out => told.extend(departure::events(scene, address)),
         Refusal::Discarded => told.extend(discarded::events(scene, address)),
         Refusal::Unloaded => told.extend(image_unloaded(scene, address)),
-        Refusal::NotMapped => told.extend(freed(scene, address)),
+        Refusal::NotMapped | Refusal::SpecialPoolFreed => told.extend(freed(scene, address)),
+        Refusal::SpecialPoolEnd => told.extend(beside_events(scene, address)),
         Refusal::NonCanonical | Refusal::ReadOnly | Refusal::NoExecute => {}
     }
     told.extend(objects::events(scene, address));
@@ -204,6 +215,13 @@ fn image_unloaded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
     let event = scene.last(|event| of_image(event).then_some(event))?;
     let kind = report::EventKind::Unloaded { image: gone.name.clone() };
     Some(report::Event { kind, step: event.step, at: None })
+}
+
+/// Where the block was allocated that ends before an address, or begins after it.
+fn beside_events(scene: &Scene<'_>, address: Va) -> Vec<report::Event> {
+    let page = address.page_down();
+    let block = scene.block_in(Va(page.0 - PAGE_SIZE)).or_else(|| scene.block_in(page + PAGE_SIZE));
+    block.map_or_else(Vec::new, |(start, _)| freed(scene, start))
 }
 
 /// The end of the block of pool that the address lay in, and its beginning.

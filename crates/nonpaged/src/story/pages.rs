@@ -11,7 +11,7 @@ use super::scene::Scene;
 /// First physical address that no processor reaches.
 const PHYSICAL_LIMIT: u64 = 1 << 52;
 
-/// Bug checks 0x1A, 0x40, 0x4E, 0x76, 0xDA and 0x12E.
+/// Bug checks 0x1A, 0x40, 0x4E, 0x76, 0xCB, 0xDA and 0x12E.
 pub(super) fn misuse(scene: &Scene<'_>, misuse: PageMisuse) -> Diagnostic {
     let physical = |frame: u64| frame.checked_mul(1 << PAGE_SHIFT).unwrap_or(PHYSICAL_LIMIT);
     let wrong = match misuse {
@@ -26,6 +26,7 @@ pub(super) fn misuse(scene: &Scene<'_>, misuse: PageMisuse) -> Diagnostic {
         PageMisuse::UnlockedTooOften { .. } | PageMisuse::ProcessNotLocked { .. } => {
             WrongPages::Unlocked { device: false }
         }
+        PageMisuse::LeftLocked { pages, .. } => WrongPages::LeftLocked { pages },
         PageMisuse::DeviceNotLocked { .. } => WrongPages::Unlocked { device: true },
         PageMisuse::UnmappedTwice { address, .. } => WrongPages::NotUnmappable { address },
         PageMisuse::PartOutside { address, bytes, .. } => WrongPages::PartOutside { address, bytes },

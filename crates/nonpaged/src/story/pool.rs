@@ -14,12 +14,16 @@ impl Block<'_> {
     }
 }
 
-/// Bug check 0xC2.
+/// Bug checks 0xC2 and, of special pool, 0xC1.
 pub(super) fn misuse(scene: &Scene<'_>, misuse: PoolMisuse) -> Diagnostic {
     let (address, misuse) = match misuse {
         PoolMisuse::NotABlock { address } => (address, not_a_block(scene, address)),
         PoolMisuse::WrongTag { address, passed, actual } => {
             (address, cause::PoolMisuse::WrongTag { address, passed: Tag(passed), actual: Tag(actual) })
+        }
+        PoolMisuse::Overwritten { address, at } => {
+            let (tag, bytes) = scene.block(address).map_or((Tag([b'?'; 4]), 0), |block| (block.tag, block.bytes));
+            (address, cause::PoolMisuse::Overwritten { address, tag, bytes, at })
         }
     };
     Diagnostic { because: history(scene, address), ..Diagnostic::from(Cause::Pool(misuse)) }

@@ -130,6 +130,15 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// The last block that began in a page, and where: special pool has one in each page.
+    pub(super) fn block_in(&self, page: Va) -> Option<(Va, Block<'a>)> {
+        let start = self.last(|event| match event.kind {
+            EventKind::Allocated { address, .. } if address.page_down() == page => Some(address),
+            _ => None,
+        })?;
+        Some((start, self.block(start)?))
+    }
+
     /// The interrupt or DPC that ran on the processor, if one did.
     pub(super) fn interruption(&self) -> Option<Routine> {
         let mut running: Vec<Routine> = Vec::new();

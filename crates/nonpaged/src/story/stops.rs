@@ -7,7 +7,7 @@ use nt_types::layout::exception_record;
 use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
 use report::Diagnostic;
 use report::cause::{
-    Cause, Exception, Hardware, ImageFlaw, Integrity, IrqlMisuse, Limit, ObjectMisuse, RequestKind, RequestMisuse,
+    Cause, Exception, Hardware, ImageFlaw, Integrity, IrqlMisuse, Limit, ObjectMisuse, RequestKind, RequestMisuse, Tag,
     ThreadKind, Unsupported,
 };
 
@@ -58,6 +58,7 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::PowerFlagMissing => Diagnostic::from(Cause::Object(ObjectMisuse::PowerPageableNotInherited)),
+        Why::PoolLeft { address, bytes, tag } => pool::leak(scene, *address, *bytes, Tag(*tag)),
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Integrity { section, flaw } => integrity(section, *flaw),
         Why::Pages(misuse) => pages::misuse(scene, *misuse),

@@ -7,6 +7,7 @@ use crate::code::{Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, RaisedBy};
 use crate::finding::Finding;
+use crate::plural;
 use crate::span::Span;
 use crate::words::{Rule, Words, bug_check};
 
@@ -30,6 +31,11 @@ const NOT_ALLOWED: Rule = Rule {
 };
 const INVALID: Rule =
     Rule { text: "it accesses memory that is not valid", source: "Bug Check 0x50 PAGE_FAULT_IN_NONPAGED_AREA" };
+const WITHIN_BLOCK: Rule = Rule {
+    text: "only the bytes asked for belong to the caller",
+    source: "Bug Check 0xD6 DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
+};
+const NOT_AFTER_FREE: Rule = Rule { text: "pool is not used after it was freed", source: "ExFreePoolWithTag function" };
 const UNLOADED: Rule = Rule {
     text: "a driver cancels or awaits all that may call it before it is unloaded",
     source: "Bug Check 0xCE DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS",
@@ -79,6 +85,15 @@ pub enum Target {
     PagedPool(Tag),
     /// Pool that was freed.
     FreedPool(Tag),
+    /// The pages before or after a block of special pool.
+    BesidePool {
+        /// The tag of the block.
+        tag: Tag,
+        /// Its bytes.
+        bytes: u64,
+        /// Where the address lies in the block: not below `bytes`, or negative.
+        offset: i64,
+    },
     /// An image that was unloaded.
     Unloaded {
         /// The image.
@@ -146,6 +161,9 @@ impl Fault {
             Target::Protected(home) => home.to_string(),
             Target::PagedPool(tag) => format!("paged pool with tag `{tag}`"),
             Target::FreedPool(tag) => format!("freed pool with tag `{tag}`"),
+            Target::BesidePool { tag, offset, .. } => {
+                format!("memory {} a pool block with tag `{tag}`", if *offset < 0 { "before" } else { "after" })
+            }
             Target::Unloaded { image } => format!("{what} of `{image}`, which was unloaded,"),
             Target::Handle { section } => format!("the handle of section `{section}`"),
             Target::StackGuard => "the guard page below a kernel stack".to_owned(),
@@ -182,10 +200,24 @@ impl Fault {
                 PageState::Discarded => "needs a page that was freed for good",
             },
             Target::PagedPool(_) => "needs a page that is not resident",
+            Target::BesidePool { .. } => return format!("{access} {}", self.beside()),
             Target::Protected(_) => "is not allowed by the protection of its page",
             _ => "needs a page that does not exist",
         };
         format!("{access} {outcome}")
+    }
+
+    /// How far from a block of special pool.
+    fn beside(&self) -> String {
+        match self.target {
+            Target::BesidePool { bytes, offset, .. } if offset < 0 => {
+                format!("is {} before the first of {bytes}", plural(offset.unsigned_abs(), "byte"))
+            }
+            Target::BesidePool { bytes, offset, .. } => {
+                format!("is {} after the last of {bytes}", plural(offset.unsigned_abs() - bytes + 1, "byte"))
+            }
+            _ => String::new(),
+        }
     }
 
     fn rule(&self) -> Rule {
@@ -194,6 +226,8 @@ impl Fault {
             Target::Section { state: PageState::Resident, .. } if !self.latent => PROTECTED,
             Target::Protected(_) => NOT_ALLOWED,
             Target::Unloaded { .. } => UNLOADED,
+            Target::BesidePool { .. } => WITHIN_BLOCK,
+            Target::FreedPool(_) => NOT_AFTER_FREE,
             Target::Section { .. } | Target::Image { .. } | Target::PagedPool(_) if !self.irql.may_fault() => {
                 NO_FAULT_ABOVE_APC
             }
@@ -219,6 +253,9 @@ impl Fault {
             }
             Target::PagedPool(_) => vec!["allocate it with `POOL_FLAG_NON_PAGED`".to_owned()],
             Target::FreedPool(_) => vec!["free the block after its last use, and clear the pointer with it".to_owned()],
+            Target::BesidePool { .. } => {
+                vec!["compare the index with the number of bytes that were asked for".to_owned()]
+            }
             Target::Unloaded { .. } => {
                 vec!["cancel timers and wait for DPCs, work items and threads in the `Unload` routine".to_owned()]
             }

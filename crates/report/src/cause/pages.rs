@@ -51,6 +51,11 @@ pub enum WrongPages {
         /// The pages belong to a device.
         device: bool,
     },
+    /// Pages of a process left locked when it ends (0x76, 0xCB).
+    LeftLocked {
+        /// The pages.
+        pages: u64,
+    },
     /// An MDL unmapped that is not mapped there (0xDA).
     NotUnmappable {
         /// The address passed.
@@ -95,6 +100,10 @@ const MAPPED: Rule = Rule {
 };
 const UNLOCKED_ONCE: Rule =
     Rule { text: "the pages of an MDL are unlocked once, after they were locked", source: "MmUnlockPages function" };
+const UNLOCKED_IN_TIME: Rule = Rule {
+    text: "a driver unlocks what it has locked in a process before the process ends",
+    source: "Bug Check 0x76 PROCESS_HAS_LOCKED_PAGES",
+};
 const UNMAPPED_ONCE: Rule = Rule {
     text: "an MDL is unmapped once, at the address where it was mapped",
     source: "Bug Check 0xDA SYSTEM_PTE_MISUSE",
@@ -135,6 +144,11 @@ impl PageMisuse {
                 let what = if *device { "pages of a device" } else { "pages" };
                 words(format!("`{routine}` unlocks {what} that are not locked"), UNLOCKED_ONCE)
                     .help("let one place own the unlock, or clear the pointer to the MDL with it")
+            }
+            WrongPages::LeftLocked { pages } => {
+                words("the program ended while pages of it are locked".to_owned(), UNLOCKED_IN_TIME)
+                    .label(format!("{} locked here, and never unlocked", crate::plural(*pages, "page")))
+                    .help("unlock them when the transfer ends, and at the latest in the cleanup request of the handle")
             }
             WrongPages::NotUnmappable { address } => {
                 words(format!("`{routine}` unmaps an MDL that is not mapped"), UNMAPPED_ONCE)

@@ -32,14 +32,16 @@ pub enum PoolMisuse {
         /// Tag of the block.
         actual: Tag,
     },
-    /// Bytes beyond the block were written (0xC2).
-    Overrun {
+    /// Bytes before or after a block of special pool were written (0xC1).
+    Overwritten {
         /// The address.
         address: Va,
         /// The tag of the block.
         tag: Tag,
         /// Size of the block in bytes.
         bytes: u64,
+        /// Where.
+        at: Va,
     },
     /// Allocated or freed above the IRQL its type allows (0xC2, or 0xC4/0x01, 0x02, 0x11, 0x12 with the verifier).
     AboveIrql {
@@ -63,8 +65,10 @@ pub enum PoolMisuse {
 
 const POOL_CALLER: Rule =
     Rule { text: "pool is freed once, with its own address and tag", source: "Bug Check 0xC2 BAD_POOL_CALLER" };
-const POOL_SIZE: Rule =
-    Rule { text: "only the bytes asked for belong to the caller", source: "Bug Check 0xC2 BAD_POOL_CALLER" };
+const POOL_SIZE: Rule = Rule {
+    text: "only the bytes asked for belong to the caller",
+    source: "Bug Check 0xC1 SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
+};
 const POOL_IRQL: Rule = Rule {
     text: "paged pool is for `APC_LEVEL` and below, nonpaged pool for `DISPATCH_LEVEL` and below",
     source: "ExAllocatePool2",
@@ -86,9 +90,12 @@ impl PoolMisuse {
                 on_verifier(report, format!("pool block freed with tag `{passed}`"), POOL_CALLER)
                     .note(format!("the block at `{address}` was allocated with tag `{actual}`"))
             }
-            PoolMisuse::Overrun { address, tag, bytes } => {
-                on_verifier(report, format!("bytes after a pool block with tag `{tag}` were written"), POOL_SIZE)
-                    .note(format!("the block at `{address}` has {}", crate::plural(*bytes, "byte")))
+            PoolMisuse::Overwritten { address, tag, bytes, at } => {
+                let side = if at < address { "before" } else { "after" };
+                on_verifier(report, format!("memory {side} a pool block with tag `{tag}` was written"), POOL_SIZE)
+                    .label("found when the block is freed")
+                    .note(format!("the block at `{address}` has {}; `{at}` was written", crate::plural(*bytes, "byte")))
+                    .help("look between the allocation and the free for an index that goes too far")
             }
             PoolMisuse::AboveIrql { routine, paged, irql } => {
                 let kind = if *paged { "paged" } else { "nonpaged" };

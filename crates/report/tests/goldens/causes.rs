@@ -92,6 +92,14 @@ fn memory() -> Vec<Diagnostic> {
         stop(BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA, fault(Access::Read, passive, Target::Null, None)),
         stop(BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA, fault(Access::Read, passive, Target::FreedPool(TAG), None)),
         stop(
+            BugCheckCode::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
+            fault(Access::Write, passive, Target::BesidePool { tag: TAG, bytes: 8, offset: 8 }, None),
+        ),
+        stop(
+            BugCheckCode::PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
+            fault(Access::Read, passive, Target::BesidePool { tag: TAG, bytes: 8, offset: -2 }, None),
+        ),
+        stop(
             BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA,
             fault(Access::Read, passive, Target::Handle { section: "PAGESER".into() }, None),
         ),
@@ -299,12 +307,14 @@ fn pages() -> Vec<Diagnostic> {
         (0x1240, WrongPages::NotResident { page, home: Some(home()) }),
         (0x6_1948, WrongPages::Unlocked { device: true }),
         (7, WrongPages::Unlocked { device: false }),
+        (0, WrongPages::LeftLocked { pages: 2 }),
         (6, WrongPages::NotUnmappable { address: page }),
         (POOL.0, WrongPages::PartOutside { address: page, bytes: 0x80 }),
         (0, WrongPages::PartTooLarge { pages: 3 }),
     ];
     let code = |wrong: &WrongPages| match wrong {
         WrongPages::Unlocked { device: false } => BugCheckCode::PFN_LIST_CORRUPT,
+        WrongPages::LeftLocked { .. } => BugCheckCode::PROCESS_HAS_LOCKED_PAGES,
         WrongPages::NotUnmappable { .. } => BugCheckCode::SYSTEM_PTE_MISUSE,
         WrongPages::PartOutside { .. } => BugCheckCode::INVALID_MDL_RANGE,
         WrongPages::PartTooLarge { .. } => BugCheckCode::TARGET_MDL_TOO_SMALL,
@@ -361,7 +371,8 @@ fn pool() -> Vec<Diagnostic> {
         PoolMisuse::FreedTwice { address, tag: TAG },
         PoolMisuse::NotPool { address, home: Some(Home::Stack) },
         PoolMisuse::WrongTag { address, passed: TAG, actual: Tag(*b"\x00\xff2z") },
-        PoolMisuse::Overrun { address, tag: TAG, bytes: 1 },
+        PoolMisuse::Overwritten { address, tag: TAG, bytes: 1, at: address + 1 },
+        PoolMisuse::Overwritten { address, tag: TAG, bytes: 8, at: address + 0xFFFF_FFFF_FFFF_FFFF },
         PoolMisuse::BadArgument { routine: "ExAllocatePool2".into(), argument: 2, value: 0 },
     ];
     let above = PoolMisuse::AboveIrql { routine: "ExAllocatePool2".into(), paged: true, irql: Irql::DISPATCH };

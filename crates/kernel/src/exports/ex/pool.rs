@@ -8,6 +8,7 @@ use crate::event::EventKind;
 use crate::export;
 use crate::exports::Export;
 use crate::exports::mm::pool::{Block, PoolKind};
+use crate::exports::mm::special_pool::{Side, is_special};
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::stop::{Cause, PoolMisuse, StopKind};
@@ -27,6 +28,9 @@ pub(super) const EXPORTS: &[Export] = &[
 const PAGED_POOL_BIT: u32 = 1;
 const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
 const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
+/// `EX_POOL_PRIORITY`: the usual one, and the bits of those that ask for special pool at the start of its page.
+const NORMAL_POOL_PRIORITY: u32 = 16;
+const SPECIAL_POOL_UNDERRUN: u32 = 9;
 /// `POOL_FLAG_*` of ExAllocatePool2.
 const POOL_FLAG_UNINITIALIZED: u64 = 0x2;
 const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
@@ -38,12 +42,7 @@ fn ExAllocatePool(m: &mut Machine, call: &Call, kind: u32, bytes: u64) -> Outcom
 }
 
 pub(super) fn ExAllocatePoolWithTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
-    let pool = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
-    match allocate(m, call, pool, bytes, tag) {
-        Some(address) => Ok(Next::pointer(address)),
-        None if kind & POOL_RAISE_IF_ALLOCATION_FAILURE != 0 => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
-        None => Ok(Next::pointer(Va::NULL)),
-    }
+    ExAllocatePoolWithTagPriority(m, call, kind, bytes, tag, NORMAL_POOL_PRIORITY)
 }
 
 fn ExAllocatePoolWithTagPriority(
@@ -52,14 +51,18 @@ fn ExAllocatePoolWithTagPriority(
     kind: u32,
     bytes: u64,
     tag: u32,
-    _priority: u32,
+    priority: u32,
 ) -> Outcome {
-    ExAllocatePoolWithTag(m, call, kind, bytes, tag)
+    let side = if priority & SPECIAL_POOL_UNDERRUN == SPECIAL_POOL_UNDERRUN { Side::Start } else { Side::End };
+    match allocate(m, call, kind_of(kind), [bytes, tag.into()], |m, block| Ok(m.pool_allocate_at(block, side)))? {
+        Some(address) => Ok(Next::pointer(address)),
+        None if kind & POOL_RAISE_IF_ALLOCATION_FAILURE != 0 => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
+        None => Ok(Next::pointer(Va::NULL)),
+    }
 }
 
 fn ExAllocatePoolWithQuotaTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
-    let pool = if kind & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
-    match allocate(m, call, pool, bytes, tag) {
+    match allocate(m, call, kind_of(kind), [bytes, tag.into()], |m, block| Ok(m.pool_allocate(block)))? {
         Some(address) => Ok(Next::pointer(address)),
         None if kind & POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => Ok(Next::pointer(Va::NULL)),
         None => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
@@ -68,29 +71,45 @@ fn ExAllocatePoolWithQuotaTag(m: &mut Machine, call: &Call, kind: u32, bytes: u6
 
 fn ExAllocatePool2(m: &mut Machine, call: &Call, flags: u64, bytes: u64, tag: u32) -> Outcome {
     let kind = if flags & POOL_FLAG_PAGED != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
-    let Some(address) = allocate(m, call, kind, bytes, tag) else {
+    let zeroed = flags & POOL_FLAG_UNINITIALIZED == 0;
+    // What is to be zeroed has to be in memory.
+    let found = allocate(m, call, kind, [bytes, tag.into()], |m, block| match zeroed {
+        true => m.pool_allocate_resident(block),
+        false => Ok(m.pool_allocate(block)),
+    })?;
+    let Some(address) = found else {
         return match flags & POOL_FLAG_RAISE_ON_FAILURE {
             0 => Ok(Next::pointer(Va::NULL)),
             _ => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
         };
     };
-    if flags & POOL_FLAG_UNINITIALIZED == 0 && kind == PoolKind::NonPaged {
+    if zeroed {
         m.fill_bytes(address, 0, bytes)?;
     }
     Ok(Next::pointer(address))
 }
 
-fn allocate(m: &mut Machine, call: &Call, kind: PoolKind, bytes: u64, tag: u32) -> Option<Va> {
+fn kind_of(pool_type: u32) -> PoolKind {
+    if pool_type & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged }
+}
+
+/// Finds a block of so many bytes with this tag.
+fn allocate(
+    m: &mut Machine,
+    call: &Call,
+    kind: PoolKind,
+    [bytes, tag]: [u64; 2],
+    find: impl FnOnce(&mut Machine, Block) -> Result<Option<Va>, Trap>,
+) -> Result<Option<Va>, Trap> {
     /// More than any driver has reason to ask for; NT refuses such sizes too.
     const LARGEST: u64 = 1 << 30;
-    let tagged = tag != NO_TAG;
-    let tag = tag.to_le_bytes();
+    let (tagged, tag) = (tag as u32 != NO_TAG, (tag as u32).to_le_bytes());
     let block = Block { bytes, kind, tag, site: call.return_address };
-    let found = if bytes > LARGEST { None } else { m.pool_allocate(block) };
-    m.pool_asked_for(tagged, found.is_some());
-    let address = found?;
+    let found = if bytes > LARGEST { None } else { find(m, block)? };
+    m.pool_asked_for(tagged, found);
+    let Some(address) = found else { return Ok(None) };
     m.record(EventKind::Allocated { address, bytes, tag, paged: kind == PoolKind::Paged });
-    Some(address)
+    Ok(Some(address))
 }
 
 pub(super) fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
@@ -101,6 +120,9 @@ pub(super) fn ExFreePool(m: &mut Machine, call: &Call, address: Va) -> Outcome {
 fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Outcome {
     const PROTECTED_POOL: u32 = 0x8000_0000;
     let Some(block) = m.mm.pool.block(address) else {
+        if is_special(address) {
+            return Err(m.bad_special_address(call.return_address, address));
+        }
         return Err(m.not_allocated(call.return_address, bad_address(m, address), address));
     };
     let block_tag = u32::from_le_bytes(block.tag);
@@ -110,6 +132,7 @@ fn ExFreePoolWithTag(m: &mut Machine, call: &Call, address: Va, tag: u32) -> Out
     }
     let bytes = block.bytes;
     check_objects(m, call, address, bytes)?;
+    m.check_beside(call.return_address, address)?;
     m.pool_free(address);
     m.record(EventKind::Freed { address });
     Ok(Next::VOID)

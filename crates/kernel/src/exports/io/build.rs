@@ -230,7 +230,7 @@ impl Machine {
             }
         }
         let Some(list) = self.new_mdl(buffer, length.into(), site)? else { return Err(self.no_pool()) };
-        self.lock_mdl(list, operation)?;
+        self.lock_mdl(list, operation, site)?;
         Ok(list)
     }
 

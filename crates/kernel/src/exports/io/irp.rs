@@ -153,7 +153,7 @@ impl Machine {
 
     /// 0x35 NO_MORE_IRP_STACK_LOCATIONS: P1 is the request (docs: debugger/bug-check-0x35).
     fn no_more_stack_locations(&mut self, caller: Va, request: Va) -> Trap {
-        let check = BugCheck { code: BugCheckCode(0x35), parameters: [request.0, 0, 0, 0] };
+        let check = BugCheck { code: BugCheckCode::NO_MORE_IRP_STACK_LOCATIONS, parameters: [request.0, 0, 0, 0] };
         let cause = Cause::Request(RequestMisuse::NoStackLocation { irp: request });
         self.stop_at(caller, StopKind::BugCheck(check, cause)).into()
     }

@@ -69,6 +69,7 @@ fn IoFreeMdl(m: &mut Machine, call: &Call, list: Va) -> Outcome {
     if flags & c::MDL_PARTIAL_HAS_BEEN_MAPPED != 0 {
         m.unmap_mdl(list, call.return_address)?;
     }
+    m.check_beside(call.return_address, list)?;
     if m.pool_free(list).is_none() {
         return Err(m.refuse("IoFreeMdl", format!("`{list}`, which is no MDL from IoAllocateMdl")));
     }

@@ -10,6 +10,7 @@ use nt_types::{NtStatus, PAGE_SHIFT, PAGE_SIZE, Va};
 use crate::call::{Call, Next, Outcome, Trap};
 use crate::export;
 use crate::exports::Export;
+use crate::exports::ps::known;
 use crate::machine::Machine;
 use crate::stop::PageMisuse;
 
@@ -18,7 +19,9 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, MmAllocatePagesForMdl(low: u64, high: u64, skip: u64, bytes: u64; ..), APC),
     export!(Ntoskrnl, MmAllocatePagesForMdlEx(low: u64, high: u64, skip: u64, bytes: u64, cache: u32, flags: u32; ..), APC),
     export!(Ntoskrnl, MmFreePagesFromMdl(list: Va; ..), APC),
-    export!(Ntoskrnl, MmProbeAndLockPages(list: Va, mode: u8, operation: u32), DISPATCH),
+    export!(Ntoskrnl, MmProbeAndLockPages(list: Va, mode: u8, operation: u32; ..), DISPATCH),
+    export!(Ntoskrnl, MmProbeAndLockProcessPages(list: Va, process: Va, mode: u8, operation: u32; ..), DISPATCH),
+    export!(Ntoskrnl, MmProbeAndLockSelectedPages(list: Va, segments: Va, mode: u8, operation: u32; ..), DISPATCH),
     export!(Ntoskrnl, MmUnlockPages(list: Va; ..), DISPATCH),
 ];
 
@@ -26,13 +29,52 @@ pub(super) const EXPORTS: &[Export] = &[
 const FULLY_REQUIRED: u32 = 4;
 const CONTIGUOUS_CHUNKS: u32 = 0x20;
 
-fn MmProbeAndLockPages(m: &mut Machine, list: Va, mode: u8, operation: u32) -> Outcome {
+fn MmProbeAndLockPages(m: &mut Machine, call: &Call, list: Va, mode: u8, operation: u32) -> Outcome {
     let extent = m.mdl_extent(list)?;
     m.probe_write(list, mdl::SIZEOF + 8 * extent.pages())?;
     if u32::from(mode) == c::USER_MODE && extent.buffer().is_kernel() {
         return Err(Trap::Raise(NtStatus::ACCESS_VIOLATION));
     }
-    m.lock_mdl(list, operation)?;
+    m.lock_mdl(list, operation, call.return_address)?;
+    Ok(Next::VOID)
+}
+
+/// The same for the buffer of a process, of which there is one.
+fn MmProbeAndLockProcessPages(
+    m: &mut Machine,
+    call: &Call,
+    list: Va,
+    process: Va,
+    mode: u8,
+    operation: u32,
+) -> Outcome {
+    known(m, "MmProbeAndLockProcessPages", process)?;
+    MmProbeAndLockPages(m, call, list, mode, operation)
+}
+
+/// The pages that an array of FILE_SEGMENT_ELEMENT names, in its order: as many as the MDL has pages.
+fn MmProbeAndLockSelectedPages(
+    m: &mut Machine,
+    call: &Call,
+    list: Va,
+    segments: Va,
+    mode: u8,
+    operation: u32,
+) -> Outcome {
+    let extent = m.mdl_extent(list)?;
+    m.probe_write(list, mdl::SIZEOF + 8 * extent.pages())?;
+    let mut pages = Vec::new();
+    for index in 0..extent.pages() {
+        let page = m.read_va(segments + 8 * index)?;
+        if page.page_offset() != 0 {
+            return Err(m.refuse("MmProbeAndLockSelectedPages", format!("a segment at `{page}`, which is no page")));
+        }
+        if u32::from(mode) == c::USER_MODE && page.is_kernel() {
+            return Err(Trap::Raise(NtStatus::ACCESS_VIOLATION));
+        }
+        pages.push(page);
+    }
+    m.lock_selected(list, &pages, operation, call.return_address)?;
     Ok(Next::VOID)
 }
 
@@ -104,16 +146,45 @@ fn MmFreePagesFromMdl(m: &mut Machine, call: &Call, list: Va) -> Outcome {
     Ok(Next::VOID)
 }
 
+fn access_of(operation: u32) -> Access {
+    if operation == c::IO_READ_ACCESS { Access::Read } else { Access::Write }
+}
+
 impl Machine {
     /// Locks the pages of an MDL in memory.
-    pub(crate) fn lock_mdl(&mut self, list: Va, operation: u32) -> Result<(), Trap> {
-        let (extent, flags) = (self.mdl_extent(list)?, self.mdl_flags(list)?);
-        let access = if operation == c::IO_READ_ACCESS { Access::Read } else { Access::Write };
+    pub(crate) fn lock_mdl(&mut self, list: Va, operation: u32, caller: Va) -> Result<(), Trap> {
+        let extent = self.mdl_extent(list)?;
+        let access = access_of(operation);
         let frames = self.pin_buffer(extent.start, extent.pages(), access)?;
-        self.write_mdl_frames(list, &frames)?;
-        let process = if extent.start.is_kernel() { 0 } else { self.current_process().0 };
-        self.mm.locked_in_process += if process == 0 { 0 } else { frames.len() as u64 };
-        self.write_u64(mdl::PROCESS.at(list), process)?;
+        self.locked(list, (extent.start, access), &frames, caller)
+    }
+
+    /// Locks pages that need not lie together in the place of those that an MDL has an address for: all or none.
+    fn lock_selected(&mut self, list: Va, pages: &[Va], operation: u32, caller: Va) -> Result<(), Trap> {
+        let access = access_of(operation);
+        let mut frames = Vec::new();
+        for page in pages {
+            match self.pin_buffer(*page, 1, access) {
+                Ok(frame) => frames.extend(frame),
+                Err(trap) => {
+                    unpin(self, caller, &frames)?;
+                    return Err(trap);
+                }
+            }
+        }
+        let first = pages.first().copied().unwrap_or(Va::NULL);
+        self.locked(list, (first, access), &frames, caller)
+    }
+
+    /// The pages of an MDL are locked: it tells so. The first page says whose they are.
+    fn locked(&mut self, list: Va, of: (Va, Access), frames: &[u64], caller: Va) -> Result<(), Trap> {
+        let ((start, access), flags) = (of, self.mdl_flags(list)?);
+        self.write_mdl_frames(list, frames)?;
+        let process = if start.is_kernel() { Va::NULL } else { self.current_process() };
+        if !process.is_null() {
+            self.process_pages_locked(list, frames.len() as u64, caller);
+        }
+        self.write_u64(mdl::PROCESS.at(list), process.0)?;
         let device = frames.iter().any(|frame| !self.memory.is_ram(frame << PAGE_SHIFT));
         let io_space = if device { c::MDL_IO_SPACE } else { 0 };
         let written = if access == Access::Write { c::MDL_WRITE_OPERATION } else { 0 };
@@ -134,7 +205,7 @@ impl Machine {
         }
         unpin(self, caller, &frames)?;
         if !process.is_null() {
-            self.mm.locked_in_process = self.mm.locked_in_process.saturating_sub(frames.len() as u64);
+            self.process_pages_unlocked(list, frames.len() as u64);
         }
         let flags = self.mdl_flags(list)?;
         self.set_mdl_flags(list, flags & !(c::MDL_PAGES_LOCKED | c::MDL_IO_SPACE | c::MDL_WRITE_OPERATION))?;

@@ -9,9 +9,11 @@ mod page_misuse;
 mod paging;
 mod physical;
 pub mod pool;
+pub(crate) mod process_locks;
 mod query;
 mod race;
 mod section;
+pub(crate) mod special_pool;
 mod virtual_memory;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,8 +63,8 @@ pub struct State {
     pub(crate) openings: Vec<race::Opening>,
     /// Page-ins in a row without an instruction retired, and the step of that.
     pub(crate) page_ins_in_a_row: (u64, u32),
-    /// Pages of the process that drivers have locked.
-    pub(crate) locked_in_process: u64,
+    /// Pages of the process that drivers have locked, by the MDL.
+    pub(crate) process_locks: BTreeMap<Va, process_locks::ProcessLock>,
     /// Memory of the process, by address.
     allocations: BTreeMap<Va, virtual_memory::Allocation>,
     /// Contiguous and noncached memory that drivers have, by address.

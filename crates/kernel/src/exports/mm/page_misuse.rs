@@ -39,7 +39,10 @@ impl Machine {
             PageMisuse::DeviceNotLocked { base, pages } => (Code::MEMORY_MANAGEMENT, [0x6_1948, base, pages, base]),
             PageMisuse::UnlockedTooOften { frame } => (Code::PFN_LIST_CORRUPT, [7, frame, 0, 0]),
             PageMisuse::ProcessNotLocked { list } => {
-                (Code::PROCESS_HAS_LOCKED_PAGES, [1, list.0, self.mm.locked_in_process, 0])
+                (Code::PROCESS_HAS_LOCKED_PAGES, [1, list.0, self.locked_in_process(), 0])
+            }
+            PageMisuse::LeftLocked { .. } => {
+                (Code::PROCESS_HAS_LOCKED_PAGES, [0, self.current_process().0, self.locked_in_process(), 0])
             }
             PageMisuse::UnmappedTwice { list, address, pages } => {
                 (Code::SYSTEM_PTE_MISUSE, [6, list.0, address.0, pages])

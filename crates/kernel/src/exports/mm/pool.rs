@@ -9,6 +9,7 @@ use engine::{Access, Fault, PageFault};
 use memory::{Backing, PageState, Protection, Region};
 use nt_types::{PAGE_SIZE, Va};
 
+use super::special_pool::{Side, is_special};
 use crate::call::Trap;
 use crate::machine::Machine;
 
@@ -43,7 +44,7 @@ pub struct Pool {
 }
 
 /// Byte that fresh blocks are filled with, so that a driver cannot count on zeros.
-const FRESH: u8 = 0xCB;
+pub(super) const FRESH: u8 = 0xCB;
 
 impl Pool {
     /// The block that begins at this address.
@@ -55,6 +56,11 @@ impl Pool {
     pub fn block_around(&self, address: Va) -> Option<(Va, &Block)> {
         let (start, block) = self.blocks.range(..=address.0).next_back()?;
         (address.0 - start < block.bytes.max(1)).then_some((Va(*start), block))
+    }
+
+    /// Blocks that begin at this address or above.
+    pub(crate) fn blocks_from(&self, address: Va) -> impl Iterator<Item = (Va, &Block)> {
+        self.blocks.range(address.0..).map(|(address, block)| (Va(*address), block))
     }
 
     /// Blocks in use, by address.
@@ -72,6 +78,15 @@ fn size_class(bytes: u64) -> Option<u64> {
 impl Machine {
     /// Allocates a block, filled with a pattern if it is nonpaged; `None` when memory is short.
     pub fn pool_allocate(&mut self, block: Block) -> Option<Va> {
+        self.pool_allocate_at(block, Side::End)
+    }
+
+    /// The same; `side` says where in its page a block of special pool lies.
+    pub(crate) fn pool_allocate_at(&mut self, block: Block, side: Side) -> Option<Va> {
+        if let Some(address) = self.special_place(&block, side) {
+            self.mm.pool.blocks.insert(address.0, block);
+            return Some(address);
+        }
         let kind = block.kind;
         let address = match size_class(block.bytes) {
             Some(class) => self.take_place(kind, class)?,
@@ -113,10 +128,9 @@ impl Machine {
     pub fn pool_free(&mut self, address: Va) -> Option<Block> {
         let block = self.mm.pool.blocks.remove(&address.0)?;
         match size_class(block.bytes) {
+            _ if is_special(address) => drop(self.memory.release(address.page_down())),
             Some(class) => self.mm.pool.free.entry((block.kind, class)).or_default().push(address.0),
-            None => {
-                self.memory.release(address);
-            }
+            None => drop(self.memory.release(address)),
         }
         Some(block)
     }

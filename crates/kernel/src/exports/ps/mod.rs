@@ -12,7 +12,7 @@ use super::Export;
 use crate::call::Trap;
 use crate::machine::Machine;
 
-pub(crate) use process::{BUILD_NUMBER, MAJOR_VERSION, MINOR_VERSION};
+pub(crate) use process::{BUILD_NUMBER, MAJOR_VERSION, MINOR_VERSION, known};
 
 /// The tables of this family.
 pub(crate) const TABLES: &[&[Export]] =

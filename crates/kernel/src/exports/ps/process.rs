@@ -78,7 +78,7 @@ fn PsGetProcessWow64Process(m: &mut Machine, process: Va) -> Outcome {
 }
 
 /// There is one process: a pointer to another one cannot come from this kernel.
-pub(super) fn known(m: &mut Machine, routine: &'static str, process: Va) -> Result<(), crate::call::Trap> {
+pub(crate) fn known(m: &mut Machine, routine: &'static str, process: Va) -> Result<(), crate::call::Trap> {
     if process == m.current_process() {
         Ok(())
     } else {

@@ -18,8 +18,8 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, RtlAnsiStringToUnicodeString(destination: Va, source: Va, allocate: bool; ..), PASSIVE),
     export!(Ntoskrnl, RtlCreateUnicodeString(destination: Va, source: Va; ..), PASSIVE),
     export!(Ntoskrnl, RtlDowncaseUnicodeString(destination: Va, source: Va, allocate: bool; ..), APC),
-    export!(Ntoskrnl, RtlFreeAnsiString = RtlFreeUnicodeString(string: Va), APC),
-    export!(Ntoskrnl, RtlFreeUnicodeString(string: Va), APC),
+    export!(Ntoskrnl, RtlFreeAnsiString = RtlFreeUnicodeString(string: Va; ..), APC),
+    export!(Ntoskrnl, RtlFreeUnicodeString(string: Va; ..), APC),
     export!(Ntoskrnl, RtlMultiByteToUnicodeN(destination: Va, room: u32, written: Va, source: Va, length: u32), APC),
     export!(Ntoskrnl, RtlUnicodeStringToAnsiString(destination: Va, source: Va, allocate: bool; ..), PASSIVE),
     export!(Ntoskrnl, RtlUnicodeToMultiByteN(destination: Va, room: u32, written: Va, source: Va, length: u32), APC),
@@ -93,8 +93,9 @@ fn RtlUnicodeStringToAnsiString(m: &mut Machine, call: &Call, destination: Va, s
     store(m, call, destination, &bytes, 1, allocate)
 }
 
-fn RtlFreeUnicodeString(m: &mut Machine, string: Va) -> Outcome {
+fn RtlFreeUnicodeString(m: &mut Machine, call: &Call, string: Va) -> Outcome {
     let buffer = m.read_va(unicode_string::BUFFER.at(string))?;
+    m.check_beside(call.return_address, buffer)?;
     m.fill_bytes(string, 0, unicode_string::SIZEOF)?;
     m.pool_free(buffer);
     Ok(Next::VOID)

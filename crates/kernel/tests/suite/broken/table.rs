@@ -157,6 +157,15 @@ const ROWS: &[Row] = &[
     // Requests that are sent on or completed wrongly.
     ("35-no-location", ANY, Some((0x35, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
     ("44-completed-twice", ANY, Some((0x44, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
+    // Only special pool sees these (tests/ui).
+    ("d5-reads-freed-pool", ANY, None, &[]),
+    ("d6-writes-beyond-pool", ANY, None, &[]),
+    ("d6-writes-before-pool", ANY, None, &[]),
+    ("cc-string-in-freed-pool", ANY, None, &[]),
+    ("cd-string-without-end", ANY, None, &[]),
+    ("c1-overrun", ANY, None, &[]),
+    ("c1-underrun", ANY, None, &[]),
+    ("c1-one-bit", ANY, None, &[]),
     // Only code integrity checks see that (tests/ui).
     ("c4-executable-pool", ANY, None, &[]),
     ("c4-imports-in-code", ANY, None, &[]),

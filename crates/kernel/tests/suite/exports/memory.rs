@@ -22,6 +22,13 @@ fn pool_is_allocated_in_every_way() {
         let block = probe.ask(name, &arguments).expect("there is memory");
         probe.set_word(block, 1);
         if name == "ExAllocatePool2" {
+            // Paged pool that somebody had before, too.
+            for content in [0xFFFF, 1] {
+                let paged = probe.ask(name, &[0x100, 0x100, 1]).expect("there is memory");
+                assert_eq!(probe.word(paged), 0, "zeroed");
+                probe.set_word(paged, content);
+                probe.ask("ExFreePool", &[paged]).expect("it is a block");
+            }
             assert_eq!(probe.word(block + 8), 0, "zeroed");
         }
         probe.ask("ExFreePool", &[block]).expect("it is a block");
@@ -61,6 +68,44 @@ fn mdls_describe_and_map_buffers() {
     assert_eq!(probe.word(mdl::START_VA.at(Va(place)).0), buffer & !0xFFF);
 }
 
+/// ddi: MmProbeAndLockSelectedPages; the header of MmProbeAndLockProcessPages. Pages stay in memory that are named one by one, in
+/// this order, or that lie in the buffer of a process.
+#[test]
+fn selected_pages_and_those_of_a_process_are_locked() {
+    let mut probe = Probe::plain();
+    let [buffer, segments] = [(1, 0x3000), (0, 0x100)]
+        .map(|(kind, bytes)| probe.ask("ExAllocatePool", &[kind, bytes]).expect("there is memory"));
+    let list = probe.ask("IoAllocateMdl", &[buffer, 0x2000, 0, 0, 0]).expect("there is memory");
+    for (index, page) in [buffer + 0x2000, buffer].into_iter().enumerate() {
+        probe.set_word(segments + 8 * index as u64, page);
+    }
+    let process = probe.ask("PsGetCurrentProcess", &[]).expect("there is one");
+    let locks = [
+        ("MmProbeAndLockSelectedPages", vec![list, segments, 0, 1], [0x2000, 0]),
+        ("MmProbeAndLockProcessPages", vec![list, process, 0, 1], [0, 0x1000]),
+    ];
+    for (name, arguments, pages) in locks {
+        probe.ask(name, &arguments).expect("the pages come in");
+        probe.machine.memory.trim(memory::TrimReason::Command);
+        for (index, page) in (0..).zip(pages) {
+            let physical = probe.ask("MmGetPhysicalAddress", &[buffer + page]).expect("it returns");
+            assert_eq!(probe.word(list + mdl::SIZEOF + 8 * index), physical >> 12, "{name}: page {index}");
+            assert!(probe.is_resident(Va(buffer + page)), "{name}: page {index}");
+        }
+        probe.ask("MmUnlockPages", &[list]).expect("it is locked");
+        probe.machine.memory.trim(memory::TrimReason::Command);
+        assert!(!probe.is_resident(Va(buffer)), "{name}");
+    }
+    assert!(
+        probe.ask("MmProbeAndLockSelectedPages", &[list, segments, 1, 1]).is_err(),
+        "no page of a program: it raises"
+    );
+    probe.set_word(segments, buffer + 1);
+    assert!(probe.refused("MmProbeAndLockSelectedPages", &[list, segments, 0, 1]).contains("no page"));
+    let mut probe = Probe::plain();
+    assert!(probe.refused("MmProbeAndLockProcessPages", &[list, buffer, 0, 1]).contains("no process"));
+}
+
 /// ddi: MmMapIoSpace, MmAllocateContiguousMemorySpecifyCache, MmGetPhysicalMemoryRanges.
 #[test]
 fn physical_memory_is_mapped() {
@@ -92,7 +137,8 @@ fn ram_leaves_room_for_firmware_and_devices() {
     let memory = MemoryConfig { frames: 0x10_0000, ..MemoryConfig::default() };
     let mut probe = Probe::new(Options { verifier: Verifier::ON, ..Options::default() }, memory);
     let ranges = probe.ask("MmGetPhysicalMemoryRanges", &[]).expect("there is memory");
-    let found: Vec<[u64; 2]> = (0..4).map(|index| [0, 8].map(|field| probe.word(ranges + 16 * index + field))).collect();
+    let found: Vec<[u64; 2]> =
+        (0..4).map(|index| [0, 8].map(|field| probe.word(ranges + 16 * index + field))).collect();
     let gib = 1 << 30;
     assert_eq!(found, [[0x1000, 0x9_F000], [0x10_0000, 3 * gib - 0x10_0000], [4 * gib, gib + 0x6_1000], [0, 0]]);
     for firmware in [0xA_0000, 0xC_0000, 0xF_FFF0, 0xC000_0000, 0xFEC0_0000] {
@@ -101,7 +147,8 @@ fn ram_leaves_room_for_firmware_and_devices() {
         check!(probe, "MmGetPhysicalAddress", [view] => firmware);
         probe.ask("MmUnmapIoSpace", &[view, 0x10]).expect("it is mapped");
     }
-    let blocks: Vec<u64> = (0..0x80).map(|_| probe.ask("MmAllocateNonCachedMemory", &[0x2000]).expect("it returns")).collect();
+    let blocks: Vec<u64> =
+        (0..0x80).map(|_| probe.ask("MmAllocateNonCachedMemory", &[0x2000]).expect("it returns")).collect();
     for page in blocks.into_iter().flat_map(|block| [block, block + 0x1000]) {
         let physical = probe.ask("MmGetPhysicalAddress", &[page]).expect("it is resident");
         assert!(found.iter().any(|[start, bytes]| (*start..start + bytes).contains(&physical)), "{physical:#x}");

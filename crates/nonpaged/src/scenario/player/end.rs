@@ -16,7 +16,7 @@ impl Player {
                 tasks.extend([Task::Cancel(named.id), wait, Task::Outcome(named)]);
             }
         }
-        tasks.push(Task::Exercise(super::exercise::Task::CloseAll));
+        tasks.extend([Task::Exercise(super::exercise::Task::CloseAll), Task::ProgramEnds]);
         tasks.push(Task::RemoveStacks);
         tasks.push(Task::Exercise(super::exercise::Task::Remove));
         tasks.push(Task::Exercise(super::exercise::Task::UnloadAll));

@@ -49,6 +49,7 @@ pub(super) fn tasks(rivals: bool) -> VecDeque<super::Task> {
     if rivals {
         tasks.extend([exercise(Task::Rivals), exercise(Task::CloseAll)]);
     }
+    tasks.push_back(T::ProgramEnds);
     let phase = T::Done("unload".to_owned());
     tasks.extend([exercise(Task::Remove), T::Unload, phase, T::Pass(AFTERMATH_NS)]);
     tasks

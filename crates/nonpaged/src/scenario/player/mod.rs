@@ -90,6 +90,8 @@ enum Task {
     Give(Call, u64),
     /// Waits for a request of the test, at most so many nanoseconds, and takes what it came to.
     Settle(usize, u64),
+    /// The program that has used the drivers ends.
+    ProgramEnds,
     End,
     RemoveStacks,
     Unload,
@@ -272,6 +274,8 @@ impl Player {
             Task::Consult => self.consult(m)?,
             Task::Give(call, asked) => self.give(m, call, asked),
             Task::Settle(request, limit_ns) => self.settle(request, limit_ns),
+            Task::ProgramEnds if m.end_program() => return run(Until::Time(m.now_ns())),
+            Task::ProgramEnds => {}
             Task::End => self.end(m),
             Task::RemoveStacks => self.remove_stacks(m),
             Task::Unload => self.unload(m)?,
