@@ -17,9 +17,11 @@ DRIVER_UNLOAD FatalUnload;
 #if defined(NO_LOCATION)
 
 PDEVICE_OBJECT FatalSecond;
+LONG FatalSent;
 
 NTSTATUS FatalDeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 {
+    NTSTATUS status;
     if (Device == FatalSecond) {
         return SampleComplete(Irp, STATUS_SUCCESS, 0);
     }
@@ -28,7 +30,9 @@ NTSTATUS FatalDeviceControl(PDEVICE_OBJECT Device, PIRP Irp)
 #else
     IoCopyCurrentIrpStackLocationToNext(Irp); // there is none: StackSize of the first device is 1
 #endif
-    return IoCallDriver(FatalSecond, Irp);
+    status = IoCallDriver(FatalSecond, Irp);
+    InterlockedIncrement(&FatalSent);
+    return status;
 }
 
 VOID FatalUnload(PDRIVER_OBJECT Driver)

@@ -79,8 +79,8 @@ impl Machine {
                     _ => None,
                 }
             }
-            "ExFreePool" | "ExFreePoolWithTag" if self.was_never_allocated(Va(first)) => {
-                Some(Broken { parameters: [0x10, first, 0, 0], rule: NOT_ALLOCATED })
+            "ExFreePool" | "ExFreePoolWithTag" if self.mm.pool.block(Va(first)).is_none() => {
+                self.broken_pool_free(Va(first))
             }
             "ExFreePool" | "ExFreePoolWithTag" => {
                 let block = self.mm.pool.block(Va(first)).map(|block| (block.kind == PoolKind::Paged, block.bytes));
@@ -121,15 +121,16 @@ impl Machine {
         })
     }
 
-    /// True for an address that no routine can have returned for a block: it lies in none of the pools, or inside a block. One
-    /// at which a block has begun may be freed a second time, which is 0xC2; what is wrong in special pool is 0xC1.
-    fn was_never_allocated(&self, address: Va) -> bool {
-        let inside = || self.mm.pool.block_around(address).is_some_and(|(start, _)| start != address);
-        match Region::of(address) {
-            Some(Region::PagedPool | Region::NonpagedPool) => inside(),
-            Some(Region::SpecialPool) => false,
-            _ => true,
-        }
+    /// An address at which no block begins: 0x16 where one may have begun that was freed before, 0x10 where none can have. What is
+    /// wrong in special pool is 0xC1.
+    fn broken_pool_free(&self, address: Va) -> Option<Broken> {
+        let inside = self.mm.pool.block_around(address).is_some();
+        let parameters = match Region::of(address) {
+            Some(Region::SpecialPool) => return None,
+            Some(Region::PagedPool | Region::NonpagedPool) if !inside => [0x16, 0, address.0, 0],
+            _ => [0x10, address.0, 0, 0],
+        };
+        Some(Broken { parameters, rule: NOT_ALLOCATED })
     }
 
     /// Resources, push locks and unsafe fast mutexes want APCs disabled.

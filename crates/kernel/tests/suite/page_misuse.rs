@@ -122,3 +122,48 @@ fn r170_a_partial_mdl_lies_within_its_source_and_has_room() {
     let stop = check(&mut probe, "IoBuildPartialMdl", &[source, part, buffer + 8, PAGE_SIZE]);
     assert_eq!(stop, (0x40, [0; 4]), "it touches two pages");
 }
+
+/// 0x76/0: a program ends while pages of it are locked, with the process and the number of all that are; 0xCB, with the MDL and its
+/// pages, where locks are tracked: by pool tracking, or by the registry alone. Nothing once they are unlocked.
+#[test]
+fn r170_a_program_ends_with_locked_pages() {
+    const KEY: &str = "\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management";
+    let tracked = kernel::Verifier { verified: true, pool_tracking: true, ..kernel::Verifier::OFF };
+    for (verifier, value, code) in [
+        (kernel::Verifier::OFF, 0, 0x76),
+        (kernel::Verifier::OFF, 1, 0xCB),
+        (tracked, 0, 0xCB),
+        (kernel::Verifier::ON, 0, 0x76),
+    ] {
+        let mut registry = kernel::Registry::default();
+        registry.load(format!("['{KEY}']\nTrackLockedPages = {value}\n").as_bytes()).expect("the file is right");
+        let options = kernel::Options { registry, verifier, ..kernel::Options::default() };
+        let mut probe = Probe::new(options, MemoryConfig::default());
+        let [base, size] = [0, 1].map(|index| probe.place(index));
+        probe.set_word(size, 3 * PAGE_SIZE);
+        probe.ask("ZwAllocateVirtualMemory", &[u64::MAX, base, 0, size, 0x3000, 4]).expect("there is memory");
+        let buffer = probe.word(base);
+        let lists = [(buffer, 1), (buffer + PAGE_SIZE, 2)].map(|(start, pages)| {
+            let list = mdl_of(&mut probe, start, pages * PAGE_SIZE);
+            probe.ask("MmProbeAndLockPages", &[list, 1, WRITE]).expect("it is there");
+            list
+        });
+        let mut clean = probe.machine.fork();
+        let process = probe.ask("PsGetCurrentProcess", &[]).expect("there is one");
+        assert!(probe.machine.end_program());
+        let stop = probe.ask("PsGetCurrentProcess", &[]).expect_err("the machine has stopped");
+        let check = bug_check(&stop);
+        let [first, second, third, fourth] = check.parameters;
+        match code {
+            0x76 => assert_eq!([first, second, third, fourth], [0, process, 3, 0]),
+            _ => assert_eq!([second, third, fourth], [0, lists[1], 2], "{first:#x}"),
+        }
+        assert_eq!(check.code.0, code, "{verifier:?}, {value}");
+        for list in lists {
+            probe.machine = clean;
+            probe.ask("MmUnlockPages", &[list]).expect("it is locked");
+            clean = probe.machine.fork();
+        }
+        assert!(!clean.end_program());
+    }
+}

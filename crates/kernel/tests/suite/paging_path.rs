@@ -75,6 +75,17 @@ fn k23_r8_r19_every_driver_of_the_stack() {
     }
 }
 
+/// A lock does not help: the routine must not depend on it.
+#[test]
+fn k23_a_locked_section_counts_too() {
+    let mut stack = Stack::new();
+    stack.pageable(0, c::IRP_MJ_READ);
+    let section = stack.probe.paged().0;
+    stack.probe.ask("MmLockPagableDataSection", &[section]).expect("it is locked");
+    stack.tell(PAGING, true, NtStatus::SUCCESS);
+    assert_eq!((stack.found(), stack.probe.count(Va(section))), (1, 1));
+}
+
 /// A file that a driver refuses, or that is no paging file, puts nobody in the paging path.
 #[test]
 fn k23_only_where_a_paging_file_is() {

@@ -6,7 +6,7 @@ use nt_types::{BugCheck, PAGE_SIZE, Va};
 use report::cause::{Access, Cause, Fault, InPageReason, Memory, PageState, Target};
 use report::{Diagnostic, Finding};
 
-use super::scene::Scene;
+use super::scene::{Block, Scene};
 use super::{departure, discarded, irql, objects};
 
 /// Addresses that a null pointer with an offset gives.
@@ -102,10 +102,18 @@ fn target(scene: &Scene<'_>, address: Va, why: Refusal) -> Target {
     }
 }
 
-/// The block of special pool before or after the page of an address.
-fn beside(scene: &Scene<'_>, address: Va) -> Option<Target> {
+/// The block of special pool that ends before an address, or begins after it: the nearer one.
+fn nearest<'a>(scene: &Scene<'a>, address: Va) -> Option<(Va, Block<'a>)> {
     let page = address.page_down();
-    let (start, block) = scene.block_in(Va(page.0 - PAGE_SIZE)).or_else(|| scene.block_in(page + PAGE_SIZE))?;
+    let blocks = [Va(page.0 - PAGE_SIZE), page + PAGE_SIZE].map(|beside| scene.block_in(beside));
+    blocks.into_iter().flatten().min_by_key(|(start, block)| match *start < address {
+        true => address - *start - block.bytes,
+        false => *start - address,
+    })
+}
+
+fn beside(scene: &Scene<'_>, address: Va) -> Option<Target> {
+    let (start, block) = nearest(scene, address)?;
     let offset = (address.0 as i64).wrapping_sub(start.0 as i64);
     Some(Target::BesidePool { tag: block.tag, bytes: block.bytes, offset })
 }
@@ -217,11 +225,9 @@ fn image_unloaded(scene: &Scene<'_>, address: Va) -> Option<report::Event> {
     Some(report::Event { kind, step: event.step, at: None })
 }
 
-/// Where the block was allocated that ends before an address, or begins after it.
+/// Where the block was allocated that an access missed.
 fn beside_events(scene: &Scene<'_>, address: Va) -> Vec<report::Event> {
-    let page = address.page_down();
-    let block = scene.block_in(Va(page.0 - PAGE_SIZE)).or_else(|| scene.block_in(page + PAGE_SIZE));
-    block.map_or_else(Vec::new, |(start, _)| freed(scene, start))
+    nearest(scene, address).map_or_else(Vec::new, |(start, _)| freed(scene, start))
 }
 
 /// The end of the block of pool that the address lay in, and its beginning.

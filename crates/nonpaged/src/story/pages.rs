@@ -36,8 +36,12 @@ pub(super) fn misuse(scene: &Scene<'_>, misuse: PageMisuse) -> Diagnostic {
         PageMisuse::NotResident { page, .. } => departure::events(scene, page),
         _ => Vec::new(),
     };
+    let at = match misuse {
+        PageMisuse::LeftLocked { .. } => scene.call(scene.place.instruction),
+        _ => None,
+    };
     let routine = scene.place.service.unwrap_or_default().to_owned();
-    Diagnostic { because, ..Diagnostic::from(Cause::Pages(cause::PageMisuse { routine, wrong })) }
+    Diagnostic { at, because, ..Diagnostic::from(Cause::Pages(cause::PageMisuse { routine, wrong })) }
 }
 
 fn content(scene: &Scene<'_>, physical: u64) -> Content {

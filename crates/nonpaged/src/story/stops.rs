@@ -58,7 +58,9 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
         }
         Why::WorkItemPageable { item } => objects::work_item(scene, *item),
         Why::PowerFlagMissing => Diagnostic::from(Cause::Object(ObjectMisuse::PowerPageableNotInherited)),
-        Why::PoolLeft { address, bytes, tag } => pool::leak(scene, *address, *bytes, Tag(*tag)),
+        Why::PoolLeft { address, bytes, tag } => {
+            Diagnostic { at: scene.call(scene.place.instruction), ..pool::leak(scene, *address, *bytes, Tag(*tag)) }
+        }
         Why::Pool(misuse) => pool::misuse(scene, *misuse),
         Why::Integrity { section, flaw } => integrity(section, *flaw),
         Why::Pages(misuse) => pages::misuse(scene, *misuse),
@@ -168,12 +170,14 @@ fn request(scene: &Scene<'_>, misuse: Misused) -> Diagnostic {
     });
     let completed = scene.last(|event| match event.kind {
         EventKind::IrpCompleted { irp: completed, status, .. } if completed == irp => {
-            Some(scene.told(event, report::EventKind::Completed { irp, status }))
+            Some(Some(scene.told(event, report::EventKind::Completed { irp, status })))
         }
+        // What was completed before that was another request at this address.
+        EventKind::IrpSent { irp: sent, .. } if sent == irp => Some(None),
         _ => None,
     });
     let cause = Cause::Request(misuse(irp, function.unwrap_or(RequestKind::Create)));
-    Diagnostic { because: completed.into_iter().collect(), ..Diagnostic::from(cause) }
+    Diagnostic { because: completed.flatten().into_iter().collect(), ..Diagnostic::from(cause) }
 }
 
 fn unsupported(what: &NotModelled) -> Unsupported {

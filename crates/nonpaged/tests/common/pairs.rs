@@ -28,8 +28,22 @@ pub(crate) const NOT_IN_A_RUN: [(&str, &str, &str); 2] = [
 /// Samples that break only where something happens to a device, which is off by default.
 const BY_DEVICE: [&str; 1] = ["x47-line-error"];
 /// Samples that break a rule which only Driver Verifier knows, and with which of its options.
-const BY_VERIFIER: [(&str, Verifier); 2] =
-    [("c4-executable-pool", Verifier { code_integrity: true, ..Verifier::ON }), ("c9-power-flag", Verifier::ON)];
+const BY_VERIFIER: [(&str, Verifier); 12] = [
+    ("c1-one-bit", SPECIAL_POOL),
+    ("c1-overrun", SPECIAL_POOL),
+    ("c1-underrun", SPECIAL_POOL),
+    ("c4-executable-pool", CODE_INTEGRITY),
+    ("c4-imports-in-code", CODE_INTEGRITY),
+    ("c4-leaves-pool", Verifier { pool_tracking: true, ..Verifier::ON }),
+    ("c9-power-flag", Verifier::ON),
+    ("cc-string-in-freed-pool", SPECIAL_POOL),
+    ("cd-string-without-end", SPECIAL_POOL),
+    ("d5-reads-freed-pool", SPECIAL_POOL),
+    ("d6-writes-before-pool", SPECIAL_POOL),
+    ("d6-writes-beyond-pool", SPECIAL_POOL),
+];
+const SPECIAL_POOL: Verifier = Verifier { special_pool: true, ..Verifier::ON };
+const CODE_INTEGRITY: Verifier = Verifier { code_integrity: true, ..Verifier::ON };
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

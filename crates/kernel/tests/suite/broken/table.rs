@@ -144,8 +144,10 @@ const ROWS: &[Row] = &[
     ("e4-work-item-queued-twice", ANY, Some((0xE4, [P::Is(1), P::Some, P::Is(1), P::Is(0)])), &[]),
     ("e4-frees-queued-work-item", ANY, Some((0xE4, [P::Is(2), P::Some, P::At("FatalWork"), P::Is(0)])), &[]),
     // Pool that is given back wrongly.
-    ("c2-freed-twice", ANY, Some((0xC2, [P::Is(0x44), P::Some, P::Is(0), P::Is(0)])), &[]),
-    ("c2-paged-freed-twice", ANY, Some((0xC2, [P::Is(0x48), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-freed-twice", &[VERIFIED], Some((0xC4, [P::Is(0x16), P::Is(0), P::Some, P::Is(0)])), &[]),
+    ("c2-freed-twice", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x44), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("c2-paged-freed-twice", &[VERIFIED], Some((0xC4, [P::Is(0x16), P::Is(0), P::Some, P::Is(0)])), &[]),
+    ("c2-paged-freed-twice", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x48), P::Some, P::Is(0), P::Is(0)])), &[]),
     ("c2-wrong-tag", ANY, Some((0xC2, [P::Is(0xA), P::Some, P::Is(0x6C74_6146), P::Is(0x6574_6146)])), &[]),
     ("c2-inside-a-block", &[VERIFIED], Some((0xC4, [P::Is(0x10), P::Some, P::Is(0), P::Is(0)])), &[]),
     ("c2-inside-a-block", &[TRIMMED, NEVER], Some((0xC2, [P::Is(0x46), P::Some, P::Is(0), P::Is(0)])), &[]),
