@@ -155,8 +155,9 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     pub(crate) record: Option<PathBuf>,
 
-    /// Watch the driver as Driver Verifier does, with the flags of `verifier /flags` added up: 0x2 Force IRQL Checking, 0x4
-    /// Low Resources Simulation, 0x10 I/O Verification, 0x20000 DDI compliance checking, 0x2000000 code integrity checks
+    /// Watch the driver as Driver Verifier does, with the flags of `verifier /flags` added up: 0x1 Special Pool, 0x2 Force
+    /// IRQL Checking, 0x4 Low Resources Simulation, 0x8 Pool Tracking, 0x10 I/O Verification, 0x20000 DDI compliance checking,
+    /// 0x2000000 code integrity checks
     #[arg(long, value_name = "FLAGS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_FLAGS, help_heading = "Machine")]
     pub(crate) verifier: Option<VerifierFlags>,
 
