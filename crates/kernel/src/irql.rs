@@ -45,6 +45,12 @@ impl Machine {
         self.irql_becomes(new, place);
     }
 
+    /// A service that takes a spin lock of the driver at `place` masks interrupts for as long as it has it.
+    pub(crate) fn mask_interrupts(&mut self, place: Va) {
+        self.triggered(Trigger::SpinLock, Irql::HIGH);
+        self.irql_becomes(Irql::HIGH, place);
+    }
+
     fn irql_becomes(&mut self, new: Irql, place: Va) {
         let old = self.irql();
         self.cpu().cr8 = new.level();

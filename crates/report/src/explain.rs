@@ -19,7 +19,7 @@ macro_rules! catalogue {
 
 catalogue! {
     "0x01" "0x0A" "0x1A" "0x1E" "0x35" "0x40" "0x44" "0x4A" "0x4E" "0x50" "0x76" "0x7A" "0x7E" "0x7F" "0xB8" "0xBE" "0xC1" "0xC2" "0xC4" "0xC7" "0xC8" "0xC9"
-    "0xCB" "0xCC" "0xCD" "0xCE" "0xD1" "0xD3" "0xD4" "0xD5" "0xD6" "0xDA" "0xE1" "0xE4" "0xF7" "0xFC" "0x12E" "0x139"
+    "0xCB" "0xCC" "0xCD" "0xCE" "0xD1" "0xD3" "0xD4" "0xD5" "0xD6" "0xDA" "0xE1" "0xE3" "0xE4" "0xF7" "0xFC" "0x12E" "0x139"
     "K01" "K02" "K03" "K04" "K05" "K06" "K07" "K08" "K09" "K10" "K11" "K12" "K13" "K14" "K15" "K16" "K17" "K18" "K19"
     "K20" "K21" "K22" "K23" "K24" "K25" "K26" "K27" "K28"
     "A01" "A02" "A03" "A04" "A05"
@@ -92,6 +92,10 @@ pub fn list() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
     use nt_types::BugCheckCode;
 
     use super::{find, pages};
@@ -122,6 +126,37 @@ mod tests {
             assert_eq!(BugCheckCode(number).name(), Some(page.title()));
             assert_eq!(BugCheckCode(number).to_string(), page.name);
         }
+    }
+
+    /// The text of all sources of a crate.
+    fn sources(of: &str) -> String {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(of).join("src")];
+        let mut text = String::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("the folder is there") {
+                let path = entry.expect("it can be read").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => text += &fs::read_to_string(path).expect("it is text"),
+                }
+            }
+        }
+        text
+    }
+
+    /// What the machine can stop with: the constants that it names. None is written as a number, which would have no name.
+    #[test]
+    fn each_bug_check_that_the_machine_raises_has_a_name_and_a_page() {
+        let text = sources("kernel") + &sources("memory");
+        assert!(!text.contains("BugCheckCode(0x"), "a bug check without a name");
+        let named = |part: &str| {
+            let end = part.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+            part[..end.unwrap_or(part.len())].to_owned()
+        };
+        let raised: BTreeSet<String> = text.split("Code::").skip(1).map(named).filter(|name| name.len() > 3).collect();
+        assert!(raised.len() > 30 && raised.contains("PFN_LIST_CORRUPT"), "{raised:?}");
+        let without: Vec<&String> = raised.iter().filter(|name| find(name).is_none()).collect();
+        assert!(without.is_empty(), "{without:?} have no page");
     }
 
     #[test]

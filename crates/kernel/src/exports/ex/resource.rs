@@ -199,7 +199,7 @@ fn ExReleaseResourceForThreadLite(m: &mut Machine, call: &Call, resource: Va, th
 
 /// 0xE3 RESOURCE_NOT_OWNED: P1 the resource, P2 the thread, P3 its table of owners (docs: debugger/bug-check-0xe3).
 fn not_owned(m: &mut Machine, call: &Call, resource: Va, thread: Va) -> Trap {
-    let check = BugCheck { code: BugCheckCode(0xE3), parameters: [resource.0, thread.0, 0, 0] };
+    let check = BugCheck { code: BugCheckCode::RESOURCE_NOT_OWNED, parameters: [resource.0, thread.0, 0, 0] };
     let rule = "only a thread that holds a resource releases it";
     let cause = Cause::Rule { routine: "ExReleaseResourceLite", rule };
     m.stop_at(call.return_address, StopKind::BugCheck(check, cause)).into()

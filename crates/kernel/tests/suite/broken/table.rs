@@ -159,6 +159,13 @@ const ROWS: &[Row] = &[
     // Requests that are sent on or completed wrongly.
     ("35-no-location", ANY, Some((0x35, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
     ("44-completed-twice", ANY, Some((0x44, [P::Some, P::Is(0), P::Is(0), P::Is(0)])), &[]),
+    // What ExInterlocked routines touch, interrupts masked.
+    ("d3-interlocked-list", STRICT, Some((0xD3, [P::Within("FatalList"), P::Is(15), P::Is(0), P::Some])), &[]),
+    ("d3-interlocked-list", &[NEVER], None, &["K13"]),
+    ("0a-interlocked-entry-in-pool", STRICT, Some((0x0A, [P::Some, P::Is(15), P::Is(1), P::Some])), &[]),
+    ("0a-interlocked-entry-in-pool", &[NEVER], None, &["K13"]),
+    ("k11-interlocked-lock", STRICT, Some((0xD3, [P::At("FatalListLock"), P::Is(15), P::Is(1), P::Some])), &["K11"]),
+    ("k11-interlocked-lock", &[NEVER], None, &["K11", "K13"]),
     // Only special pool sees these (tests/ui).
     ("d5-reads-freed-pool", ANY, None, &[]),
     ("d6-writes-beyond-pool", ANY, None, &[]),
