@@ -29,7 +29,7 @@ pub use reach::{Step, StepKind};
 
 use findings::Collector;
 use model::Model;
-use reach::{Reach, roots};
+use reach::Reach;
 
 /// What the audit of one image came to.
 #[derive(Clone, Debug)]
@@ -107,8 +107,8 @@ fn empty_code_sections(image: &Image) -> u32 {
 /// # Errors
 /// If the image cannot be laid out in memory.
 pub fn advise(image: &Image, names: &[Rva]) -> Result<(Advice, Incomplete), ImageError> {
-    let model = Model::new(image, names)?;
-    let reach = Reach::new(&model, roots(&model));
+    let mut model = Model::new(image, names)?;
+    let reach = Reach::new(&mut model);
     Ok((advice::advise(&model, &reach), incomplete(&model, &reach)))
 }
 
@@ -130,8 +130,8 @@ fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
 /// # Errors
 /// If the image cannot be laid out in memory.
 pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
-    let model = Model::new(image, names)?;
-    let reach = Reach::new(&model, roots(&model));
+    let mut model = Model::new(image, names)?;
+    let reach = Reach::new(&mut model);
     let extent = Extent {
         functions: model.functions.all.len() as u32,
         reached: (0..model.functions.all.len()).filter(|&function| reach.is_reached(function)).count() as u32,

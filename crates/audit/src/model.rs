@@ -5,7 +5,7 @@ use nt_types::Rva;
 
 use crate::code::{Functions, ImportId, Program};
 use crate::ddi::Does;
-use crate::flow::{Event, EventKind, Events, Facts, Interpreter, Summary, Target, Value};
+use crate::flow::{Event, EventKind, Events, Facts, Handles, Interpreter, Summary, Target, Value};
 
 /// A driver, interpreted.
 pub(crate) struct Model<'a> {
@@ -42,8 +42,32 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// Interprets again what depends on calls that are given a handle of which the section is known by now: `calls` are
+    /// functions, addresses in them, and indices of sections.
+    pub(crate) fn follow_handles(&mut self, calls: &[(usize, u32, usize)]) {
+        if calls.is_empty() {
+            return;
+        }
+        let mut depends = vec![false; self.functions.all.len()];
+        calls.iter().for_each(|(function, ..)| depends[*function] = true);
+        let handles = Handles::known(calls.iter().map(|&(_, at, section)| (at, section)));
+        let (summaries, events) = (std::mem::take(&mut self.summaries), std::mem::take(&mut self.events));
+        let mut interpreter = Interpreter::again(&self.program, &self.functions, summaries, events, handles);
+        for index in callees_first(&self.functions) {
+            let calls = || self.functions.callees(index).iter().any(|&callee| depends[callee as usize]);
+            if depends[index] || calls() {
+                depends[index] = true;
+                interpreter.run(index);
+            }
+        }
+        let Interpreter { summaries, events, .. } = interpreter;
+        (self.summaries, self.events) = (summaries, events);
+        self.index();
+    }
+
     /// Notes the events that are asked for again and again.
     fn index(&mut self) {
+        (self.stores, self.import_calls) = (Vec::new(), Vec::new());
         for function in 0..self.functions.all.len() {
             for (index, event) in self.events.of(function).iter().enumerate() {
                 match event.kind {
@@ -65,7 +89,7 @@ impl<'a> Model<'a> {
             Target::Function(index) => (Some(index as usize), None, None),
             Target::Place { rva, table: false } => (None, Some(rva), None),
             Target::Place { rva, table: true } => (None, None, Some(rva)),
-            Target::Import(_) | Target::Unknown | Target::Field { .. } | Target::Inner { .. } => (None, None, None),
+            Target::Import(_) | Target::Unknown | Target::Loaded(_) => (None, None, None),
         };
         let at_place = place.into_iter().flat_map(|rva| self.at_place(rva));
         function.into_iter().chain(at_place).chain(table.into_iter().flat_map(|rva| self.in_table(rva)))

@@ -7,7 +7,7 @@ use driver_image::{Image, ImageError, SectionFlags};
 use nt_types::{PAGE_SIZE, Rva};
 
 use super::framework;
-use crate::ddi::{self, Routine};
+use crate::ddi::{self, Does, Routine};
 
 /// Index of an import in [`Program::imports`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -158,6 +158,19 @@ impl<'a> Program<'a> {
 
     pub(crate) fn import(&self, id: ImportId) -> &Import {
         &self.imports[usize::from(id.0)]
+    }
+
+    /// Is a routine given the handle of a section, to lock it or unlock it?
+    pub(crate) fn takes_handle(&self, id: ImportId) -> bool {
+        let does = self.import(id).routine.map_or(&[][..], |routine| routine.does);
+        does.iter().any(|does| matches!(does, Does::LockHandle | Does::Unlock))
+    }
+
+    /// Does the driver import a routine that locks sections or unlocks them?
+    pub(crate) fn locks_sections(&self) -> bool {
+        let does = |import: &Import| import.routine.map_or(&[][..], |routine| routine.does);
+        let locks = |does: &Does| matches!(does, Does::LockAddress | Does::LockHandle | Does::Unlock);
+        self.imports.iter().any(|import| does(import).iter().any(locks))
     }
 
     /// The import whose address this slot is to hold.

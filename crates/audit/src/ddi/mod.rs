@@ -91,6 +91,8 @@ pub(crate) enum Does {
     AllocatesByFlags(Parameter),
     /// Creates a device object and stores its address where a parameter points to.
     CreatesDevice(Parameter),
+    /// Deletes the device object in its parameter.
+    DeletesDevice,
     /// A parameter is handed to the callback, as its parameter of this number.
     Context(Parameter, Parameter),
     /// Does not return.

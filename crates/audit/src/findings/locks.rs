@@ -1,13 +1,13 @@
 //! Locks of sections: K01, K05, K07, K12, K18, K25, K28, A01, NULL for a handle, and the header of the image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Collector, FindingKind, LeftBy, Use};
 use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
 use crate::model::Model;
-use crate::reach::{Meaning, Reach, Step, StepKind, Way, path};
+use crate::reach::{Meaning, Object, Place, Reach, Step, StepKind, Way, path};
 use nt_types::Rva;
 
 /// Requests that end what others began: CLOSE, SHUTDOWN, CLEANUP, POWER, PNP.
@@ -58,7 +58,7 @@ fn no_module(collector: &mut Collector<'_, '_>, (function, event): (usize, &Even
     }
     let meaning = collector.reach.objects.meaning(function as u32, address);
     let pool = match (address, meaning) {
-        (Value::Pool { .. }, _) | (_, Some(Meaning::Object(..))) => Some(true),
+        (Value::Pool { .. }, _) | (_, Some(Meaning::Object(Object::Driver | Object::Device | Object::Extension, _))) => Some(true),
         (Value::Number(_), _) => Some(false),
         _ => None,
     };
@@ -131,7 +131,8 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
     }
 }
 
-/// K05: a way through a routine that fails forgets the handle of a section that it locked. A driver that is never unloaded
+/// K05: a way through a routine that fails forgets the handle of a section that it locked, or deletes the device whose
+/// extension has it. A driver that is never unloaded
 /// may do so.
 fn error_paths(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
@@ -140,18 +141,22 @@ fn error_paths(collector: &mut Collector<'_, '_>) {
     if !reach.roots.iter().any(|root| root.role == Role::Unload) {
         return;
     }
-    let loses = model.all_events().filter(|(_, event)| event.kind == EventKind::Loses);
-    let lost = |(function, _): &(usize, &Event)| !is(Role::DriverEntry, *function) && reach.is_reached(*function);
-    for (function, event) in loses.filter(lost) {
+    let is_end = |(function, _): &(usize, &Event)| !is(Role::DriverEntry, *function) && reach.is_reached(*function);
+    for (function, event) in model.all_events().filter(is_end) {
+        let left_by = match event.kind {
+            EventKind::Loses => LeftBy::ErrorPath,
+            EventKind::LosesDevice => LeftBy::Device,
+            _ => continue,
+        };
         for section in sections(collector, event.held.gained) {
-            kept(collector, section, LeftBy::ErrorPath, event.at, |locker, _| locker == function);
+            kept(collector, section, left_by, event.at, |locker, _| locker == function);
         }
     }
 }
 
 /// A lock that stays when a routine is through. The way is that to the lock: `is_it` is asked for the function that locks,
 /// and for the role of what the way begins with.
-fn kept(
+pub(super) fn kept(
     collector: &mut Collector<'_, '_>,
     section: usize,
     left_by: LeftBy,
@@ -185,7 +190,7 @@ fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
 }
 
 /// Where a function, or what it calls, calls a routine that does this.
-fn call_site<'m>(model: &'m Model<'_>, reach: &Reach, function: usize, does: Does) -> Option<(usize, &'m Event)> {
+pub(super) fn call_site<'m>(model: &'m Model<'_>, reach: &Reach, function: usize, does: Does) -> Option<(usize, &'m Event)> {
     let reached = reach.reached_from(model, [function]);
     let mut calls = model.import_calls().filter(|(_, _, id, _)| model.does(*id, does));
     calls.find(|(caller, ..)| reached.contains(caller)).map(|(caller, event, ..)| (caller, event))
@@ -206,8 +211,28 @@ fn unbalanced_requests(collector: &mut Collector<'_, '_>) {
     for root in others.into_iter().filter(|root| undone && !ends(root.function)) {
         let locks = [Does::LockAddress, Does::LockHandle].into_iter().any(|does| calls(root.function, does));
         let site = call_site(model, reach, root.function, Does::Unlock);
-        if let Some((function, event)) = site.filter(|_| !locks) {
+        if let Some((function, event)) = site.filter(|_| !locks && !knows_of_lock(model, reach, root.function)) {
             collector.add_on_any_way(FindingKind::UnlockWithoutLock, function, event);
         }
     }
+}
+
+/// Does a routine, or what it calls, test what routines that lock set: the handle, or a flag or a count beside it?
+fn knows_of_lock(model: &Model<'_>, reach: &Reach, routine: usize) -> bool {
+    let place = |function: usize, value| reach.objects.place(function as u32, value);
+    let locks = |id| model.does(id, Does::LockAddress) || model.does(id, Does::LockHandle);
+    let lockers = model.import_calls().filter(|(_, _, id, _)| locks(*id)).map(|(function, ..)| function);
+    let set: BTreeSet<Place> = lockers
+        .flat_map(|function| model.events.of(function).iter().filter_map(move |event| match event.kind {
+            EventKind::Sets { place: at } | EventKind::KeepsHandle { place: at, .. } => place(function, at.pointee()),
+            _ => None,
+        }))
+        .collect();
+    reach.reached_from(model, [routine]).into_iter().any(|function| {
+        let tests = |event: &Event| match event.kind {
+            EventKind::Tested { place: value } => place(function, value).is_some_and(|place| set.contains(&place)),
+            _ => false,
+        };
+        model.events.of(function).iter().any(tests)
+    })
 }

@@ -1,5 +1,6 @@
 //! What is wrong: each kind of finding in the file of its area.
 
+mod handles;
 mod irql;
 mod locks;
 mod objects;
@@ -211,6 +212,10 @@ pub enum LeftBy {
     Unload,
     /// A way through a routine that fails and keeps no handle, as others of its ways do.
     ErrorPath,
+    /// A way through a routine that deletes a device, in whose extension alone the handle lies.
+    Device,
+    /// Whoever stores the handle where nobody who unlocks looks for one.
+    Handle,
 }
 
 /// How something is used.
@@ -251,6 +256,7 @@ impl<'m, 'a> Collector<'m, 'a> {
         irql::find(&mut collector);
         objects::find(&mut collector);
         locks::find(&mut collector);
+        handles::find(&mut collector);
         paging::find(&mut collector);
         paged_code::find(&mut collector);
         // What is certain comes first, and stays.

@@ -5,23 +5,25 @@ use iced_x86::{FlowControl, Instruction, OpKind, Register};
 use super::event::{Access, Event, EventKind, Target};
 use super::events::Events;
 use super::facts::{Facts, Held};
+use super::handles::Handles;
 use super::irql::{IrqlSet, Range};
 use super::state::State;
 use super::summary::Summary;
 use super::value::{CREATED, Value};
-use crate::code::{Functions, ImportId, Program};
-use crate::ddi::{Does, Holds, Level, Parameter, Role};
+use crate::code::{Functions, Program};
+use crate::ddi::{Parameter, Role};
 
 /// Parameters looked at.
 const PARAMETERS: Parameter = 8;
 /// Bytes of a caller's variable that a callee may have written through its address.
-const WRITTEN: i32 = 0x80;
+pub(super) const WRITTEN: i32 = 0x80;
 
 /// Interprets calls and records events, where that is wanted.
 pub(super) struct Calls<'s, 'p> {
     pub(super) program: &'p Program<'p>,
     pub(super) functions: &'p Functions,
     pub(super) summaries: &'s [Summary],
+    pub(super) handles: &'s Handles,
     /// Events, while they are recorded.
     pub(super) events: Option<Events>,
     /// Parameters that the function hands to the system as routines.
@@ -36,26 +38,32 @@ pub(super) struct Calls<'s, 'p> {
     pub(super) kept: bool,
     /// The last call does not return.
     pub(super) stopped: bool,
-    here: Here,
+    pub(super) here: Here,
 }
 
 /// The instruction at hand and the state before it.
 #[derive(Clone, Copy)]
-struct Here {
-    at: u32,
+pub(super) struct Here {
+    pub(super) at: u32,
     length: u8,
     irql: IrqlSet,
-    held: Held,
+    pub(super) held: Held,
 }
 
 impl<'s, 'p> Calls<'s, 'p> {
-    pub(super) fn new(program: &'p Program<'p>, functions: &'p Functions, summaries: &'s [Summary]) -> Calls<'s, 'p> {
+    pub(super) fn new(
+        program: &'p Program<'p>,
+        functions: &'p Functions,
+        summaries: &'s [Summary],
+        handles: &'s Handles,
+    ) -> Calls<'s, 'p> {
         let here = Here { at: 0, length: 0, irql: IrqlSet::ENTRY, held: Held::default() };
         let (events, registers, locks, created) = (None, Vec::new(), Facts::NONE, None);
         Calls {
             program,
             functions,
             summaries,
+            handles,
             events,
             registers,
             created,
@@ -109,23 +117,6 @@ impl<'s, 'p> Calls<'s, 'p> {
         self.register(Role::Cancel, value);
     }
 
-    /// A negative NTSTATUS is at hand, or becomes the `result`. It matters only where a lock is held that must be undone.
-    pub(super) fn fails(&mut self, result: bool) {
-        let held = self.here.held;
-        if held.has_lock() && result {
-            self.record(EventKind::Fails);
-        }
-        if held.has_lock() && !held.perhaps.has(Facts::KEPT) {
-            self.record(EventKind::Loses);
-        }
-    }
-
-    /// The handle of a lock goes where it is not followed.
-    pub(super) fn keeps(&mut self, state: &mut State) {
-        self.kept = true;
-        state.held.gain(Facts::KEPT);
-    }
-
     pub(super) fn write_cr8(&mut self, state: &mut State, value: Value) {
         match value {
             Value::Number(level) if level & 15 >= 1 && state.saved.is_none() => {
@@ -142,19 +133,13 @@ impl<'s, 'p> Calls<'s, 'p> {
         let jump = !matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
         let Some(target) = self.target(state, instruction) else { return };
         let arguments = arguments(state, jump);
-        let handed = |argument: &Value| match argument {
-            Value::Handle(_) => true,
-            Value::Stack(at) => state.has_handle(*at, WRITTEN),
-            _ => false,
-        };
-        if state.held.has_lock() && arguments.iter().any(handed) {
-            self.keeps(state);
-        }
+        self.hands_over(state, target, &arguments);
         match target {
             Target::Import(id) => self.import(state, id, &arguments),
             Target::Function(index) => self.function(state, index, &arguments),
             other => self.unknown(state, other, &arguments),
         }
+        forget_handed(state);
     }
 
     /// What is called; `None` for a check by control-flow guard, which does nothing.
@@ -181,8 +166,7 @@ impl<'s, 'p> Calls<'s, 'p> {
             },
             Value::Global(rva) => Target::Place { rva, table: false },
             Value::Entry(rva) => Target::Place { rva, table: true },
-            Value::Field(parameter, field, 0) => Target::Field { parameter, field },
-            Value::Inner(parameter, field, inner) => Target::Inner { parameter, field, inner },
+            Value::Field(_, _, 0) | Value::Inner(_, _, _, 0) | Value::Deep(..) => Target::Loaded(value),
             _ => Target::Unknown,
         })
     }
@@ -195,7 +179,7 @@ impl<'s, 'p> Calls<'s, 'p> {
         }
     }
 
-    fn record_call(&mut self, target: Target, arguments: &[Value]) {
+    pub(super) fn record_call(&mut self, target: Target, arguments: &[Value]) {
         if let Some(events) = &mut self.events {
             let used = arguments.iter().rposition(|value| *value != Value::Unknown).map_or(0, |last| last + 1);
             let arguments = events.keep_arguments(&arguments[..used]);
@@ -240,7 +224,7 @@ impl<'s, 'p> Calls<'s, 'p> {
     }
 
     /// A device object is created; its address goes where a parameter points to.
-    fn creates(&mut self, state: &mut State, place: Value) {
+    pub(super) fn creates(&mut self, state: &mut State, place: Value) {
         match place {
             Value::Stack(at) => state.set_slot(at, Value::Parameter(CREATED, 0)),
             Value::Parameter(parameter, 0) => self.created = Some(parameter),
@@ -249,7 +233,7 @@ impl<'s, 'p> Calls<'s, 'p> {
     }
 
     /// A value is handed to the system as a routine.
-    fn register(&mut self, role: Role, code: Value) {
+    pub(super) fn register(&mut self, role: Role, code: Value) {
         match code {
             Value::Image(_) | Value::Among(_) => {
                 for rva in code.addresses() {
@@ -263,130 +247,6 @@ impl<'s, 'p> Calls<'s, 'p> {
         }
     }
 
-    fn import(&mut self, state: &mut State, id: ImportId, arguments: &[Value]) {
-        self.record_call(Target::Import(id), arguments);
-        let Some(routine) = self.program.import(id).routine else {
-            forget_written(state, arguments);
-            return state.forget_volatile();
-        };
-        state.forget_volatile();
-        let before = state.irql;
-        for does in routine.does {
-            self.apply(state, id, before, *does, arguments);
-        }
-    }
-
-    /// One of the things that an imported routine does; IRQL was `before` when it was called.
-    fn apply(&mut self, state: &mut State, id: ImportId, before: IrqlSet, does: Does, arguments: &[Value]) {
-        let argument = |n: Parameter| arguments.get(usize::from(n) - 1).copied().unwrap_or_default();
-        match does {
-            Does::When(n, number, does) => {
-                if argument(n).number() == Some(number) {
-                    self.apply(state, id, before, *does, arguments);
-                }
-            }
-            Does::Raise(_) | Does::RaiseIf(_) | Does::RaiseUnless(..) | Does::RaiseInterrupt => {
-                if let Some(to) = raised(self.program, before, does, argument) {
-                    self.record(EventKind::Raise { by: Some(id), to });
-                    state.raise(to);
-                }
-            }
-            Does::LowerTo(n) => state.restore(argument(n)),
-            Does::LowerToSaved(n) => {
-                let saved = if let Value::Stack(at) = argument(n) { state.slot(at) } else { Value::Unknown };
-                state.restore(saved);
-            }
-            Does::ReturnsOld => state.set(Register::RAX, Value::Irql(before)),
-            Does::ReturnsIrql => state.set(Register::RAX, Value::Irql(state.irql)),
-            Does::StoresOld(n) => {
-                if let Value::Stack(at) = argument(n) {
-                    state.set_slot(at, Value::Irql(before));
-                }
-            }
-            Does::Registers(n, role) => self.register(role, argument(n)),
-            Does::RegistersForMajor(n, major) => {
-                let major = argument(major).number().map(|major| major as u8);
-                self.register(Role::Dispatch(major), argument(n));
-            }
-            Does::RegistersSynchronized(n) => {
-                let passive = self.program.has_passive_interrupts();
-                self.register(if passive { Role::Unknown } else { Role::SynchCritSection }, argument(n));
-            }
-            Does::RegistersIn(..) | Does::RegistersUnless(..) | Does::RegistersAt(..) => {
-                self.callbacks(state, does, argument);
-            }
-            Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
-            Does::AllocatesByFlags(n) => state.set(Register::RAX, pool(argument(n), 0x100)),
-            Does::CreatesDevice(n) => self.creates(state, argument(n)),
-            Does::NeverReturns => self.stopped = true,
-            does => self.hold(state, does, argument(1)),
-        }
-    }
-
-    /// Callbacks in structures on the stack; those in the image are looked for when all stores are known.
-    fn callbacks(&mut self, state: &State, does: Does, argument: impl Fn(Parameter) -> Value) {
-        let field = |structure: Value, offset: i32| match structure {
-            Value::Stack(at) => state.slot(at.saturating_add(offset)),
-            _ => Value::Unknown,
-        };
-        let (structure, fields, other) = match does {
-            Does::RegistersIn(n, fields) => (argument(n), fields, None),
-            Does::RegistersAt(n, pointer, fields) => (field(argument(n), pointer), fields, None),
-            Does::RegistersUnless(n, fields, unless) => {
-                let value = field(argument(unless.parameter), unless.offset);
-                let holds = match unless.holds {
-                    Holds::Number(number) => value.number().is_some_and(|value| value & 0xff == u64::from(number)),
-                    Holds::Code => value.addresses().next().is_some(),
-                };
-                (argument(n), fields, holds.then_some(unless.role))
-            }
-            _ => return,
-        };
-        for &(offset, role) in fields {
-            self.register(other.unwrap_or(role), field(structure, offset));
-        }
-    }
-
-    /// Locks, mutexes and what a driver does as a whole.
-    fn hold(&mut self, state: &mut State, does: Does, first: Value) {
-        match does {
-            Does::LockAddress => {
-                let section = match first {
-                    Value::Image(rva) => self.program.section_at(rva),
-                    _ => None,
-                };
-                let handle = Value::Handle(section.and_then(|section| u8::try_from(section).ok()));
-                self.lock(state, section.map_or(Facts::ALL_SECTIONS, Facts::section));
-                state.set(Register::RAX, handle);
-            }
-            Does::LockHandle => {
-                self.lock(state, sections_of(first));
-                self.keeps(state);
-            }
-            Does::Unlock => {
-                self.unlocked = true;
-                state.held.lose(sections_of(first));
-            }
-            Does::PageDriver => {
-                state.held.lose(Facts::RESET);
-                state.held.gain(Facts::PAGED);
-            }
-            Does::ResetDriver => {
-                state.held.lose(Facts::PAGED);
-                state.held.gain(Facts::RESET);
-            }
-            Does::Connect => state.held.lose(Facts::DISCONNECTED),
-            Does::Disconnect => state.held.gain(Facts::DISCONNECTED),
-            Does::Enter => state.held.gain(Facts::MUTEX),
-            Does::Leave => state.held.lose(Facts::MUTEX),
-            _ => {}
-        }
-    }
-
-    fn lock(&mut self, state: &mut State, sections: Facts) {
-        self.locks = self.locks.or(sections);
-        state.held.gain(sections);
-    }
 }
 
 /// The parameters of a call, or of a jump that is one.
@@ -400,60 +260,20 @@ fn arguments(state: &State, jump: bool) -> [Value; PARAMETERS as usize] {
     })
 }
 
-fn forget_written(state: &mut State, arguments: &[Value]) {
+/// Addresses among the parameters on the stack: the place is the callee's, so that later calls do not get them again.
+fn forget_handed(state: &mut State) {
+    let Value::Stack(top) = state.get(Register::RSP) else { return };
+    for at in (0x20..0x40).step_by(8).map(|offset| top.saturating_add(offset)) {
+        if matches!(state.slot(at), Value::Stack(_)) {
+            state.set_slot(at, Value::Unknown);
+        }
+    }
+}
+
+pub(super) fn forget_written(state: &mut State, arguments: &[Value]) {
     for argument in arguments {
         if let Value::Stack(at) = *argument {
             state.forget_slots(at, WRITTEN);
         }
     }
-}
-
-/// The level after a raise; `None` if there is none.
-fn raised(
-    program: &Program<'_>,
-    before: IrqlSet,
-    does: Does,
-    argument: impl Fn(Parameter) -> Value,
-) -> Option<IrqlSet> {
-    let absolute = |low, high| IrqlSet::absolute(Range::new(low, high));
-    let to = |level| match level {
-        Level::To(level) => absolute(level, level),
-        Level::Device => absolute(3, 15),
-        Level::OfLock(n) => match argument(n) {
-            // DpcLock, StartIoLock, InterruptLock.
-            Value::Number(1) => absolute(2, 2),
-            Value::Number(3) => absolute(3, 15),
-            _ => absolute(2, 15),
-        },
-        Level::Of(n) => match argument(n) {
-            Value::Number(level) => absolute((level & 15) as u8, (level & 15) as u8),
-            Value::Irql(level) => level,
-            _ => before.join(IrqlSet::absolute(Range::ANY)),
-        },
-    };
-    match does {
-        Does::Raise(level) => Some(to(level)),
-        Does::RaiseIf(level) => Some(before.join(to(level))),
-        Does::RaiseUnless(level, n) => match argument(n).number() {
-            Some(flags) if flags & 1 != 0 => None,
-            Some(_) => Some(to(level)),
-            None => Some(before.join(to(level))),
-        },
-        Does::RaiseInterrupt if program.has_passive_interrupts() => Some(before.join(to(Level::Device))),
-        Does::RaiseInterrupt => Some(to(Level::Device)),
-        _ => None,
-    }
-}
-
-/// The sections that a handle may stand for.
-fn sections_of(handle: Value) -> Facts {
-    match handle {
-        Value::Handle(Some(section)) => Facts::section(usize::from(section)),
-        _ => Facts::ALL_SECTIONS,
-    }
-}
-
-/// Pool of the type, or with the flags, that a parameter says.
-fn pool(kind: Value, paged_bit: u64) -> Value {
-    kind.number().map_or(Value::Unknown, |kind| Value::Pool { paged: kind & paged_bit != 0 })
 }

@@ -1,6 +1,6 @@
 //! What a function does that matters, relative to its entry.
 
-use super::facts::Held;
+use super::facts::{Facts, Held};
 use super::irql::IrqlSet;
 use super::value::Value;
 use crate::code::ImportId;
@@ -39,6 +39,13 @@ pub(crate) enum EventKind {
     StoreParameter { parameter: u8, offset: i32, code: u32, indexed: bool },
     /// The address of code is stored so many bytes from the address in a field of what a parameter points to.
     StoreField { parameter: u8, field: i32, offset: i32, code: u32 },
+    /// In a driver that locks sections: a handle of one of these, or a value of which nothing is known if there are none, is
+    /// stored at an address; if that is not known either, the handle goes where it is not followed.
+    KeepsHandle { place: Value, sections: Facts },
+    /// In a driver that locks sections: something that is no handle is stored at an address.
+    Sets { place: Value },
+    /// In a driver that locks sections: what lies in memory decided the way to a call.
+    Tested { place: Value },
     /// The address of code is handed to the system for a purpose.
     Register { role: Role, code: u32 },
     /// A handle of a section is used as an address.
@@ -51,6 +58,8 @@ pub(crate) enum EventKind {
     Fails,
     /// A negative NTSTATUS is at hand, a section is locked, and nothing that follows unlocks it or keeps its handle.
     Loses,
+    /// A device object is deleted, a section is locked, and nobody but the extension of the device has the handle.
+    LosesDevice,
 }
 
 /// The parameters of a call, in [`super::Events`].
@@ -79,16 +88,7 @@ pub(crate) enum Target {
         rva: u32,
         table: bool,
     },
-    /// What lies in a field of what a parameter points to; what is there depends on what the parameter is.
-    Field {
-        parameter: u8,
-        field: i32,
-    },
-    /// What lies so many bytes from the address in such a field.
-    Inner {
-        parameter: u8,
-        field: i32,
-        inner: i32,
-    },
+    /// What lies near a parameter, as the value says; what is there depends on what the parameter is.
+    Loaded(Value),
     Unknown,
 }

@@ -13,6 +13,8 @@ impl Facts {
     pub(crate) const ALL_SECTIONS: Facts = Facts((1 << SECTIONS) - 1);
     /// The handle of a lock is somewhere else than in the function, or was before.
     pub(crate) const KEPT: Facts = Facts(1 << 58);
+    /// The handle of a lock lies in the extension of a device object that was created.
+    pub(crate) const IN_DEVICE: Facts = Facts(1 << 63);
     /// The request is of a kind that comes at PASSIVE_LEVEL only.
     pub(crate) const PASSIVE_REQUEST: Facts = Facts(1 << 57);
     /// A mutex, or something like it, is held.
@@ -26,6 +28,12 @@ impl Facts {
 
     pub(crate) fn section(index: usize) -> Facts {
         if index < SECTIONS { Facts(1 << index) } else { Facts::NONE }
+    }
+
+    /// The index of the only section in the set.
+    pub(crate) fn only_section(self) -> Option<usize> {
+        let sections = self.and(Facts::ALL_SECTIONS).0;
+        sections.is_power_of_two().then_some(sections.trailing_zeros() as usize)
     }
 
     /// Is a section locked, as far as this can say?
@@ -111,6 +119,6 @@ impl Held {
     /// held often depends on data, and a finding must not rest on a way that the driver never takes.
     pub(crate) fn at(self, entry: Facts) -> Facts {
         let sections = entry.or(self.perhaps).and(Facts::ALL_SECTIONS);
-        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS.or(Facts::KEPT)).or(sections)
+        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS.or(Facts::KEPT).or(Facts::IN_DEVICE)).or(sections)
     }
 }

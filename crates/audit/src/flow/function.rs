@@ -8,6 +8,7 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 use super::calls::Calls;
 use super::event::EventKind;
 use super::events::Events;
+use super::handles::Handles;
 use super::irql::IrqlSet;
 use super::state::State;
 use super::step::{self, Stepper};
@@ -27,6 +28,7 @@ pub(crate) struct Interpreter<'p> {
     /// By function.
     pub(crate) summaries: Vec<Summary>,
     pub(crate) events: Events,
+    handles: Handles,
     graph: Graph,
     space: Space,
     info: InstructionInfoFactory,
@@ -34,11 +36,25 @@ pub(crate) struct Interpreter<'p> {
 
 impl<'p> Interpreter<'p> {
     pub(crate) fn new(program: &'p Program<'p>, functions: &'p Functions) -> Interpreter<'p> {
+        let summaries = vec![Summary::default(); functions.all.len()];
+        let (events, handles) = (Events::new(functions.all.len()), Handles::unknown(program.locks_sections()));
+        Interpreter::again(program, functions, summaries, events, handles)
+    }
+
+    /// Goes on with what is known already, and with handles.
+    pub(crate) fn again(
+        program: &'p Program<'p>,
+        functions: &'p Functions,
+        summaries: Vec<Summary>,
+        events: Events,
+        handles: Handles,
+    ) -> Interpreter<'p> {
         Interpreter {
             program,
             functions,
-            summaries: vec![Summary::default(); functions.all.len()],
-            events: Events::new(functions.all.len()),
+            summaries,
+            events,
+            handles,
             graph: Graph::default(),
             space: Space::default(),
             info: InstructionInfoFactory::new(),
@@ -51,14 +67,15 @@ impl<'p> Interpreter<'p> {
         let function = &self.functions.all[index];
         self.graph.read(self.program, function);
         self.space.begin(self.graph.blocks.len());
-        let calls = Calls::new(self.program, self.functions, &self.summaries);
+        let calls = Calls::new(self.program, self.functions, &self.summaries, &self.handles);
         let stepper = Stepper { calls, info: &mut self.info };
         let mut walk = Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false };
         walk.find_fixed_point();
         let mark = self.events.mark();
         let (mut events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
-        if events.since(mark).iter().any(|event| matches!(event.kind, EventKind::Fails | EventKind::Loses)) {
+        let loses = |kind| matches!(kind, EventKind::Fails | EventKind::Loses | EventKind::LosesDevice);
+        if events.since(mark).iter().any(|event| loses(event.kind)) {
             let points = &self.space.points;
             let unlock = leads_to(&self.graph, |block| points[block].unlocks);
             let end = leads_to(&self.graph, |block| points[block].unlocks || points[block].keeps);
@@ -66,7 +83,7 @@ impl<'p> Interpreter<'p> {
             let lasts = !end.contains(&true);
             let leads = |blocks: &[bool], at: u32| self.graph.block_of(at).is_some_and(|block| blocks[block]);
             events.retain_since(mark, |event| match event.kind {
-                EventKind::Fails => !leads(&unlock, event.at),
+                EventKind::Fails | EventKind::LosesDevice => !leads(&unlock, event.at),
                 EventKind::Loses => !lasts && !leads(&end, event.at),
                 _ => true,
             });

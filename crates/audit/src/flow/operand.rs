@@ -55,10 +55,9 @@ pub(super) fn load(program: &Program<'_>, state: &State, place: Place, bytes: us
         (Value::Image(rva), true) => Value::Entry(rva),
         // Irp->Tail.Overlay.CurrentStackLocation.
         (Value::Parameter(_, 0xb8), false) => Value::StackLocation(0),
-        (Value::Parameter(n, at), false) => Value::Field(n, at, 0),
-        (Value::Field(n, field, at), false) => Value::Inner(n, field, at),
         (Value::StackLocation(0), false) if bytes == 1 => Value::Major(0),
-        _ => Value::Unknown,
+        (base, false) => base.pointee(),
+        (_, true) => Value::Unknown,
     }
 }
 

@@ -21,8 +21,10 @@ pub(crate) struct State {
     pub(crate) held: Held,
     /// What the last comparison looked at.
     pub(crate) compared: Option<Compared>,
-    /// Where in the image the handle of a section was stored last, and the section.
-    pub(crate) kept: Option<(u32, Option<u8>)>,
+    /// What lies where the handle of a section was stored last, and the section.
+    pub(crate) kept: Option<(Value, Option<u8>)>,
+    /// What lies in memory and decided the way here last.
+    pub(crate) tested: Option<Value>,
 }
 
 /// What a comparison looks at.
@@ -32,6 +34,8 @@ pub(crate) enum Compared {
     Irql(IrqlSet, u8),
     /// The handle of a section, with NULL: there is no lock where it is.
     Handle(Option<u8>),
+    /// What lies in memory, with something.
+    Memory(Value),
     /// The major function of the request, with one of those that come at PASSIVE_LEVEL only.
     PassiveMajor,
 }
@@ -60,6 +64,7 @@ impl Default for State {
             held: Held::default(),
             compared: None,
             kept: None,
+            tested: None,
         };
         for (n, register) in [Register::RCX, Register::RDX, Register::R8, Register::R9].into_iter().enumerate() {
             state.set(register, Value::Parameter(n as u8, 0));
@@ -112,10 +117,11 @@ impl State {
         self.slots.retain(|(slot, _)| *slot < at || *slot >= end);
     }
 
-    /// Does the handle of a section lie on the stack, in these bytes?
-    pub(crate) fn has_handle(&self, at: i32, bytes: i32) -> bool {
+    /// The handles of sections that lie on the stack, in these bytes.
+    pub(crate) fn handles(&self, at: i32, bytes: i32) -> impl Iterator<Item = Value> {
         let range = at..at.saturating_add(bytes);
-        self.slots.iter().any(|(slot, value)| range.contains(slot) && matches!(value, Value::Handle(_)))
+        let inside = self.slots.iter().filter(move |(slot, _)| range.contains(slot));
+        inside.map(|(_, value)| *value).filter(|value| matches!(value, Value::Handle(_)))
     }
 
     /// Forgets the registers that a call does not keep.
@@ -174,6 +180,8 @@ impl State {
         changed |= replace(&mut self.compared, compared);
         let kept = self.kept.filter(|kept| Some(*kept) == other.kept);
         changed |= replace(&mut self.kept, kept);
+        let tested = self.tested.filter(|tested| Some(*tested) == other.tested);
+        changed |= replace(&mut self.tested, tested);
         let (irql, held) = (self.irql.join(other.irql), self.held.join(other.held));
         changed |= replace(&mut self.irql, irql);
         changed | replace(&mut self.held, held)
@@ -188,7 +196,7 @@ impl State {
         self.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED).join(IrqlSet::absolute(super::irql::Range::ANY));
         self.saved = None;
         self.held.gained = super::facts::Facts::NONE;
-        (self.compared, self.kept) = (None, None);
+        (self.compared, self.kept, self.tested) = (None, None, None);
     }
 }
 

@@ -47,6 +47,7 @@ impl Stepper<'_, '_> {
             Mnemonic::Pop => pop(state, instruction),
             Mnemonic::Add | Mnemonic::Sub => self.add(state, instruction),
             Mnemonic::Xor | Mnemonic::And | Mnemonic::Or => self.logic(state, instruction),
+            Mnemonic::Xadd => self.xadd(state, instruction),
             Mnemonic::Xchg => self.xchg(state, instruction),
             Mnemonic::Cmp | Mnemonic::Test => self.compare(state, instruction),
             Mnemonic::Stosq => self.fill(state, instruction),
@@ -95,16 +96,11 @@ impl Stepper<'_, '_> {
             (Value::Stack(at), false) => {
                 state.set_slot(at, value);
                 if matches!(value, Value::Handle(_)) && state.slot(at) != value {
-                    self.calls.keeps(state);
+                    self.calls.keeps_somewhere(state);
                 }
             }
             (base, indexed) => {
-                if matches!(value, Value::Handle(_)) {
-                    self.calls.keeps(state);
-                }
-                if let (Value::Image(rva), Value::Handle(section)) = (base, value) {
-                    state.kept = Some((rva, section));
-                }
+                self.calls.keeps_at(state, base, indexed, value);
                 self.calls.stored(base, indexed, value);
             }
         }
@@ -131,7 +127,10 @@ impl Stepper<'_, '_> {
             Some(number) => one.plus((number as i64).wrapping_neg()),
             None => Value::Unknown,
         };
-        state.compared = if let Value::Major(less) = value { comes_at_passive(less) } else { None };
+        state.compared = match value {
+            Value::Major(less) => comes_at_passive(less),
+            _ => one.is_memory().then_some(Compared::Memory(one)),
+        };
         self.assign(state, instruction, value);
     }
 
@@ -152,7 +151,7 @@ impl Stepper<'_, '_> {
             _ => Value::Unknown,
         };
         self.assign(state, instruction, value);
-        state.compared = None;
+        state.compared = one.is_memory().then_some(Compared::Memory(one));
     }
 
     fn xchg(&mut self, state: &mut State, instruction: &Instruction) {
@@ -183,9 +182,11 @@ impl Stepper<'_, '_> {
             }
             (Value::Major(less), Value::Major(_)) => comes_at_passive(less),
             (Value::Handle(section), Value::Handle(_) | Value::Number(0)) => Some(Compared::Handle(section)),
-            (Value::Global(place), Value::Number(0)) => {
-                state.kept.filter(|(kept, _)| *kept == place).map(|(_, section)| Compared::Handle(section))
+            (place, Value::Number(0)) if let Some((_, section)) = state.kept.filter(|(kept, _)| *kept == place) => {
+                Some(Compared::Handle(section))
             }
+            (one, _) if one.is_memory() => Some(Compared::Memory(one)),
+            (_, other) if other.is_memory() => Some(Compared::Memory(other)),
             _ => None,
         };
     }
@@ -203,8 +204,8 @@ impl Stepper<'_, '_> {
 
     /// Every other instruction: what it writes is unknown.
     fn other(&mut self, state: &mut State, instruction: &Instruction) {
-        if state.held.has_lock() && uses_handle(state, instruction) {
-            self.calls.keeps(state);
+        if self.calls.handles.any && uses_handle(state, instruction) {
+            self.calls.keeps_somewhere(state);
         }
         let info = self.info.info(instruction);
         let writes = |access: OpAccess| !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
@@ -217,9 +218,23 @@ impl Stepper<'_, '_> {
         if stores && let Place::At { base: Value::Stack(at), .. } = operand::place(state, instruction) {
             state.forget_slots(at, 16);
         }
-        if instruction.rflags_modified() != 0 {
-            state.compared = None;
+        let place = match operand::place(state, instruction) {
+            Place::At { base, indexed: false } if uses_memory(instruction) => base,
+            _ => Value::Unknown,
+        };
+        if stores {
+            self.calls.sets(place);
         }
+        if instruction.rflags_modified() != 0 {
+            state.compared = Some(place.pointee()).filter(|place| place.is_memory()).map(Compared::Memory);
+        }
+    }
+
+    /// `xadd`: the register gets what lay in memory.
+    fn xadd(&mut self, state: &mut State, instruction: &Instruction) {
+        let before = self.operand(state, instruction, 0);
+        self.other(state, instruction);
+        state.set(instruction.op1_register(), before);
     }
 
     /// Data of the image that an instruction uses.
@@ -250,6 +265,7 @@ pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
         Some(Compared::Handle(section)) if jump.condition_code() == equal_condition(taken) => {
             state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
         }
+        Some(Compared::Memory(place)) => state.tested = Some(place),
         Some(Compared::PassiveMajor) if jump.condition_code() == equal_condition(taken) => {
             state.held.gain(Facts::PASSIVE_REQUEST);
         }
@@ -304,7 +320,7 @@ fn uses_handle(state: &State, instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|index| match instruction.op_kind(index) {
         OpKind::Register => matches!(state.get(instruction.op_register(index)), Value::Handle(_)),
         OpKind::Memory => match operand::place(state, instruction) {
-            Place::At { base: Value::Stack(at), .. } => state.has_handle(at, 32),
+            Place::At { base: Value::Stack(at), .. } => state.handles(at, 32).next().is_some(),
             _ => false,
         },
         _ => false,

@@ -30,8 +30,10 @@ pub(crate) enum Value {
     Parameter(u8, i32),
     /// What lies so many bytes from the address in a parameter, plus so many bytes.
     Field(u8, i32, i32),
-    /// What lies so many bytes (the second number) from the address in such a field (the first).
-    Inner(u8, i32, i32),
+    /// What lies so many bytes (the second number) from the address in such a field (the first), plus so many bytes.
+    Inner(u8, i32, i32, i32),
+    /// What lies so many bytes (the last number) from the address in what `Inner` says.
+    Deep(u8, i32, i32, i32),
     /// What lies at an offset in the image.
     Global(u32),
     /// An entry of the table at an offset in the image.
@@ -101,7 +103,7 @@ impl Value {
         match self {
             Value::Image(rva) if rva < FIELD => rva,
             Value::Field(n, field, offset) => fields(0, n, field, offset).unwrap_or(0),
-            Value::Inner(n, field, inner) => fields(1, n, field, inner).unwrap_or(0),
+            Value::Inner(n, field, inner, 0) => fields(1, n, field, inner).unwrap_or(0),
             _ => 0,
         }
     }
@@ -111,7 +113,7 @@ impl Value {
         match (packed & FIELD != 0, packed >> 30 & 1) {
             (false, _) => Value::Image(packed),
             (true, 0) => Value::Field(n, one, other),
-            (true, _) => Value::Inner(n, one, other),
+            (true, _) => Value::Inner(n, one, other, 0),
         }
     }
 
@@ -139,11 +141,30 @@ impl Value {
             Value::Stack(at) => moved(at).map_or(Value::Unknown, Value::Stack),
             Value::Parameter(n, at) => moved(at).map_or(Value::Unknown, |at| Value::Parameter(n, at)),
             Value::Field(n, field, at) => moved(at).map_or(Value::Unknown, |at| Value::Field(n, field, at)),
+            Value::Inner(n, field, inner, at) => {
+                moved(at).map_or(Value::Unknown, |at| Value::Inner(n, field, inner, at))
+            }
             Value::StackLocation(at) => moved(at).map_or(Value::Unknown, Value::StackLocation),
             Value::Major(less) => u8::try_from(i64::from(less) - offset).map_or(Value::Unknown, Value::Major),
             _ if offset == 0 => self,
             _ => Value::Unknown,
         }
+    }
+
+    /// What lies at this address, near a parameter or in the image where that is written to.
+    pub(crate) fn pointee(self) -> Value {
+        match self {
+            Value::Image(rva) => Value::Global(rva),
+            Value::Parameter(n, at) => Value::Field(n, at, 0),
+            Value::Field(n, field, at) => Value::Inner(n, field, at, 0),
+            Value::Inner(n, field, inner, at) => Value::Deep(n, field, inner, at),
+            _ => Value::Unknown,
+        }
+    }
+
+    /// Does it lie in memory that outlives the function?
+    pub(crate) fn is_memory(self) -> bool {
+        matches!(self, Value::Global(_) | Value::Field(_, _, 0) | Value::Inner(_, _, _, 0) | Value::Deep(..))
     }
 
     /// The value as a number.
@@ -171,7 +192,7 @@ mod tests {
             assert_eq!(joined.addresses().count(), 3);
         }
         assert_eq!(Value::Image(1).join(Value::Image(1)), Value::Image(1));
-        let field = Value::Inner(CREATED, 8, 0x18);
+        let field = Value::Inner(CREATED, 8, 0x18, 0);
         let joined = Value::Image(2).join(Value::Field(0, 0x40, 0)).join(field);
         let alternatives: Vec<Value> = joined.alternatives().collect();
         assert_eq!(alternatives, [Value::Image(2), Value::Field(0, 0x40, 0), field]);

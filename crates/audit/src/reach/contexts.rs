@@ -2,8 +2,9 @@
 
 use smallvec::SmallVec;
 
+use super::handles::{self, Kept};
 use super::objects::Objects;
-use super::roots::Root;
+use super::roots::{Root, roots};
 use crate::ddi::Role;
 use crate::flow::{Event, EventKind, Facts, Range, Target};
 use crate::model::Model;
@@ -50,14 +51,27 @@ pub(crate) struct Reach {
     /// Contexts left out.
     pub(crate) left_out: u32,
     pub(crate) objects: Objects,
+    pub(crate) kept: Kept,
 }
 
 impl Reach {
-    /// Follows calls from the roots; shortest ways first.
-    pub(crate) fn new(model: &Model<'_>, roots: Vec<Root>) -> Reach {
+    /// Follows calls from the routines that the system calls; shortest ways first. Which handles of sections lie where is known
+    /// only once every function is interpreted; what depends on it is interpreted again.
+    pub(crate) fn new(model: &mut Model<'_>) -> Reach {
+        let roots = roots(model);
+        let mut objects = Objects::of_roots(model, &roots);
+        let calls = handles::calls(model, &objects);
+        if !calls.is_empty() {
+            model.follow_handles(&calls);
+            objects = Objects::of_roots(model, &roots);
+        }
+        Reach::follow_roots(model, roots, objects)
+    }
+
+    fn follow_roots(model: &Model<'_>, roots: Vec<Root>, objects: Objects) -> Reach {
         let first = vec![None; model.functions.all.len()];
-        let objects = Objects::of_roots(model, &roots);
-        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0, objects };
+        let kept = Kept::find(model, &objects);
+        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0, objects, kept };
         let (held_between, locked) = (reach.held_between_calls(model), model.locked_anywhere());
         for index in 0..reach.roots.len() {
             let Root { function, role, .. } = reach.roots[index];

@@ -16,6 +16,8 @@ pub(crate) enum Object {
     Driver,
     Device,
     Extension,
+    /// What the address leads to that lies so many bytes from the start of a device extension.
+    Block(i32),
 }
 
 /// What a value is to the driver.
@@ -27,10 +29,13 @@ pub(crate) enum Meaning {
     DriverStart,
     /// What lies so many bytes from the start of a device extension.
     Kept(i32),
+    /// What lies so many bytes (the second number) from the address that such a place holds, as for pool of the device.
+    InBlock(i32, i32),
 }
 
 /// Fields that lead from one object to the next, in bytes (wdm.h).
 mod field {
+    pub(super) const DRIVER_DEVICE_OBJECT: i32 = 0x08;
     pub(super) const DEVICE_DRIVER_OBJECT: i32 = 0x08;
     pub(super) const DEVICE_EXTENSION: i32 = 0x40;
     pub(super) const DRIVER_START: i32 = 0x18;
@@ -43,6 +48,55 @@ pub(crate) struct Objects {
     parameters: BTreeMap<(u32, u8), Object>,
     /// Functions whose addresses lie so many bytes from the start of a device extension.
     kept: BTreeMap<i32, BTreeSet<usize>>,
+    /// Parameters that are an object in some calls and something else in others.
+    mixed: BTreeSet<(u32, u8)>,
+    /// All devices have the same extension.
+    alike: bool,
+}
+
+/// A place that outlives every routine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Place {
+    /// Of the image.
+    Image(u32),
+    /// Of the device extension.
+    Extension(i32),
+    /// So many bytes (the second number) from the address that lies at a place of the device extension (the first).
+    Block(i32, i32),
+}
+
+impl Meaning {
+    /// As an address, plus so many bytes.
+    fn plus(self, bytes: i32) -> Option<Meaning> {
+        match self {
+            _ if bytes == 0 => Some(self),
+            Meaning::Object(object, offset) => Some(Meaning::Object(object, offset.checked_add(bytes)?)),
+            Meaning::Kept(block) => Some(Meaning::Object(Object::Block(block), bytes)),
+            Meaning::DriverStart | Meaning::InBlock(..) => None,
+        }
+    }
+
+    /// The object that it is the address of, and how far into it.
+    fn address(self) -> Option<(Object, i32)> {
+        match self {
+            Meaning::Object(object, offset) => Some((object, offset)),
+            Meaning::Kept(block) => Some((Object::Block(block), 0)),
+            Meaning::DriverStart | Meaning::InBlock(..) => None,
+        }
+    }
+}
+
+/// What lies so many bytes from the start of an object.
+fn loaded(object: Object, offset: i32) -> Option<Meaning> {
+    match (object, offset) {
+        (Object::Device, field::DEVICE_EXTENSION) => Some(Meaning::Object(Object::Extension, 0)),
+        (Object::Device, field::DEVICE_DRIVER_OBJECT) => Some(Meaning::Object(Object::Driver, 0)),
+        (Object::Driver, field::DRIVER_DEVICE_OBJECT) => Some(Meaning::Object(Object::Device, 0)),
+        (Object::Driver, field::DRIVER_START) => Some(Meaning::DriverStart),
+        (Object::Extension, offset) => Some(Meaning::Kept(offset)),
+        (Object::Block(block), offset) => Some(Meaning::InBlock(block, offset)),
+        (Object::Device | Object::Driver, _) => None,
+    }
 }
 
 impl Objects {
@@ -80,8 +134,12 @@ impl Objects {
         if !contexts.is_empty() {
             objects = Objects::follow(model, seeds.into_iter().chain(contexts));
         }
-        if made_alike(model) {
+        objects.alike = made_alike(model);
+        if objects.alike {
             objects.keep(model);
+        }
+        if model.program.locks_sections() {
+            objects.mixed = objects.mixed(model);
         }
         objects
     }
@@ -113,6 +171,24 @@ impl Objects {
             }
         }
         found
+    }
+
+    /// Parameters that are an object in some calls and something else in others.
+    fn mixed(&self, model: &Model<'_>) -> BTreeSet<(u32, u8)> {
+        let mut mixed = BTreeSet::new();
+        for (function, event) in model.all_events() {
+            let EventKind::Call { target, arguments } = event.kind else { continue };
+            let arguments = model.events.arguments(arguments);
+            for callee in model.targets(target) {
+                for (&(callee, n), object) in self.parameters.range((callee as u32, 0)..=(callee as u32, u8::MAX)) {
+                    let argument = arguments.get(usize::from(n)).copied().unwrap_or_default();
+                    if n != CREATED && self.meaning(function as u32, argument) != Some(Meaning::Object(*object, 0)) {
+                        mixed.insert((callee, n));
+                    }
+                }
+            }
+        }
+        mixed
     }
 
     /// Notes the functions whose addresses are stored in device extensions.
@@ -152,20 +228,44 @@ impl Objects {
 
     /// What a value in a function is.
     pub(crate) fn meaning(&self, function: u32, value: Value) -> Option<Meaning> {
+        let parameter = |n| self.object(function, n);
         match value {
-            Value::Parameter(n, offset) => Some(Meaning::Object(self.object(function, n)?, offset)),
-            Value::Field(n, field, offset) => match (self.object(function, n)?, field) {
-                (Object::Device, field::DEVICE_EXTENSION) => Some(Meaning::Object(Object::Extension, offset)),
-                (Object::Device, field::DEVICE_DRIVER_OBJECT) => Some(Meaning::Object(Object::Driver, offset)),
-                (Object::Driver, field::DRIVER_START) if offset == 0 => Some(Meaning::DriverStart),
-                (Object::Extension, field) if offset == 0 => Some(Meaning::Kept(field)),
-                _ => None,
-            },
-            Value::Inner(n, field, inner) => match (self.meaning(function, Value::Field(n, field, inner))?, inner) {
-                (Meaning::Object(Object::Driver, _), field::DRIVER_START) => Some(Meaning::DriverStart),
-                (Meaning::Object(Object::Extension, inner), _) => Some(Meaning::Kept(inner)),
-                _ => None,
-            },
+            Value::Parameter(n, offset) => Some(Meaning::Object(parameter(n)?, offset)),
+            Value::Field(n, field, offset) => loaded(parameter(n)?, field)?.plus(offset),
+            Value::Inner(n, field, inner, offset) => {
+                let (object, inner) = loaded(parameter(n)?, field)?.plus(inner)?.address()?;
+                loaded(object, inner)?.plus(offset)
+            }
+            Value::Deep(n, field, inner, offset) => {
+                let address = self.meaning(function, Value::Inner(n, field, inner, offset))?;
+                let (object, offset) = address.address()?;
+                loaded(object, offset)
+            }
+            _ => None,
+        }
+    }
+
+    /// Is a parameter the same object whoever calls the function, as far as calls are seen?
+    fn is_certain(&self, function: u32, value: Value) -> bool {
+        match value {
+            Value::Parameter(n, _) | Value::Field(n, ..) | Value::Inner(n, ..) | Value::Deep(n, ..) => {
+                !self.mixed.contains(&(function, n))
+            }
+            _ => true,
+        }
+    }
+
+    /// The place at an address, or near one, where that is a place of the image or of a device extension.
+    pub(crate) fn place(&self, function: u32, value: Value) -> Option<Place> {
+        if let Value::Global(rva) = value {
+            return Some(Place::Image(rva));
+        }
+        if !self.alike || !self.is_certain(function, value) {
+            return None;
+        }
+        match self.meaning(function, value)? {
+            Meaning::Kept(offset) => Some(Place::Extension(offset)),
+            Meaning::InBlock(block, offset) => Some(Place::Block(block, offset)),
             _ => None,
         }
     }
@@ -173,9 +273,7 @@ impl Objects {
     /// The functions that a call through memory may lead to, where that memory is a device extension.
     pub(super) fn targets(&self, function: u32, target: Target) -> impl Iterator<Item = usize> {
         let place = match target {
-            _ if self.kept.is_empty() => None,
-            Target::Field { parameter, field } => Some(Value::Field(parameter, field, 0)),
-            Target::Inner { parameter, field, inner } => Some(Value::Inner(parameter, field, inner)),
+            Target::Loaded(value) if !self.kept.is_empty() => Some(value),
             _ => None,
         };
         let kept = match place.and_then(|place| self.meaning(function, place)) {

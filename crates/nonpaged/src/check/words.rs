@@ -60,6 +60,8 @@ fn left_by(left_by: audit::LeftBy) -> LeftBy {
         audit::LeftBy::Entry => LeftBy::Entry,
         audit::LeftBy::Unload => LeftBy::Unload,
         audit::LeftBy::ErrorPath => LeftBy::ErrorPath,
+        audit::LeftBy::Device => LeftBy::Device,
+        audit::LeftBy::Handle => LeftBy::Handle,
     }
 }
 

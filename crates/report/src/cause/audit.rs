@@ -126,6 +126,10 @@ pub enum LeftBy {
     Unload,
     /// A way through a routine that fails, and keeps no handle.
     ErrorPath,
+    /// A way through a routine that deletes the device in whose extension the handle lies.
+    Device,
+    /// A routine that stores the handle where nobody looks for it.
+    Handle,
 }
 
 /// A place in the image that is not in memory when it is needed.
@@ -357,6 +361,14 @@ fn lock_kept(section: &str, left_by: LeftBy) -> Words {
         LeftBy::ErrorPath => (
             format!("a routine fails while section `{section}` is locked, and keeps no handle"),
             "unlock it on the way out: without the handle, nobody can later",
+        ),
+        LeftBy::Device => (
+            format!("a device is deleted while section `{section}` is locked, and the handle with it"),
+            "unlock it before `IoDeleteDevice`: the handle lies in the extension of the device only",
+        ),
+        LeftBy::Handle => (
+            format!("section `{section}` is locked, and nobody unlocks it by the handle that is kept here"),
+            "unlock by this handle when the device or file is closed, or in `Unload`",
         ),
         LeftBy::Unload => (
             format!("section `{section}` is locked by `DriverEntry` and never unlocked by `Unload`"),

@@ -423,6 +423,8 @@ fn audit() -> Vec<Diagnostic> {
         Audit::LockKept { section: section(), left_by: LeftBy::Entry },
         Audit::LockKept { section: section(), left_by: LeftBy::Unload },
         Audit::LockKept { section: section(), left_by: LeftBy::ErrorPath },
+        Audit::LockKept { section: section(), left_by: LeftBy::Device },
+        Audit::LockKept { section: section(), left_by: LeftBy::Handle },
         Audit::NoSection { routine: "MmLockPagableDataSection".into() },
         Audit::UnlockWithoutLock,
         Audit::RepeatLock { section: section(), places: 2 },

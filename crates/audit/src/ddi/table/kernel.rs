@@ -58,6 +58,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("IoCreateSystemThread", &[Registers(7, Thread), Context(8, 1)]),
     r("IoCsqInitialize", &[Registers(2, UpToDispatch), Registers(3, UpToDispatch), Registers(4, UpToDispatch), Registers(5, UpToDispatch), Registers(6, UpToDispatch), Registers(7, UpToDispatch)]),
     r("IoCsqInitializeEx", &[Registers(2, UpToDispatch), Registers(3, UpToDispatch), Registers(4, UpToDispatch), Registers(5, UpToDispatch), Registers(6, UpToDispatch), Registers(7, UpToDispatch)]),
+    r("IoDeleteDevice", &[DeletesDevice]),
     r("IoDisconnectInterrupt", &[Disconnect]),
     r("IoDisconnectInterruptEx", &[Disconnect]),
     r("IoInitializeTimer", &[Registers(2, IoTimer), Context(3, 2)]),
