@@ -4,6 +4,8 @@
 //   expected  K24, from the imports: MmLockPagableDataSection
 //   trigger   none
 //   repaired  the code is resident, and nothing is locked
+//
+// With VIRTUAL it is a virtual miniport, to which the rule does not apply.
 #include "driver.h"
 
 // These headers define one structure twice.
@@ -73,10 +75,32 @@ ULONG NTAPI X23FindAdapter(PVOID Extension, PVOID Context, PVOID Bus, PCHAR Argu
     return SP_RETURN_NOT_FOUND;
 }
 
+#ifdef VIRTUAL
+
+// These headers know ScsiPort only: HwFreeAdapterResources lies here.
+typedef union _X23_VIRTUAL {
+    HW_INITIALIZATION_DATA Data;
+    PVOID Fields[0xD0 / sizeof(PVOID)];
+} X23_VIRTUAL;
+#define FREE_ADAPTER_RESOURCES (0x88 / sizeof(PVOID))
+
+VOID NTAPI X23FreeAdapterResources(PVOID Extension)
+{
+    UNREFERENCED_PARAMETER(Extension);
+}
+
+#endif
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
 {
+#ifdef VIRTUAL
+    X23_VIRTUAL whole = {0};
+    whole.Fields[FREE_ADAPTER_RESOURCES] = (PVOID)X23FreeAdapterResources;
+#define data whole.Data
+#else
     HW_INITIALIZATION_DATA data = {0};
-    data.HwInitializationDataSize = sizeof(data);
+#endif
+    data.HwInitializationDataSize = sizeof(HW_INITIALIZATION_DATA);
     data.AdapterInterfaceType = PCIBus;
     data.HwInitialize = X23Initialize;
     data.HwStartIo = X23StartIo;

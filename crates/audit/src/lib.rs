@@ -38,8 +38,6 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// The routines that the system calls, those with a known purpose first.
     pub entries: Vec<Entry>,
-    /// It is a virtual miniport of Storport, to which rules for the physical ones do not apply.
-    pub virtual_miniport: bool,
     /// What was looked at.
     pub extent: Extent,
     /// What could not be looked at.
@@ -124,6 +122,15 @@ fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
     }
 }
 
+/// Is it a virtual miniport of Storport, to which rules for the physical ones do not apply?
+///
+/// # Errors
+/// If the image cannot be laid out in memory.
+pub fn is_virtual_miniport(image: &Image) -> Result<bool, ImageError> {
+    let model = Model::new(image, &[])?;
+    Ok(reach::roots(&model).iter().any(|root| root.role == ddi::Role::FreeResources))
+}
+
 /// Audits an image. `names` are offsets of functions that symbols name; the function table, exports and calls give the
 /// others.
 ///
@@ -143,7 +150,6 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         Entry { routine, role: root.role.name(), irql: (levels.low, levels.high) }
     };
     let entries = reach.roots.iter().map(entry).collect();
-    let virtual_miniport = reach.roots.iter().any(|root| root.role == ddi::Role::FreeResources);
     let (findings, incomplete) = (Collector::all(&model, &reach), incomplete(&model, &reach));
-    Ok(Audit { entries, virtual_miniport, findings, extent, incomplete })
+    Ok(Audit { entries, findings, extent, incomplete })
 }

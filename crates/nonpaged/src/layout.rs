@@ -17,7 +17,7 @@ pub fn findings(name: &str, image: &Image) -> Vec<Diagnostic> {
         layouts.into_iter().flatten().map(|layout| in_section(name, section, layout))
     });
     let together = [true, false].into_iter().filter_map(|code| small(image.sections(), code));
-    let together = prohibited_imports(image).chain(together);
+    let together = prohibited_imports(image).into_iter().chain(together);
     each.chain(together.map(|layout| Diagnostic::from(Cause::Layout(layout)))).collect()
 }
 
@@ -64,17 +64,22 @@ fn mixed(section: &Section) -> Option<Layout> {
     }
 }
 
-/// K24: what a Storport miniport imports and should not (R144).
-fn prohibited_imports(image: &Image) -> impl Iterator<Item = Layout> {
+/// K24: what a Storport miniport imports and should not (R144). The rule is one for physical miniports; what a miniport hands
+/// to Storport says which it is.
+fn prohibited_imports(image: &Image) -> Vec<Layout> {
     let modules = image.imports();
-    let miniport = modules.iter().any(|module| module.name.eq_ignore_ascii_case("storport.sys"));
-    let imports = modules.iter().filter(move |_| miniport).flat_map(|module| &module.imports);
-    imports.filter_map(|import| match &import.symbol {
+    if !modules.iter().any(|module| module.name.eq_ignore_ascii_case("storport.sys")) {
+        return Vec::new();
+    }
+    let prohibited = modules.iter().flat_map(|module| &module.imports).filter_map(|import| match &import.symbol {
         ImportedSymbol::Name { name, .. } if storport::prohibited_ddis().any(|prohibited| prohibited == name) => {
             Some(Layout::ProhibitedImport { routine: name.clone() })
         }
         _ => None,
-    })
+    });
+    let prohibited: Vec<Layout> = prohibited.collect();
+    let exempt = !prohibited.is_empty() && audit::is_virtual_miniport(image).unwrap_or(false);
+    if exempt { Vec::new() } else { prohibited }
 }
 
 /// K27 for code, or for data.

@@ -16,6 +16,9 @@ use crate::span::Place;
 pub struct CheckedFile {
     /// Path as it was named.
     pub path: String,
+    /// What tells the image from the others, with `/` between the folders: its path below the folder that was named. Its file
+    /// name comes last.
+    pub image: String,
     /// SHA-256 of the file, if it could be read.
     pub sha256: Option<String>,
     /// What was found and is shown; what was not looked at; or why nothing could be looked at.
@@ -39,14 +42,9 @@ impl CheckedFile {
         self.fingerprinted(&self.reports)
     }
 
-    /// File name of the image.
-    pub fn image(&self) -> &str {
-        self.path.rsplit(['/', '\\']).next().unwrap_or_default()
-    }
-
-    /// What counts or is known, each with the file name of the image.
+    /// What counts or is known, each with the image.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Diagnostic)> {
-        self.findings().chain(self.known()).map(|(report, _)| (self.image(), report))
+        self.findings().chain(self.known()).map(|(report, _)| (self.image.as_str(), report))
     }
 
     /// What the baseline knows, with the fingerprints.
@@ -56,7 +54,7 @@ impl CheckedFile {
 
     fn fingerprinted<'r>(&'r self, reports: &'r [Diagnostic]) -> impl Iterator<Item = (&'r Diagnostic, String)> {
         let findings = reports.iter().filter(|report| is_finding(report));
-        findings.map(|report| (report, fingerprint(self.image(), report)))
+        findings.map(|report| (report, fingerprint(&self.image, report)))
     }
 }
 
@@ -118,8 +116,8 @@ pub fn number(image: &str, reports: &mut [Diagnostic]) {
     }
 }
 
-/// Tells a report on an image from others over many builds: its code, its title without numbers, the file name of the image,
-/// and its function, but no addresses where a name is known; of several alike also which it is.
+/// Tells a report on an image from others over many builds: its code, its title without numbers, what tells the image from
+/// others, and its function, but no addresses where a name is known; of several alike also which it is.
 pub fn fingerprint(image: &str, report: &Diagnostic) -> String {
     // What is about a section says so in its title; where the section lies does not matter.
     let at = report.at.as_ref().filter(|_| !matches!(report.cause, Cause::Layout(_)));
@@ -134,6 +132,11 @@ pub fn fingerprint(image: &str, report: &Diagnostic) -> String {
         hasher.update(&[0]);
     }
     format!("{}-{:08x}", report.code(), hasher.finalize())
+}
+
+/// The fingerprint as version 1 had it, where images of one file name are the same.
+pub fn fingerprint_v1(image: &str, report: &Diagnostic) -> String {
+    fingerprint(image.rsplit('/').next().unwrap_or_default(), report)
 }
 
 /// A title with `#` for each word that is a number: how many bytes there are may change from build to build.

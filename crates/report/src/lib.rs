@@ -27,7 +27,7 @@ mod verdict;
 mod words;
 
 pub use assumption::Assumption;
-pub use check::{Check, CheckedFile, fingerprint, number};
+pub use check::{Check, CheckedFile, fingerprint, fingerprint_v1, number};
 pub use code::{Class, Code, Level};
 pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
 pub use diagnostic::Diagnostic;

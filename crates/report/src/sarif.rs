@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, CheckedFile, is_finding};
+use crate::check::{Check, CheckedFile, fingerprint_v1, is_finding};
 use crate::code::Level;
 use crate::diagnostic::Diagnostic;
 use crate::explain;
@@ -130,7 +130,7 @@ fn result(file: &CheckedFile, (report, fingerprint): (&Diagnostic, String), code
         "level": level(report.level()),
         "message": { "text": report.title() },
         "locations": [location(file, place, None)],
-        "partialFingerprints": { "nonpaged/v1": fingerprint },
+        "partialFingerprints": { "nonpaged/v1": fingerprint_v1(&file.image, report), "nonpaged/v2": fingerprint },
     });
     if !report.path.is_empty() {
         let on_the_way = report.path.iter().map(|waypoint| (&waypoint.at.place, waypoint.kind.sentence()));

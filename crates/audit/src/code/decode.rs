@@ -6,7 +6,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 
 use super::discovery::Function;
 use super::program::Program;
-use super::switch;
+use super::switch::{self, Switch};
 
 /// Most instructions of one function that are looked at.
 const MAX_INSTRUCTIONS: usize = 100_000;
@@ -28,8 +28,8 @@ pub(crate) struct Code {
     spans: Vec<Span>,
     /// By offset in the spans, one after the other.
     marks: Vec<u8>,
-    /// Targets of jumps through tables, with the jump.
-    switches: Vec<(u32, Vec<u32>)>,
+    /// Jumps through tables.
+    pub(super) switches: Vec<Switch>,
     pending: Vec<u32>,
 }
 
@@ -88,7 +88,7 @@ impl Code {
 
     /// Where a jump through a table leads.
     pub(super) fn switch_targets(&self, jump: u32) -> &[u32] {
-        self.switches.iter().find(|(at, _)| *at == jump).map_or(&[], |(_, targets)| targets)
+        self.switches.iter().find(|switch| switch.jump == jump).map_or(&[], |switch| &switch.targets)
     }
 
     fn decode_from(&mut self, program: &Program<'_>, start: u32, end: u32, mut place: usize) {
@@ -120,10 +120,10 @@ impl Code {
             }
             FlowControl::IndirectBranch => {
                 let inside = |rva| self.place(rva).is_some();
-                let Some(targets) = switch::targets(program, &self.instructions[first..], inside) else { return };
-                self.unresolved_jumps += u32::from(targets.is_empty());
-                self.pending.extend(&targets);
-                self.switches.push((instruction.ip() as u32, targets));
+                let Some(switch) = switch::find(program, &self.instructions[first..], inside) else { return };
+                self.unresolved_jumps += u32::from(switch.targets.is_empty());
+                self.pending.extend(&switch.targets);
+                self.switches.push(switch);
             }
             _ => {}
         }

@@ -86,6 +86,8 @@ pub(crate) struct Functions {
     callees: Vec<u32>,
     /// Functions whose address is held by data or taken by code.
     pub(crate) taken: BTreeSet<u32>,
+    /// Tables that jumps go through, by their starts, with a jump.
+    tables: BTreeMap<u32, u32>,
     /// Exported functions.
     pub(crate) exported: BTreeSet<u32>,
     /// Instructions decoded.
@@ -112,6 +114,11 @@ impl Functions {
     pub(crate) fn around(&self, rva: u32) -> Option<usize> {
         let index = self.entries.partition_point(|entry| *entry <= rva).checked_sub(1)?;
         self.all[index].parts.iter().any(|part| part.contains(&rva)).then_some(index)
+    }
+
+    /// The jump that goes through the table which begins at `rva`.
+    pub(crate) fn jump_through(&self, rva: u32) -> Option<u32> {
+        self.tables.get(&rva).copied()
     }
 
     /// What a function calls or jumps to, by index.
@@ -328,6 +335,8 @@ impl<'p> Search<'p> {
         self.result.instructions += code.instructions.len() as u64;
         self.result.unresolved_jumps += code.unresolved_jumps;
         self.result.cut += u32::from(code.cut);
+        let understood = code.switches.iter().filter(|switch| !switch.targets.is_empty());
+        self.result.tables.extend(understood.map(|switch| (switch.table, switch.jump)));
         let mut calls: SmallVec<[u32; 16]> = SmallVec::new();
         for instruction in &code.instructions {
             if let Some(target) = direct_target(instruction) {

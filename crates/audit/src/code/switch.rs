@@ -12,9 +12,20 @@ const MAX_ENTRIES: u32 = 1024;
 /// How many instructions before the jump the table is looked for.
 const WINDOW: usize = 40;
 
-/// Where the last instruction of `code`, an indirect jump, leads, if it goes through a table; none are found where the
-/// table is not understood. Other indirect jumps are calls in disguise. Targets lie `inside` the function.
-pub(super) fn targets(program: &Program<'_>, code: &[Instruction], inside: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
+/// A jump through a table.
+#[derive(Debug)]
+pub(super) struct Switch {
+    /// Where the jump stands.
+    pub(super) jump: u32,
+    /// Where the table begins, as an offset in the image.
+    pub(super) table: u32,
+    /// Where it leads; none where the table is not understood.
+    pub(super) targets: Vec<u32>,
+}
+
+/// The last instruction of `code`, an indirect jump, if it goes through a table. Other indirect jumps are calls in disguise.
+/// Targets lie `inside` the function.
+pub(super) fn find(program: &Program<'_>, code: &[Instruction], inside: impl Fn(u32) -> bool) -> Option<Switch> {
     let (jump, before) = code.split_last()?;
     if jump.op0_kind() != OpKind::Register {
         return None;
@@ -31,7 +42,7 @@ pub(super) fn targets(program: &Program<'_>, code: &[Instruction], inside: impl 
         entries.map(|entry| origin.wrapping_add(entry)).take_while(|&target| inside(target)).collect();
     targets.sort_unstable();
     targets.dedup();
-    Some(targets)
+    Some(Switch { jump: jump.ip() as u32, table, targets })
 }
 
 /// `mov r32, [base+index*4+table]` or `movsxd r64, [base+index*4]`.

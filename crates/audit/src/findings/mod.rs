@@ -51,6 +51,8 @@ pub struct Target {
     pub section: String,
     /// Where.
     pub rva: Rva,
+    /// The jump that goes through the table which begins there, as compilers write them for `switch`.
+    pub jump: Option<Rva>,
 }
 
 /// What is wrong.
@@ -296,6 +298,7 @@ impl<'m, 'a> Collector<'m, 'a> {
     }
 
     fn target(&self, section: usize, rva: u32) -> Target {
-        Target { section: self.model.program.section_name(section), rva: Rva(rva) }
+        let jump = self.model.functions.jump_through(rva).map(Rva);
+        Target { section: self.model.program.section_name(section), rva: Rva(rva), jump }
     }
 }

@@ -13,8 +13,11 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     for (function, event) in model.all_events() {
         match event.kind {
             EventKind::Call { target, arguments } => {
-                for callee in collector.reach.targets(model, function, target) {
-                    enters(collector, function, event, callee);
+                // Which entry of a table is called, and how large they are, the image does not show.
+                if !matches!(target, Target::Place { table: true, .. }) {
+                    for callee in collector.reach.targets(model, function, target) {
+                        enters(collector, function, event, callee);
+                    }
                 }
                 if let Target::Import(id) = target {
                     let routine = model.program.import(id);

@@ -235,6 +235,10 @@ impl Routine<'_> {
 /// A routine of the rule IrqlMmApcLte.
 pub(crate) const PROBE: &str = "MmFreePagesFromMdl";
 
+pub(crate) fn is_virtual_miniport(source: &Source) -> bool {
+    audit::is_virtual_miniport(&source.build()).expect("it can be laid out")
+}
+
 pub(crate) fn audit(source: &Source) -> Audit {
     audit::audit(&source.build(), &[]).expect("it can be laid out")
 }

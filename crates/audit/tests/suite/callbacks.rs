@@ -3,7 +3,7 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{Routine, Section, Source, Step, audit, findings};
+use crate::assembled::{Routine, Section, Source, Step, audit, findings, is_virtual_miniport};
 
 /// Where a structure lies on the stack, and another one.
 const STRUCTURE: i32 = 0x60;
@@ -183,11 +183,11 @@ fn virtual_miniports_of_storport() {
     for source in [on_stack, in_image] {
         let expected = ["1 callback routine 0-2", "2 `HwStorFreeAdapterResources` routine 0-15"];
         assert_eq!(entries(&source), expected);
-        assert!(audit(&source).virtual_miniport);
+        assert!(is_virtual_miniport(&source));
     }
     let physical = driver("StorPortInitialize", |a| a.data(r8, 0)).pointer(0x10, 1);
     assert_eq!(entries(&physical), ["1 `HwStorStartIo` routine 2-15"]);
-    assert!(!audit(&physical).virtual_miniport);
+    assert!(!is_virtual_miniport(&physical));
 }
 
 /// StorPortNotification stands for several routines of storport.h.

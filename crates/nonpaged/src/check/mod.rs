@@ -7,7 +7,7 @@ mod words;
 use audit::{Finding, Incomplete, Step};
 use driver_image::ImageError;
 use report::cause::{self, Cause};
-use report::{Code, Diagnostic, Waypoint, plural};
+use report::{Diagnostic, Waypoint, plural};
 
 use crate::driver::Driver;
 use crate::layout;
@@ -48,10 +48,6 @@ pub fn check(driver: &Driver, certainty: Certainty) -> Result<Checked, ImageErro
     let (locator, symbols) = locator(driver)?;
     let audit = audit::audit(&driver.image, &locator.code_starts())?;
     let mut reports = layout::findings(&driver.name, &driver.image);
-    // HwStorPortProhibitedDDIs is a rule for physical miniports.
-    let applies =
-        |report: &Diagnostic| !audit.virtual_miniport || report.code() != Code::Finding(report::Finding::ProhibitedDdi);
-    reports.retain(applies);
     reports.extend(audit.findings.iter().map(|finding| diagnostic(&locator, finding)));
     report::number(&driver.name, &mut reports);
     let wanted = |report: &Diagnostic| certainty == Certainty::Possible || report.assumes.is_none();
@@ -76,13 +72,12 @@ pub(crate) fn locator(driver: &Driver) -> Result<(Locator, Option<LocateError>),
 
 fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
     let span = |rva| locator.span(rva, locator.bytes(rva, WINDOW));
-    let name_of = |rva| locator.place(rva).symbol.filter(|symbol| symbol.offset == 0).map(|symbol| symbol.name);
     let waypoint = |step: &Step| Waypoint { kind: words::waypoint(&step.kind), at: span(step.at) };
     Diagnostic {
         at: Some(span(finding.at)),
         path: finding.path.iter().map(waypoint).collect(),
         assumes: finding.assumes.as_ref().map(words::assumption),
-        ..Diagnostic::from(words::cause(&finding.kind, name_of))
+        ..Diagnostic::from(words::cause(&finding.kind, locator))
     }
 }
 

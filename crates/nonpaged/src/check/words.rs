@@ -1,13 +1,15 @@
 //! From the audit's evidence to that of reports.
 
 use audit::{FindingKind, Kind, StepKind, Target, Use};
-use nt_types::{Irql, Rva};
-use report::cause::{Access, Audit, Cause, InSection, IrqlMisuse, LeftBy, ObjectKind, ObjectMisuse, Paging, Usage};
+use nt_types::Irql;
+use report::cause::{Access, Audit, Cause, InSection, IrqlMisuse, LeftBy, Name, ObjectKind, ObjectMisuse, Paging, Usage};
 use report::{Assumption, WaypointKind};
 
-/// The cause of a report. `name_of` knows what begins at a place.
-pub(super) fn cause(kind: &FindingKind, name_of: impl Fn(Rva) -> Option<String>) -> Cause {
-    let there = |Target { section, rva }| InSection { section, rva, name: name_of(rva) };
+use crate::locate::Locator;
+
+/// The cause of a report.
+pub(super) fn cause(kind: &FindingKind, locator: &Locator) -> Cause {
+    let there = |target: Target| in_section(target, locator);
     match kind.clone() {
         FindingKind::PageableCode { target, irql } => {
             Cause::Audit(Audit::PageableCode { section: target.section, irql: Irql::new(irql) })
@@ -53,6 +55,14 @@ pub(super) fn cause(kind: &FindingKind, name_of: impl Fn(Rva) -> Option<String>)
         FindingKind::PagedCodeMissing => Cause::Audit(Audit::PagedCodeMissing),
         FindingKind::PageEntireRace => Cause::Audit(Audit::PageEntireRace),
     }
+}
+
+/// A place, with what begins there: symbols name the variables of a driver, and no table of a `switch`.
+fn in_section(Target { section, rva, jump }: Target, locator: &Locator) -> InSection {
+    let symbol = locator.place(rva).symbol.filter(|symbol| symbol.offset == 0);
+    let named = symbol.map(|symbol| Name::Symbol(symbol.name));
+    let table = || jump.map(|jump| Name::JumpTable { jump: Box::new(locator.place(jump)) });
+    InSection { section, rva, name: named.or_else(table) }
 }
 
 fn left_by(left_by: audit::LeftBy) -> LeftBy {

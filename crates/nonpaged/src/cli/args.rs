@@ -301,12 +301,12 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::High)]
     pub(crate) level: Level,
 
-    /// What counts as a finding: a level (error, warning, info), a code (K18) or its name (repeat-lock-by-address), several
-    /// separated by commas; warnings and errors count in any case
+    /// What counts as a finding: a level (error, warning, info), a code (K18) or its name (repeat-lock-by-address), or a
+    /// pattern for either (A0*), several separated by commas; warnings and errors count in any case
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) deny: Vec<Rule>,
 
-    /// What does not count and is not shown: a level, a code or its name; a code in --deny wins over a level here
+    /// What does not count and is not shown: a level, a code, its name or a pattern; a code in --deny wins over a level here
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) allow: Vec<Rule>,
 

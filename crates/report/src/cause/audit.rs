@@ -9,6 +9,7 @@ use super::paging::{ADDRESS_IN_DRIVER, HANDLE_IS_OPAQUE};
 use super::refusal::LOCK_NAMES_A_SECTION;
 use crate::code::{Class, Code, Level};
 use crate::finding::Finding;
+use crate::span::{Place, Source};
 use crate::words::{Rule, Words};
 
 /// What the audit sees, where a run would see something else.
@@ -139,8 +140,38 @@ pub struct InSection {
     pub section: String,
     /// Where.
     pub rva: Rva,
-    /// The name of what begins there, where symbols have one.
-    pub name: Option<String>,
+    /// What begins there, where that is known.
+    pub name: Option<Name>,
+}
+
+/// What begins at a place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Name {
+    /// What symbols name so.
+    Symbol(String),
+    /// The table of a `switch`.
+    JumpTable {
+        /// The jump through it: its function, as far as names are known.
+        jump: Box<Place>,
+    },
+}
+
+impl fmt::Display for Name {
+    /// "`Limit`", or "jump table of `Dpc` (`switch` at dpc.c:17)", with what is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let jump = match self {
+            Name::Symbol(name) => return write!(f, "`{name}`"),
+            Name::JumpTable { jump } => jump,
+        };
+        match &jump.symbol {
+            Some(function) => write!(f, "jump table of `{}`", function.name)?,
+            None => write!(f, "jump table of the code at rva {}", jump.rva)?,
+        }
+        match &jump.source {
+            Some(Source { file, line }) => write!(f, " (`switch` at {file}:{line})"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for InSection {
@@ -148,7 +179,7 @@ impl fmt::Display for InSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let InSection { section, rva, name } = self;
         match name {
-            Some(name) => write!(f, "`{name}` in section `{section}`, rva {rva}"),
+            Some(name) => write!(f, "{name} in section `{section}`, rva {rva}"),
             None => write!(f, "rva {rva} in section `{section}`"),
         }
     }

@@ -26,7 +26,7 @@ use crate::code::{Class, Code, Level};
 use crate::diagnostic::Diagnostic;
 use crate::words::{Rule, Words, on_verifier};
 
-pub use audit::{Audit, InSection, LeftBy, Usage};
+pub use audit::{Audit, InSection, LeftBy, Name, Usage};
 pub use evidence::{Access, Holder, Home, ObjectKind, RequestKind, Requests, Tag};
 pub use exceptions::{Exception, ThreadKind};
 pub use expectation::{Expectation, Expected};

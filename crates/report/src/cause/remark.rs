@@ -20,6 +20,15 @@ pub enum Remark {
         /// Why not.
         problem: String,
     },
+    /// There is no PDB for an image, so that reports have no names and no source lines.
+    SymbolsMissing {
+        /// File name of the image.
+        image: String,
+        /// Where one is looked for.
+        path: String,
+        /// The name that the image has for it, if it names one.
+        named: Option<String>,
+    },
     /// The run stopped at the step that was asked for.
     StoppedHere,
     /// The driver of a token has changed, and from here on its schedule did not fit any more.
@@ -60,7 +69,16 @@ impl Remark {
                     .note(names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
                     .note("the run stops only if one of them is used")
             }
-            Remark::SymbolsUnusable { path, problem } => words(format!("symbols in `{path}` are not used: {problem}")),
+            Remark::SymbolsUnusable { path, problem } => words(format!("symbols in `{path}` are not used: {problem}"))
+                .help("put the PDB of this very build there: reports have the names of functions and source lines then"),
+            Remark::SymbolsMissing { image, path, named } => {
+                let title = format!("names of functions and source lines of `{image}` are missing: there is no PDB");
+                let words = words(title).help(format!("put the PDB of the build at `{path}`"));
+                match named {
+                    Some(named) => words.note(format!("the linker wrote it as `{named}`")),
+                    None => words,
+                }
+            }
             Remark::SchedulePartedAt { choice, step } => {
                 words(format!("the schedule of the token fits no longer from step {step} on"))
                     .note(format!("what it has happen at choice {choice} cannot happen there"))

@@ -1,10 +1,10 @@
 //! One report for each cause of the catalogue.
 
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
-use report::Diagnostic;
+use report::{Diagnostic, Place, Source, Symbol};
 use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
-    ImageFlaw, InPageReason, InSection, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory,
+    ImageFlaw, InPageReason, InSection, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, Name,
     ObjectKind, ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind,
     RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
@@ -400,21 +400,40 @@ fn expectations() -> Vec<Diagnostic> {
     cases.map(Diagnostic::from).collect()
 }
 
+/// The jump of a `switch`.
+fn jump(named: bool) -> Place {
+    Place {
+        image: "serial.sys".into(),
+        section: Some(".text".into()),
+        rva: Rva(0x1017),
+        symbol: named.then(|| Symbol { name: "SerialDpc".into(), offset: 0x17 }),
+        source: named.then(|| Source { file: "serial.c".into(), line: 52 }),
+    }
+}
+
 fn audit() -> Vec<Diagnostic> {
     let (section, rva, irql) = (|| "PAGEDATA".to_owned(), Rva(0x5004), Irql::DISPATCH);
     let data = |access, routine: Option<&str>| Audit::PageableData {
-        target: InSection { section: section(), rva, name: routine.map(|_| "Format".to_owned()) },
+        target: InSection { section: section(), rva, name: routine.map(|_| Name::Symbol("Format".to_owned())) },
         access,
         routine: routine.map(str::to_owned),
         irql,
     };
-    let there = |name: &str| InSection { section: "INIT".into(), rva, name: Some(name.to_owned()) };
+    let there = |name: &str| InSection { section: "INIT".into(), rva, name: Some(Name::Symbol(name.to_owned())) };
+    let jump_table = |named: bool| Audit::PageableData {
+        target: InSection { section: section(), rva, name: Some(Name::JumpTable { jump: Box::new(jump(named)) }) },
+        access: Access::Read,
+        routine: None,
+        irql,
+    };
     let usages = [Usage::Called, Usage::Read, Usage::Written, Usage::Locked, Usage::Named];
     let discarded = usages.map(|usage| Audit::Discarded { target: there("Setup"), usage });
     let causes = [
         Audit::PageableCode { section: "PAGESER".into(), irql },
         data(Access::Read, Some("DbgPrint")),
         data(Access::Write, None),
+        jump_table(true),
+        jump_table(false),
         Audit::DpcPageable { role: "DPC routine".into(), section: "PAGEDPC".into() },
         Audit::Object { object: ObjectKind::Timer, home: Some(there("Timer")) },
         Audit::Object { object: ObjectKind::WorkItem, home: None },
@@ -491,8 +510,13 @@ fn rest() -> Vec<Diagnostic> {
 
 fn remarks() -> Vec<Diagnostic> {
     let names = ["ntoskrnl.exe!FsRtlGetFileSize", "fltmgr.sys!FltRegisterFilter"].map(str::to_owned).to_vec();
+    let missing = |named: Option<&str>| Remark::SymbolsMissing {
+        image: "serial.sys".into(),
+        path: "build/serial.pdb".into(),
+        named: named.map(str::to_owned),
+    };
     let symbols = Remark::SymbolsUnusable { path: "serial.pdb".into(), problem: "it belongs to another image".into() };
-    [Remark::UnresolvedImports { names }, symbols, Remark::StoppedHere]
+    [Remark::UnresolvedImports { names }, symbols, missing(Some("C:\\build\\serial.pdb")), missing(None), Remark::StoppedHere]
         .map(|remark| Diagnostic::from(Cause::Remark(remark)))
         .to_vec()
 }

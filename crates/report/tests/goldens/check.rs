@@ -43,6 +43,7 @@ fn check() -> Check {
     let files = [("a/x.sys", vec![reached, imports, remark]), ("a/clean.sys", vec![])];
     let file = |(path, reports): (&str, _)| CheckedFile {
         path: path.into(),
+        image: path.into(),
         sha256: Some("ab".repeat(32)),
         reports,
         known: Vec::new(),

@@ -57,6 +57,9 @@ const ROWS: &[Row] = &[
     ("x09-release-mutex-wait", STRICT, code_is_out(P::Within("X09DeviceControl"), DISPATCH), &["K14"]),
     ("x09-release-mutex-wait", &[NEVER], None, &["K13", "K14"]),
     ("x10-lock-leak", ANY, None, &["K05"]),
+    ("k05-left-in-extension", ANY, None, &["K05"]),
+    ("x11-unlock-twice-by-extension", ANY, Some((0x1A, [P::Is(0x1010), P::Handle, P::Is(6), P::Within("LockClose")])), &[]),
+    ("x14-unlocks-an-empty-field", ANY, Some((0x1A, [P::Is(0x1010), P::Is(0), P::Is(4), P::Within("LockClose")])), &[]),
     ("x11-unlock-twice", ANY, Some((0x1A, [P::Is(0x1010), P::Handle, P::Is(6), P::Within("X11Close")])), &[]),
     // D39: the verifier stops before anything changes. D40: else K02, and 0xD3 where a page is out.
     ("x13-lock-in-dpc", &[VERIFIED], Some((0xC4, [P::Is(0x0002_0019), P::Some, P::Is(0), P::Is(0)])), &[]),
@@ -77,6 +80,8 @@ const ROWS: &[Row] = &[
     ("x17-locks-a-thunk", &[NEVER], None, &["K01", "K13"]),
     ("x18-locks-the-other-section", STRICT, code_is_out(P::At("X18Second"), DISPATCH), &[]),
     ("x18-locks-the-other-section", &[NEVER], None, &["K13"]),
+    ("x18-locks-by-the-other-handle", STRICT, code_is_out(P::At("LockFirst"), DISPATCH), &[]),
+    ("x18-locks-by-the-other-handle", &[NEVER], None, &["K13"]),
     ("x19-isr-pageable", ANY, None, &["K09"]),
     ("x19-isr-unlocked", STRICT, code_is_out(P::At("X19Interrupt"), DIRQL), &["K09"]),
     ("x19-isr-unlocked", &[NEVER], None, &["K09", "K13"]),

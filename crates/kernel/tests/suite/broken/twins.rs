@@ -9,6 +9,7 @@ use crate::sample::{Lab, Setup};
 const ELSEWHERE: &[&str] = &[
     "c9-power-flag",
     "k05-add-device-fails",
+    "k05-device-deleted",
     "x12-stale-handle",
     "x23-storport-locks",
     "x25-foreign-unlock",
