@@ -91,6 +91,48 @@ fn what_is_hidden_is_not_gone() {
     }
 }
 
+/// Drivers of one name in two folders have fingerprints of their own, whichever way the folder is named; one that is named itself
+/// is known by its file name.
+#[test]
+fn drivers_of_one_name_are_told_apart() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let paths = ["net", "disk"].map(|name| folder.path().join(name).join("x.sys"));
+    for path in &paths {
+        std::fs::create_dir(path.parent().expect("it has one")).expect("it can be made");
+        std::fs::copy(broken("x28-dpc-pageable.sys"), path).expect("it can be copied");
+    }
+    let (all, [net, disk]) = (folder.path().display().to_string(), paths.map(|path| path.display().to_string()));
+    let fingerprints = |named: &[&str]| -> Vec<String> {
+        let checked = json(&[named, &["--format", "json"]].concat());
+        let of_file = |file: &Value| file["fingerprints"][0].as_str().expect("there is one").to_owned();
+        checked["files"].as_array().expect("files").iter().map(of_file).collect()
+    };
+    let [in_disk, in_net] = fingerprints(&[&all]).try_into().expect("two files");
+    assert_ne!(in_disk, in_net);
+    assert_eq!(fingerprints(&[&net, &disk]), [in_net.clone(), in_disk]);
+    assert_ne!(fingerprints(&[&net]), [in_net], "alone, the file name is enough");
+    assert_eq!(fingerprints(&[&net]), fingerprints(&[&disk]));
+}
+
+/// Without a PDB the output says once what is missing and how to give it, where code is told of; SARIF has a notification.
+#[test]
+fn a_missing_pdb_is_told() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let alone = folder.path().join("x.sys");
+    std::fs::copy(broken("x28-dpc-pageable.sys"), &alone).expect("it can be copied");
+    let (alone, beside) = (alone.display().to_string(), broken("x28-dpc-pageable.sys"));
+    let title = "names of functions and source lines of `x.sys` are missing: there is no PDB";
+    let text = stderr(&check(&[&alone]));
+    assert_eq!(text.matches(title).count(), 1, "{text}");
+    assert!(text.contains("x.pdb`") && text.contains("x28-dpc-pageable.pdb"), "{text}");
+    for quiet in [&[beside.as_str()][..], &[&alone, "--allow", "info"], &[&alone, "--allow", "K*"]] {
+        assert!(!stderr(&check(quiet)).contains("are missing"), "{quiet:?}");
+    }
+    let sarif = json(&[&alone, "--format", "sarif"]);
+    let notified = sarif["runs"][0]["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(notified.contains(title), "{notified}");
+}
+
 #[test]
 fn baselines_that_do_not_help() {
     let dpc = broken("x28-dpc-pageable.sys");
@@ -98,8 +140,9 @@ fn baselines_that_do_not_help() {
         (["--baseline", "/missing/file"], 64, "baseline `/missing/file` cannot be read"),
         (["--baseline", dpc.as_str()], 64, "baseline `"),
         (["--write-baseline", "/missing/file"], 64, "baseline `/missing/file` cannot be created"),
-        (["--allow", "dpc-pagable"], 64, "a code such as K13, or the name of one such as latent-fault"),
+        (["--allow", "dpc-pagable"], 64, "a code such as K13, the name of one such as latent-fault"),
         (["--allow", "0xD1"], 64, "a code such as K13"),
+        (["--allow", "B*"], 64, "a pattern such as A0* that some have"),
     ] {
         let output = check(&[&[dpc.as_str()], &arguments[..]].concat());
         assert_eq!(output.status.code(), Some(code), "{output:?}");

@@ -52,7 +52,8 @@ fn never_set(collector: &mut Collector<'_, '_>) -> bool {
     if !every_lock_is_followed(collector) {
         return found;
     }
-    for (function, event, id, arguments) in model.import_calls().filter(|(_, _, id, _)| model.program.takes_handle(*id)) {
+    for (function, event, id, arguments) in model.import_calls().filter(|(_, _, id, _)| model.program.takes_handle(*id))
+    {
         let handle = arguments.first().copied().unwrap_or_default();
         let Some(place) = reach.objects.place(function as u32, handle) else { continue };
         let cleared = match place {

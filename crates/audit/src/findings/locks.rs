@@ -58,7 +58,8 @@ fn no_module(collector: &mut Collector<'_, '_>, (function, event): (usize, &Even
     }
     let meaning = collector.reach.objects.meaning(function as u32, address);
     let pool = match (address, meaning) {
-        (Value::Pool { .. }, _) | (_, Some(Meaning::Object(Object::Driver | Object::Device | Object::Extension, _))) => Some(true),
+        (Value::Pool { .. }, _)
+        | (_, Some(Meaning::Object(Object::Driver | Object::Device | Object::Extension, _))) => Some(true),
         (Value::Number(_), _) => Some(false),
         _ => None,
     };
@@ -190,7 +191,12 @@ fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
 }
 
 /// Where a function, or what it calls, calls a routine that does this.
-pub(super) fn call_site<'m>(model: &'m Model<'_>, reach: &Reach, function: usize, does: Does) -> Option<(usize, &'m Event)> {
+pub(super) fn call_site<'m>(
+    model: &'m Model<'_>,
+    reach: &Reach,
+    function: usize,
+    does: Does,
+) -> Option<(usize, &'m Event)> {
     let reached = reach.reached_from(model, [function]);
     let mut calls = model.import_calls().filter(|(_, _, id, _)| model.does(*id, does));
     calls.find(|(caller, ..)| reached.contains(caller)).map(|(caller, event, ..)| (caller, event))
@@ -223,10 +229,14 @@ fn knows_of_lock(model: &Model<'_>, reach: &Reach, routine: usize) -> bool {
     let locks = |id| model.does(id, Does::LockAddress) || model.does(id, Does::LockHandle);
     let lockers = model.import_calls().filter(|(_, _, id, _)| locks(*id)).map(|(function, ..)| function);
     let set: BTreeSet<Place> = lockers
-        .flat_map(|function| model.events.of(function).iter().filter_map(move |event| match event.kind {
-            EventKind::Sets { place: at } | EventKind::KeepsHandle { place: at, .. } => place(function, at.pointee()),
-            _ => None,
-        }))
+        .flat_map(|function| {
+            model.events.of(function).iter().filter_map(move |event| match event.kind {
+                EventKind::Sets { place: at } | EventKind::KeepsHandle { place: at, .. } => {
+                    place(function, at.pointee())
+                }
+                _ => None,
+            })
+        })
         .collect();
     reach.reached_from(model, [routine]).into_iter().any(|function| {
         let tests = |event: &Event| match event.kind {

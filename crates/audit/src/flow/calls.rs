@@ -246,7 +246,6 @@ impl<'s, 'p> Calls<'s, 'p> {
             _ => {}
         }
     }
-
 }
 
 /// The parameters of a call, or of a jump that is one.

@@ -119,6 +119,10 @@ impl Held {
     /// held often depends on data, and a finding must not rest on a way that the driver never takes.
     pub(crate) fn at(self, entry: Facts) -> Facts {
         let sections = entry.or(self.perhaps).and(Facts::ALL_SECTIONS);
-        entry.without(self.lost).or(self.gained).without(Facts::ALL_SECTIONS.or(Facts::KEPT).or(Facts::IN_DEVICE)).or(sections)
+        entry
+            .without(self.lost)
+            .or(self.gained)
+            .without(Facts::ALL_SECTIONS.or(Facts::KEPT).or(Facts::IN_DEVICE))
+            .or(sections)
     }
 }

@@ -2,7 +2,9 @@
 
 use audit::{FindingKind, Kind, StepKind, Target, Use};
 use nt_types::Irql;
-use report::cause::{Access, Audit, Cause, InSection, IrqlMisuse, LeftBy, Name, ObjectKind, ObjectMisuse, Paging, Usage};
+use report::cause::{
+    Access, Audit, Cause, InSection, IrqlMisuse, LeftBy, Name, ObjectKind, ObjectMisuse, Paging, Usage,
+};
 use report::{Assumption, WaypointKind};
 
 use crate::locate::Locator;

@@ -70,7 +70,7 @@ impl Remark {
                     .note("the run stops only if one of them is used")
             }
             Remark::SymbolsUnusable { path, problem } => words(format!("symbols in `{path}` are not used: {problem}"))
-                .help("put the PDB of this very build there: reports have the names of functions and source lines then"),
+                .help("put the PDB of this very build there: reports then have names and source lines"),
             Remark::SymbolsMissing { image, path, named } => {
                 let title = format!("names of functions and source lines of `{image}` are missing: there is no PDB");
                 let words = words(title).help(format!("put the PDB of the build at `{path}`"));

@@ -1,13 +1,13 @@
 //! One report for each cause of the catalogue.
 
 use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Rva, Va};
-use report::{Diagnostic, Place, Source, Symbol};
 use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
     ImageFlaw, InPageReason, InSection, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, Name,
     ObjectKind, ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind,
     RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
+use report::{Diagnostic, Place, Source, Symbol};
 
 use crate::fixture::place;
 
@@ -516,7 +516,13 @@ fn remarks() -> Vec<Diagnostic> {
         named: named.map(str::to_owned),
     };
     let symbols = Remark::SymbolsUnusable { path: "serial.pdb".into(), problem: "it belongs to another image".into() };
-    [Remark::UnresolvedImports { names }, symbols, missing(Some("C:\\build\\serial.pdb")), missing(None), Remark::StoppedHere]
-        .map(|remark| Diagnostic::from(Cause::Remark(remark)))
-        .to_vec()
+    [
+        Remark::UnresolvedImports { names },
+        symbols,
+        missing(Some("C:\\build\\serial.pdb")),
+        missing(None),
+        Remark::StoppedHere,
+    ]
+    .map(|remark| Diagnostic::from(Cause::Remark(remark)))
+    .to_vec()
 }
