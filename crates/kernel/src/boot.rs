@@ -34,6 +34,10 @@ const COMPANION_PAGES: u64 = 128;
 pub(crate) const MEMORY_MANAGEMENT: &str =
     "\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management";
 
+/// Where `GlobalFlag` stands, and what of it keeps kernel stacks in memory (docs: debugger/disable-paging-of-kernel-stacks).
+const SESSION_MANAGER: &str = "\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Control\\Session Manager";
+const FLG_DISABLE_PAGE_KERNEL_STACKS: u32 = 0x80000;
+
 /// Why a machine could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -56,10 +60,12 @@ pub enum BootError {
 
 impl Machine {
     /// A machine that has booted and loaded no driver. The registry may keep drivers in memory: `DisablePagingExecutive` is
-    /// read here and never again (R60).
+    /// read here and never again (R60), and so is the global flag that keeps kernel stacks there (D52).
     pub fn boot(options: Options, config: MemoryConfig, bus: Bus) -> Result<Machine, BootError> {
         let stay = options.registry.dword(MEMORY_MANAGEMENT, "DisablePagingExecutive").is_some_and(|value| value != 0);
         let paging_enabled = config.paging_enabled && !stay;
+        let flags = options.registry.dword(SESSION_MANAGER, "GlobalFlag").unwrap_or_default();
+        let stacks_stay = flags & FLG_DISABLE_PAGE_KERNEL_STACKS != 0;
         let mut memory = Memory::new(MemoryConfig { paging_enabled, ..config })?;
         let mut base = || memory.reserve(Region::Image, KERNEL_IMAGE_PAGES);
         let (ntoskrnl, hal) = (base()?, base()?);
@@ -103,6 +109,7 @@ impl Machine {
             counters: Default::default(),
             options,
         };
+        machine.mm.stacks_stay = stacks_stay;
         machine.map_shared_data()?;
         machine.make_system_objects().map_err(|_| BootError::Frames)?;
         machine.start_processors().map_err(|_| BootError::Frames)?;

@@ -13,9 +13,9 @@ use crate::turn::Turn;
 pub enum Deed {
     /// All pages that may leave memory leave it.
     Trim,
-    /// Those of the section that begins here leave; null stands for those that are in no section: pool.
+    /// Those of the section, or of the kernel stack, that begins here leave; null stands for those that are in neither: pool.
     TrimSection(Va),
-    /// This page leaves.
+    /// This page leaves, and with one of a kernel stack all of that stack.
     TrimPage(Va),
     /// An interrupt that no device asked for arrives on this vector.
     Interrupt(u32),

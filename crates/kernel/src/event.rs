@@ -126,6 +126,16 @@ pub enum EventKind {
         /// It was read from the paging file.
         hard: bool,
     },
+    /// The thread begins to wait in user mode: its stack may leave memory.
+    WaitsInUserMode {
+        /// Lowest and highest address of its stack.
+        stack: (Va, Va),
+    },
+    /// The thread allows its stack to leave memory while it waits in user mode, or does not.
+    StackSwap {
+        /// It may.
+        enabled: bool,
+    },
     /// A service got an address of a section that is discarded when initialisation ends.
     Passed {
         /// The address.

@@ -142,6 +142,7 @@ impl Machine {
     pub(crate) fn page_read_ended(&mut self, ticket: ReadTicket) {
         if let Err(error) = self.memory.finish(ticket) {
             match self.reader(ticket) {
+                _ if let Some(owner) = self.brings_stack_in(error.va) => self.stack_lost(owner, &error),
                 Some(reader) => self.as_thread(reader, |m| m.in_page_failed(&error, error.va)),
                 None => self.in_page_failed(&error, error.va),
             }

@@ -42,6 +42,7 @@ mod seh;
 mod stack;
 mod state;
 mod stop;
+mod swapped_stacks;
 mod thread;
 mod time;
 mod turn;

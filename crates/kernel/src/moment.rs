@@ -77,17 +77,21 @@ impl Machine {
             deeds.extend(sections.into_iter().map(Deed::TrimSection));
         }
         if points.has(ChoicePoints::TRIM_PAGE) {
-            deeds.extend(self.memory.eligible().into_iter().map(Deed::TrimPage));
+            // A stack leaves as a whole, whichever of its pages is named.
+            let mut pages = self.memory.eligible();
+            pages.dedup_by_key(|page| self.thread_on_stack(*page).map_or(*page, |thread| thread.stack.0));
+            deeds.extend(pages.into_iter().map(Deed::TrimPage));
         }
     }
 
-    /// Where the section of a driver that holds this page begins; null for a page that is in none.
+    /// Where the section of a driver, or the stack, that holds this page begins; null for a page that is in none.
     fn section_of(&self, page: Va) -> Va {
         let start = self.modules.driver_at(page).and_then(|driver| {
             let section = driver.image.section_at(Rva((page - driver.base) as u32))?;
             driver.image.sections().get(section).map(|section| driver.base + section.rva)
         });
-        start.unwrap_or(Va::NULL)
+        let stack = || self.thread_on_stack(page).map(|thread| thread.stack.0);
+        start.or_else(stack).unwrap_or(Va::NULL)
     }
 
     /// The thread that gets the processor when the current one gives it up.

@@ -44,6 +44,20 @@ impl Machine {
         }
     }
 
+    /// The current thread begins to wait in user mode for objects: none of them may lie on its own stack, which may leave
+    /// memory meanwhile (K11).
+    pub(crate) fn check_objects_on_stack(&mut self, place: Va, objects: &[Va]) {
+        for &object in objects {
+            let thread = self.thread();
+            if thread.stack_swap
+                && thread.has_on_stack(object)
+                && let Some(what) = self.kind_of_object(object)
+            {
+                self.find_at(place, FindingKind::K11ObjectPageable { object, what }, object);
+            }
+        }
+    }
+
     /// A driver calls a service for an object. Spin locks are looked at where they are taken, new objects once they are made.
     pub(crate) fn check_objects_of_call(&mut self, export: &Export, call: &Call) {
         if !(export.name.starts_with("Ke") || export.name.starts_with("Ex")) {

@@ -61,6 +61,8 @@ impl Machine {
             critical_regions: 0,
             wait_next: None,
             spin_locks: Vec::new(),
+            stack_swap: true,
+            stack_may_leave: false,
         });
         if !new.idle && !self.processors.is_empty() {
             self.record(EventKind::ThreadStarted { started: id, routine: new.routine });
@@ -85,6 +87,10 @@ impl Machine {
             return self.wait_at_dispatch();
         }
         let id = self.current_thread();
+        if wait.user_mode {
+            let stack = self.thread().stack;
+            self.record(EventKind::WaitsInUserMode { stack });
+        }
         self.waits += 1;
         let since = self.waits;
         if let Some(deadline_ns) = wait.deadline_ns {
@@ -106,7 +112,8 @@ impl Machine {
         self.halt(stop);
     }
 
-    /// Ends the wait of a thread. Where a continuation waits for the status, it gets it.
+    /// Ends the wait of a thread, which goes on as soon as its stack is in memory. Where a continuation waits for the status,
+    /// it gets it.
     pub(crate) fn wake(&mut self, id: ThreadId, status: NtStatus) {
         let Some(thread) = self.threads.get_mut(id.0 as usize) else { return };
         let ThreadState::Waiting { gives_status, .. } = thread.state else { return };
@@ -118,6 +125,7 @@ impl Machine {
         thread.state = ThreadState::Ready;
         self.deadlines.remove(&Deadline::WaitTimeout(id));
         self.attention = true;
+        self.bring_stack_in(id);
     }
 
     /// Wakes every thread whose wait is on exactly this.
@@ -176,6 +184,9 @@ impl Machine {
     /// Ends the current thread.
     pub(crate) fn exit_thread(&mut self, status: NtStatus) {
         let id = self.current_thread();
+        if !self.thread().stack_swap {
+            return self.stack_locked_at_exit();
+        }
         self.record(EventKind::ThreadEnded { ended: id });
         let thread = self.thread();
         thread.state = ThreadState::Ended(status);
@@ -245,6 +256,7 @@ impl Machine {
             }
             self.load_context(index, next);
             self.free_stack_of_ended(current);
+            self.let_stack_leave(current);
         }
         self.restart_quantum();
         self.threads[next.0 as usize].state = ThreadState::Running;

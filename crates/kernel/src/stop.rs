@@ -74,6 +74,15 @@ pub enum Cause {
         /// What the paging file answered.
         error: memory::InPageError,
     },
+    /// A page of the stack of a thread that is to run could not be read from the paging file (0x77).
+    StackInPage {
+        /// The thread.
+        thread: ThreadId,
+        /// What the paging file answered.
+        error: memory::InPageError,
+    },
+    /// A thread ended while its stack was not allowed to leave memory (0x94).
+    StackLockedAtExit,
     /// A section lock or unlock that the memory manager rejects (D16).
     Section(section_paging::Failure),
     /// A routine was called above its documented IRQL while that is checked (R142).

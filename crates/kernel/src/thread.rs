@@ -73,6 +73,10 @@ pub struct Thread {
     pub wait_next: Option<nt_types::Irql>,
     /// Spin locks held, in order of acquisition.
     pub spin_locks: Vec<Va>,
+    /// Its stack may leave memory while it waits in user mode (`KeSetKernelStackSwapEnable`).
+    pub stack_swap: bool,
+    /// Its stack may leave memory now.
+    pub stack_may_leave: bool,
 }
 
 impl Hash for ThreadState {
@@ -107,9 +111,12 @@ impl Hash for Thread {
             critical_regions,
             wait_next,
             spin_locks,
+            stack_swap,
+            stack_may_leave,
         } = self;
         (id, doing, frames, call, attempt, object, stack, priority).hash(state);
         (processor, idle, affinity, guarded_regions, critical_regions, wait_next, spin_locks).hash(state);
+        (stack_swap, stack_may_leave).hash(state);
         // The processor has the registers of a thread that runs, and nobody those of one that has ended.
         if matches!(doing, ThreadState::Ready | ThreadState::Waiting { .. }) {
             context.hash(state);

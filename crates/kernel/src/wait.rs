@@ -1,6 +1,6 @@
 //! What a thread can wait for.
 
-use nt_types::Va;
+use nt_types::{Va, constants};
 
 /// A wait: what ends it, and when it gives up.
 #[derive(Clone, Hash, Debug)]
@@ -11,6 +11,9 @@ pub struct Wait {
     pub deadline_ns: Option<u64>,
     /// May user APCs or alerts end it.
     pub alertable: bool,
+    /// The caller waits with `WaitMode` = `UserMode`: its stack may leave memory meanwhile (R190). A wait that the kernel makes
+    /// for itself is one in kernel mode.
+    pub user_mode: bool,
 }
 
 /// The things a thread can wait for.
@@ -39,9 +42,28 @@ pub enum WaitOn {
     Thread(crate::thread::ThreadId),
 }
 
+/// In which manner a driver waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) alertable: bool,
+    pub(crate) user_mode: bool,
+}
+
+impl Manner {
+    /// As the parameters `WaitMode` and `Alertable` say.
+    pub(crate) fn of(mode: u8, alertable: bool) -> Manner {
+        Manner { alertable, user_mode: u32::from(mode) == constants::USER_MODE }
+    }
+}
+
 impl Wait {
+    /// A wait that a driver asks for.
+    pub(crate) fn by_driver(on: WaitOn, deadline_ns: Option<u64>, manner: Manner) -> Wait {
+        Wait { on, deadline_ns, alertable: manner.alertable, user_mode: manner.user_mode }
+    }
+
     /// A wait without a deadline that nothing but its object ends.
     pub fn on(on: WaitOn) -> Wait {
-        Wait { on, deadline_ns: None, alertable: false }
+        Wait { on, deadline_ns: None, alertable: false, user_mode: false }
     }
 }

@@ -188,6 +188,8 @@ pub struct InPageError {
     pub pte_address: u64,
     /// Contents of the entry.
     pub pte_contents: u64,
+    /// Where it lies in the paging file, in bytes; 0 for a page that is not there.
+    pub file_offset: u64,
     /// The status that stands for the cause.
     pub status: NtStatus,
     /// The cause.

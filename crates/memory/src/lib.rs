@@ -38,6 +38,7 @@ mod frames;
 mod guest;
 mod image;
 mod inspect;
+mod kernel_stacks;
 mod mapping;
 mod mmu;
 mod page_in;

@@ -237,10 +237,13 @@ impl Memory {
 
     fn in_page_error(&self, page: u64, error: ReadError) -> InPageError {
         let va = Va(page << PAGE_SHIFT);
+        let pte = self.pte_of(va);
+        let slot = if let State::PagingFile(slot) = pte.state() { slot } else { 0 };
         InPageError {
             va,
             pte_address: pte_address(va),
-            pte_contents: self.pte_of(va).0,
+            pte_contents: pte.0,
+            file_offset: u64::from(slot) * PAGE_SIZE,
             status: error.status,
             cause: error.cause,
         }

@@ -71,6 +71,10 @@ impl Pte {
         Pte(self.0 & !(Self::WRITE | Self::NO_EXECUTE) | write | no_execute)
     }
 
+    pub(crate) fn with_pageable(self, pageable: bool) -> Pte {
+        Pte(if pageable { self.0 | Self::PAGEABLE } else { self.0 & !Self::PAGEABLE })
+    }
+
     pub(crate) fn protection(self) -> Protection {
         Protection { write: self.0 & Self::WRITE != 0, execute: self.0 & Self::NO_EXECUTE == 0 }
     }

@@ -88,6 +88,12 @@ impl Regions {
         self.reserved.get(&va).copied()
     }
 
+    /// The range that was taken and holds `va`: where it begins, and its pages.
+    pub(crate) fn around(&self, va: Va) -> Option<(Va, u64)> {
+        let (&start, &pages) = self.reserved.range(..=va).next_back()?;
+        (va.page() - start.page() < pages).then_some((start, pages))
+    }
+
     /// Gives back the range that was taken at `va` and returns its pages. Ranges of images stay taken (D28), and those of special
     /// pool, so that a late access finds nothing there.
     pub(crate) fn give(&mut self, va: Va) -> Option<u64> {

@@ -65,7 +65,7 @@ impl Memory {
         }
     }
 
-    /// Frees the frame longest in transition, or else that of one eligible page.
+    /// Frees the frame longest in transition, or else that of one eligible page and of what leaves with it.
     fn make_room(&mut self) -> Result<(), NoFrames> {
         let mut report = self.reclaim();
         if report.pages.is_empty() && self.config.trim != TrimPolicy::Never {
@@ -73,7 +73,7 @@ impl Memory {
             // Each candidate once: a paging file that takes none must not hold us forever.
             for _ in 0..self.eligible.count() {
                 let Some(frame) = self.next_victim() else { break };
-                let next = self.evict_frames(&[frame], TrimReason::Pressure, false);
+                let next = self.evict_frames(&self.with_companions(&[frame]), TrimReason::Pressure, false);
                 report.append(next);
                 if !report.pages.is_empty() {
                     break;

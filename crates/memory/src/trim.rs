@@ -30,7 +30,8 @@ impl Memory {
         self.evict_eligible(frames, TrimReason::Eligible)
     }
 
-    /// Evicts those of these pages that are eligible, whatever the policy: for commands of tests and scenarios.
+    /// Evicts those of these pages that are eligible, and what leaves with them, whatever the policy: for commands of tests and
+    /// scenarios.
     pub fn evict(&mut self, pages: &[Va], reason: TrimReason) -> TrimReport {
         self.reconsider_images();
         let frame = |va: &Va| match self.pte_of(*va).state() {
@@ -64,9 +65,7 @@ impl Memory {
 
     fn evict_eligible(&mut self, mut frames: Vec<u32>, reason: TrimReason) -> TrimReport {
         frames.retain(|&frame| self.may_leave(frame));
-        frames.sort_unstable_by_key(|&frame| self.pfn(frame).page);
-        frames.dedup();
-        self.evict_frames(&frames, reason, self.config.transition_stay)
+        self.evict_frames(&self.with_companions(&frames), reason, self.config.transition_stay)
     }
 
     /// Evicts these frames' pages, which may leave and ascend by page. With `stay` the frames keep them for now.

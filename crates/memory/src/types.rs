@@ -54,7 +54,7 @@ pub enum Region {
     /// Blocks of pool that have a page of their own. Each reservation has a page below it that is never mapped, and no address is
     /// used twice.
     SpecialPool,
-    /// Kernel stacks. Each reservation has a guard page below it.
+    /// Kernel stacks. Each reservation has a guard page below it; its pages leave memory together.
     KernelStack,
     /// Views of other memory: MDLs, device memory, processor blocks.
     SystemMapping,

@@ -610,3 +610,43 @@ fn writes_past_the_tables_are_not_lost() {
     page_in(&mut memory, va);
     assert_eq!(memory.read_u8(va), Ok(43));
 }
+
+/// D51: the pages of a kernel stack may leave when its owner says so, they leave together, and then stay again.
+#[test]
+fn d51_the_pages_of_a_stack_leave_together() {
+    let mut memory = configured(TrimPolicy::Pressure, 1000);
+    let stack = |memory: &mut Memory| {
+        let va = memory.allocate(Region::KernelStack, 6, Backing::Resident, Protection::READ_WRITE).unwrap();
+        write_all(memory, va, 6);
+        va
+    };
+    let (one, other) = (stack(&mut memory), stack(&mut memory));
+    assert!(memory.evict(&[one], TrimReason::Command).pages.is_empty(), "nobody said so");
+    memory.set_pageable(one, 6, true);
+    memory.set_pageable(other, 6, true);
+    let left: Vec<Va> = (0..6).map(|page| one + page * PAGE_SIZE).collect();
+    assert_eq!(memory.evict(&[one + 3 * PAGE_SIZE], TrimReason::Command).pages, left);
+    assert!(is_resident(&memory, other));
+    memory.set_pageable(one, 6, false);
+    for ticket in memory.begin_page_in_runs([PageRun::at(one, 6)]).unwrap().tickets {
+        memory.finish(ticket).unwrap();
+    }
+    check_all(&mut memory, one, 6);
+    assert_eq!(memory.trim(TrimReason::Command).pages.len(), 6, "only the other one may leave");
+}
+
+/// D51: where frames are short, a stack gives all of its own at once; a page that an MDL keeps stays.
+#[test]
+fn d51_pressure_takes_a_whole_stack() {
+    let mut memory = configured(TrimPolicy::Pressure, 64);
+    let stack = memory.allocate(Region::KernelStack, 6, Backing::Resident, Protection::READ_WRITE).unwrap();
+    write_all(&mut memory, stack, 6);
+    memory.pin(stack, 1, Access::Write).unwrap();
+    memory.set_pageable(stack, 6, true);
+    let free = 64 - memory.counters().frames_used;
+    let pool = pool(&mut memory, 60);
+    write_all(&mut memory, pool, u64::from(free));
+    let report = memory.take_pressure_report();
+    assert_eq!(report.pages, (1..6).map(|page| stack + page * PAGE_SIZE).collect::<Vec<_>>());
+    assert!(is_resident(&memory, stack));
+}

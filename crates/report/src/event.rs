@@ -72,6 +72,20 @@ pub enum EventKind {
         /// Address of the page.
         page: Va,
     },
+    /// A thread began to wait in user mode: its stack may leave memory.
+    WaitsInUserMode {
+        /// Its name.
+        thread: String,
+    },
+    /// The stack of a thread left memory.
+    StackTrimmed {
+        /// The name of the thread.
+        thread: String,
+        /// Pages that left.
+        pages: u32,
+    },
+    /// A thread was told to keep its stack in memory.
+    StackKept,
     /// MmPageEntireDriver made the whole image pageable.
     DriverPaged,
     /// MmResetDriverPaging restored the attributes of the sections.

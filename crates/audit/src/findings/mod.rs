@@ -7,6 +7,7 @@ mod objects;
 mod paged_code;
 mod paging;
 mod residency;
+mod stacks;
 
 use std::collections::BTreeSet;
 
@@ -124,6 +125,11 @@ pub enum FindingKind {
         target: Option<Target>,
         /// The routine that is given it.
         routine: String,
+    },
+    /// A wait in user mode for an object on the stack, or with its wait blocks there (K11).
+    WaitOnStack {
+        /// The wait blocks lie there.
+        blocks: bool,
     },
     /// A work item in paged pool or a pageable section (K22).
     WorkItem {
@@ -257,6 +263,7 @@ impl<'m, 'a> Collector<'m, 'a> {
         residency::find(&mut collector);
         irql::find(&mut collector);
         objects::find(&mut collector);
+        stacks::find(&mut collector);
         locks::find(&mut collector);
         handles::find(&mut collector);
         paging::find(&mut collector);

@@ -26,6 +26,7 @@ mod seh;
 mod special_pool;
 mod stack_trace;
 mod storm;
+mod swapped_stacks;
 mod turns;
 mod unwind_data;
 mod unwinding;

@@ -31,6 +31,7 @@ pub(super) fn cause(kind: &FindingKind, locator: &Locator) -> Cause {
         FindingKind::Object { object, target, .. } => {
             Cause::Audit(Audit::Object { object: object_kind(object), home: target.map(there) })
         }
+        FindingKind::WaitOnStack { blocks } => Cause::Object(ObjectMisuse::WaitOnStack { blocks }),
         FindingKind::WorkItem { target } => {
             Cause::Audit(Audit::Object { object: ObjectKind::WorkItem, home: target.map(there) })
         }

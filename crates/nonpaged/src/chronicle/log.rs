@@ -88,6 +88,8 @@ fn fields(machine: &Machine, kind: &EventKind) -> (&'static str, Fields) {
             line!("trimmed", "reason": reason_word(*reason), "pages": pages)
         }
         E::PagedIn { page, hard } => line!("paged_in", "page": hex(*page), "hard": hard),
+        E::WaitsInUserMode { .. } => line!("waits_in_user_mode"),
+        E::StackSwap { enabled } => line!("stack_swap", "enabled": enabled),
         E::Passed { address } => line!("address_passed", "address": hex(*address)),
         E::Initialised { object, address } => {
             line!("initialised", "object": format!("{object:?}"), "address": hex(*address))

@@ -8,10 +8,13 @@ use report::{Departure, DepartureReason};
 use section_paging::SectionId;
 
 use super::scene::Scene;
+use super::stacks;
 
 /// What made a page pageable and what took it out of memory, in the order to be told.
 pub(super) fn events(scene: &Scene<'_>, address: Va) -> Vec<report::Event> {
-    let Some(section) = scene.machine.memory.paging().section_at(address) else { return Vec::new() };
+    let Some(section) = scene.machine.memory.paging().section_at(address) else {
+        return stacks::events(scene, address);
+    };
     let pageable = became_pageable(scene, section, address);
     pageable.into_iter().chain(trimmed(scene, section, address)).collect()
 }
@@ -77,7 +80,7 @@ pub(super) fn whole_driver(scene: &Scene<'_>, address: Va) -> Option<report::Eve
 }
 
 /// The pass that took the page of an address out of memory.
-fn last_trim<'a>(scene: &Scene<'a>, address: Va) -> Option<(&'a Event, &'a [Va], TrimReason)> {
+pub(super) fn last_trim<'a>(scene: &Scene<'a>, address: Va) -> Option<(&'a Event, &'a [Va], TrimReason)> {
     let page = address.page_down();
     scene.last(|event| match &event.kind {
         EventKind::Trimmed { pages, reason } if pages.contains(&page) => Some((event, pages.as_slice(), *reason)),

@@ -7,7 +7,7 @@ use report::cause::{Access, Cause, Fault, InPageReason, Memory, PageState, Targe
 use report::{Diagnostic, Finding};
 
 use super::scene::{Block, Scene};
-use super::{departure, discarded, irql, objects};
+use super::{departure, discarded, irql, objects, stacks};
 
 /// Addresses that a null pointer with an offset gives.
 const NULL_RANGE: u64 = 0x10000;
@@ -27,11 +27,15 @@ pub(super) fn access(scene: &Scene<'_>, address: Va, access: engine::Access, why
 
 /// K13: an access that only luck with trimming let through.
 pub(super) fn latent(scene: &Scene<'_>, address: Va, access: engine::Access, would_be: BugCheck) -> Diagnostic {
-    let target = section(scene, address, PageState::Resident).unwrap_or(Target::Unmapped);
+    let section = section(scene, address, PageState::Resident);
+    let target = section.or_else(|| stacks::target(scene, address)).unwrap_or(Target::Unmapped);
     let service = service(scene);
     let fault = Fault { address, access: words(access), irql: scene.irql(), target, service, latent: true };
     // That the page left once explains nothing: it came back.
-    let tells = |event: &report::Event| !matches!(event.kind, report::EventKind::SectionTrimmed { .. });
+    let trimmed = |event: &report::Event| {
+        matches!(event.kind, report::EventKind::SectionTrimmed { .. } | report::EventKind::StackTrimmed { .. })
+    };
+    let tells = |event: &report::Event| !trimmed(event);
     Diagnostic {
         bug_check: Some(would_be),
         because: because(scene, address, access, Refusal::Out).into_iter().filter(tells).collect(),
@@ -50,19 +54,26 @@ pub(super) fn init_use(scene: &Scene<'_>, address: Va, access: engine::Access) -
 
 /// A page that the paging file did not give back.
 pub(super) fn in_page(scene: &Scene<'_>, address: Va, error: &InPageError) -> Diagnostic {
-    let reason = match error.cause {
+    match in_page_reason(error) {
+        Ok(reason) => Diagnostic {
+            because: departure::events(scene, address),
+            ..Diagnostic::from(Cause::Memory(Memory::InPage { address, reason }))
+        },
+        Err(corrupt) => corrupt,
+    }
+}
+
+/// Why a page did not come back, or the report of one that came back as another.
+pub(super) fn in_page_reason(error: &InPageError) -> Result<InPageReason, Diagnostic> {
+    Ok(match error.cause {
         InPageCause::Checksum { slot, found, expected } => {
             let offset = u64::from(slot) * PAGE_SIZE;
-            return Diagnostic::from(Cause::Memory(Memory::PagingFileCorrupt { offset, found, expected }));
+            return Err(Diagnostic::from(Cause::Memory(Memory::PagingFileCorrupt { offset, found, expected })));
         }
         InPageCause::NoFrames(no_frames) => InPageReason::NoFrames { frames: u64::from(no_frames.budget) },
         InPageCause::Injected => InPageReason::Injected(error.status),
         InPageCause::ShortRead | InPageCause::Io(_) => InPageReason::Io(error.status),
-    };
-    Diagnostic {
-        because: departure::events(scene, address),
-        ..Diagnostic::from(Cause::Memory(Memory::InPage { address, reason }))
-    }
+    })
 }
 
 pub(super) fn words(access: engine::Access) -> Access {
@@ -89,7 +100,10 @@ fn finding(target: &Target) -> Option<Finding> {
 
 fn target(scene: &Scene<'_>, address: Va, why: Refusal) -> Target {
     match why {
-        Refusal::Out => section(scene, address, PageState::PagedOut).unwrap_or_else(|| pool(scene, address)),
+        Refusal::Out => {
+            let section = section(scene, address, PageState::PagedOut);
+            section.or_else(|| stacks::target(scene, address)).unwrap_or_else(|| pool(scene, address))
+        }
         Refusal::Discarded => section(scene, address, PageState::Discarded).unwrap_or(Target::Unmapped),
         Refusal::ReadOnly | Refusal::NoExecute => {
             section(scene, address, PageState::Resident).unwrap_or_else(|| Target::Protected(scene.home(address)))

@@ -16,6 +16,7 @@ mod paging;
 mod pool;
 mod scene;
 mod schedule;
+mod stacks;
 mod stops;
 
 use kernel::{Event, Finding, Machine, Place, Stop};

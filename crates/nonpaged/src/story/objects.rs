@@ -3,11 +3,11 @@
 use kernel::{Event, EventKind, ObjectKind};
 use nt_types::Va;
 use report::Diagnostic;
-use report::cause::{self, Cause, ObjectMisuse};
+use report::cause::{self, Cause, Home, ObjectMisuse};
 use section_paging::Handle;
 
-use super::departure;
 use super::scene::Scene;
+use super::{departure, stacks};
 
 /// The kind, as reports name it.
 pub(super) fn kind(object: ObjectKind) -> cause::ObjectKind {
@@ -29,6 +29,10 @@ pub(super) fn kind(object: ObjectKind) -> cause::ObjectKind {
 /// An object in the wrong memory: K11, or 0xC4/0xE1.
 pub(super) fn pageable(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Diagnostic {
     let home = scene.home(address);
+    if home == Home::Stack && scene.machine.is_kernel_stack(address) {
+        let misuse = ObjectMisuse::Waited { object: kind(object), address };
+        return Diagnostic { because: stacks::events(scene, address), ..Diagnostic::from(Cause::Object(misuse)) };
+    }
     let by_name = scene.spot(address).and_then(|spot| Some(spot.section()?.is_pageable_by_name())).unwrap_or(true);
     let because = departure::whole_driver(scene, address).filter(|_| !by_name).into_iter().collect();
     let misuse = ObjectMisuse::Pageable { object: kind(object), address, home };

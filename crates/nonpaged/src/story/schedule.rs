@@ -6,6 +6,7 @@ use nt_types::layout::{kdpc, ktimer};
 use report::{Event, Order, Timed};
 
 use super::scene::Scene;
+use super::stacks;
 
 /// The deeds of the schedule so far, in their order.
 pub(super) fn events(scene: &Scene<'_>) -> Vec<Event> {
@@ -24,7 +25,8 @@ fn told(scene: &Scene<'_>, deed: Deed, routine: impl FnOnce() -> String) -> repo
         Deed::Trim => report::Deed::Trim,
         Deed::TrimSection(start) => {
             let name = scene.machine.modules().section_name(start).map(|name| format!("section `{name}`"));
-            report::Deed::TrimSection { section: name.unwrap_or_else(|| "pool".to_owned()) }
+            let stack = || stacks::owner(scene, start).map(|thread| format!("the stack of thread `{thread}`"));
+            report::Deed::TrimSection { section: name.or_else(stack).unwrap_or_else(|| "pool".to_owned()) }
         }
         Deed::TrimPage(page) => report::Deed::TrimPage { page },
         Deed::Interrupt(vector) => report::Deed::Interrupt { vector },

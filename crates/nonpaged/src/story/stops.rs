@@ -12,7 +12,7 @@ use report::cause::{
 };
 
 use super::scene::Scene;
-use super::{discarded, fault, irql, objects, pages, paging, pool};
+use super::{discarded, fault, irql, objects, pages, paging, pool, stacks};
 
 /// The report of a stop, without what all reports have.
 pub(super) fn report(scene: &Scene<'_>, kind: &StopKind) -> Diagnostic {
@@ -33,6 +33,8 @@ fn bug_check(scene: &Scene<'_>, check: BugCheck, why: &Why) -> Diagnostic {
     match why {
         Why::Access { address, access, why } => fault::access(scene, *address, *access, *why),
         Why::InPage { address, error } => fault::in_page(scene, *address, error),
+        Why::StackInPage { error, .. } => stacks::in_page(scene, error),
+        Why::StackLockedAtExit => stacks::locked_at_exit(scene),
         Why::Section(failure) => paging::refused(scene, *failure),
         Why::Irql { routine, .. } if check.parameters[0] == IRQL_MM_APC_LTE => {
             paging::above_apc(scene, routine, scene.irql())

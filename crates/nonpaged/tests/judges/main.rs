@@ -26,6 +26,7 @@ const IN_THE_FUNCTION: &[(&str, &str, &str)] = &[
 const FOLLOWS: &[(&str, &str, &str)] = &[
     ("x16-connect-before-reset", "0xD1", "the service routine is out because it was connected before the reset"),
     ("x16-connect-before-reset", "K13", "the same without a trim"),
+    ("x60-event-on-swapped-stack", "0x0A", "the event is out because of the wait in user mode for it"),
 ];
 
 /// Samples that are about odd sections: what they show is what they are for.

@@ -21,6 +21,12 @@ pub(super) const INIT_IS_DISCARDED: Rule = Rule {
     text: "what is in `INIT` is discarded as soon as `DriverEntry`, or its last `Reinitialize` routine, returns",
     source: "MmLockPagableCodeSection macro",
 };
+/// R190.
+const STACK_MAY_LEAVE: Rule = Rule {
+    text: "the stack of a thread can be swapped out while it waits in user mode, and a page fault at or above \
+           `DISPATCH_LEVEL` cannot be serviced",
+    source: "KeWaitForSingleObject function",
+};
 const PROTECTED: Rule = Rule {
     text: "the attributes of the section do not allow this access",
     source: "/SECTION (Specify Section Attributes)",
@@ -94,6 +100,11 @@ pub enum Target {
         /// Where the address lies in the block: not below `bytes`, or negative.
         offset: i64,
     },
+    /// The stack of a thread that waits in user mode.
+    Stack {
+        /// The thread.
+        thread: String,
+    },
     /// An image that was unloaded.
     Unloaded {
         /// The image.
@@ -164,6 +175,7 @@ impl Fault {
             Target::BesidePool { tag, offset, .. } => {
                 format!("memory {} a pool block with tag `{tag}`", if *offset < 0 { "before" } else { "after" })
             }
+            Target::Stack { thread } => format!("{what} on the stack of waiting thread `{thread}`"),
             Target::Unloaded { image } => format!("{what} of `{image}`, which was unloaded,"),
             Target::Handle { section } => format!("the handle of section `{section}`"),
             Target::StackGuard => "the guard page below a kernel stack".to_owned(),
@@ -179,7 +191,8 @@ impl Fault {
             _ if self.latent => " while it may leave memory",
             Target::Section { state: PageState::PagedOut, .. }
             | Target::Image { state: PageState::PagedOut, .. }
-            | Target::PagedPool(_) => " while paged out",
+            | Target::PagedPool(_)
+            | Target::Stack { .. } => " while paged out",
             Target::Section { state: PageState::Discarded, .. } => " after initialisation ended",
             Target::Handle { .. } => " as if it were a pointer",
             _ => "",
@@ -199,7 +212,7 @@ impl Fault {
                 PageState::PagedOut => "needs a page that is not resident",
                 PageState::Discarded => "needs a page that was freed for good",
             },
-            Target::PagedPool(_) => "needs a page that is not resident",
+            Target::PagedPool(_) | Target::Stack { .. } => "needs a page that is not resident",
             Target::BesidePool { .. } => return format!("{access} {}", self.beside()),
             Target::Protected(_) => "is not allowed by the protection of its page",
             _ => "needs a page that does not exist",
@@ -225,6 +238,7 @@ impl Fault {
             Target::Section { state: PageState::Discarded, .. } => INIT_IS_DISCARDED,
             Target::Section { state: PageState::Resident, .. } if !self.latent => PROTECTED,
             Target::Protected(_) => NOT_ALLOWED,
+            Target::Stack { .. } => STACK_MAY_LEAVE,
             Target::Unloaded { .. } => UNLOADED,
             Target::BesidePool { .. } => WITHIN_BLOCK,
             Target::FreedPool(_) => NOT_AFTER_FREE,
@@ -252,6 +266,10 @@ impl Fault {
                 vec![keep_locked(section, executed, report), move_out(executed, report)]
             }
             Target::PagedPool(_) => vec!["allocate it with `POOL_FLAG_NON_PAGED`".to_owned()],
+            Target::Stack { .. } => vec![
+                "wait with `KernelMode` as `WaitMode`: then the stack stays in memory".to_owned(),
+                "or keep what others use during the wait in nonpaged pool, or in the device extension".to_owned(),
+            ],
             Target::FreedPool(_) => vec!["free the block after its last use, and clear the pointer with it".to_owned()],
             Target::BesidePool { .. } => {
                 vec!["compare the index with the number of bytes that were asked for".to_owned()]

@@ -58,7 +58,10 @@ impl Memory {
         match self {
             Memory::Fault(fault) => fault.words(report),
             Memory::InitUse { section, access } => init_use(section, *access),
-            Memory::InPage { address, reason } => in_page(*address, *reason, report),
+            Memory::InPage { address, reason } => {
+                let title = format!("the page at `{}` could not be read from the paging file", address.page_down());
+                in_page(title, *reason, report)
+            }
             Memory::PagingFileCorrupt { offset, found, expected } => corrupt(*offset, *found, *expected, report),
         }
     }
@@ -72,8 +75,7 @@ fn init_use(section: &str, access: Access) -> Words {
         .help(format!("move what is used after initialisation from `{section}` to a section that is kept"))
 }
 
-fn in_page(address: Va, reason: InPageReason, report: &Diagnostic) -> Words {
-    let title = format!("the page at `{}` could not be read from the paging file", address.page_down());
+pub(super) fn in_page(title: String, reason: InPageReason, report: &Diagnostic) -> Words {
     let words = Words::plain(bug_check(report.bug_check), Level::Error, Class::Limit, title);
     match reason {
         InPageReason::Io(status) => words.note(format!("the paging file answered with {status}")),

@@ -19,6 +19,7 @@ mod pool;
 mod refusal;
 mod remark;
 mod requests;
+mod stack;
 mod unload;
 mod unsupported;
 
@@ -44,6 +45,7 @@ pub use pool::PoolMisuse;
 pub use refusal::{Operation, Refusal};
 pub use remark::Remark;
 pub use requests::RequestMisuse;
+pub use stack::Stack;
 pub use unload::{LeftBehind, UnloadMisuse};
 pub use unsupported::{Hardware, Unsupported};
 
@@ -68,6 +70,8 @@ pub enum Cause {
     Pool(PoolMisuse),
     /// Pages that nobody keeps in memory.
     Pages(PageMisuse),
+    /// The stack of a thread as a whole.
+    Stack(Stack),
     /// What code integrity checks do not allow in the image.
     Integrity(Integrity),
     /// A property of the image.
@@ -122,6 +126,7 @@ impl Cause {
             Cause::Exception(cause) => cause.words(report),
             Cause::Pool(cause) => cause.words(report),
             Cause::Pages(cause) => cause.words(report),
+            Cause::Stack(cause) => cause.words(report),
             Cause::Integrity(cause) => cause.words(report),
             Cause::Layout(cause) => cause.words(),
             Cause::Audit(cause) => cause.words(),

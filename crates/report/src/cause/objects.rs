@@ -20,6 +20,18 @@ pub enum ObjectMisuse {
         /// Where it lies.
         home: Home,
     },
+    /// A synchronisation object on a stack that may leave memory, because its thread waits in user mode (K11).
+    Waited {
+        /// Its kind.
+        object: ObjectKind,
+        /// Its address.
+        address: Va,
+    },
+    /// A wait in user mode for an object on the stack, or with its wait blocks there (K11).
+    WaitOnStack {
+        /// The wait blocks lie there.
+        blocks: bool,
+    },
     /// An interrupt service routine in a PAGE or INIT section (K09).
     Isr {
         /// The section.
@@ -78,6 +90,10 @@ const OBJECTS_NONPAGED: Rule = Rule {
     text: "timers, DPCs, events, mutexes, semaphores, spin locks and work items lie in nonpaged memory",
     source: "Force IRQL Checking",
 };
+const KERNEL_MODE_FOR_STACK: Rule = Rule {
+    text: "what a wait needs lies on the stack only where the wait is in kernel mode; in user mode the stack can be swapped out",
+    source: "KeWaitForSingleObject function",
+};
 const ISR_NONPAGED: Rule = Rule {
     text: "an interrupt service routine is never pageable, even if its device's interrupts can be disabled",
     source: "MmLockPagableCodeSection macro",
@@ -117,6 +133,16 @@ impl ObjectMisuse {
                 Words::driver(code, Level::Error, format!("{object} in pageable memory"), OBJECTS_NONPAGED)
                     .note(format!("the {object} at `{address}` lies in {home}"))
                     .help("put it in the device extension, or in nonpaged pool")
+            }
+            ObjectMisuse::Waited { object, address } => {
+                on_stack(format!("{object} on the stack of a thread that waits in user mode"))
+                    .note(format!("the {object} at `{address}` lies on the stack of that thread"))
+            }
+            ObjectMisuse::WaitOnStack { blocks: false } => {
+                on_stack("wait in user mode for an object on the stack".to_owned())
+            }
+            ObjectMisuse::WaitOnStack { blocks: true } => {
+                on_stack("wait in user mode with wait blocks on the stack".to_owned())
             }
             ObjectMisuse::Isr { section, locked } => {
                 let lock = if *locked { ", locked now," } else { "" };
@@ -172,4 +198,10 @@ impl ObjectMisuse {
             }
         }
     }
+}
+
+fn on_stack(title: String) -> Words {
+    Words::finding(Finding::ObjectPageable, Level::Error, title, KERNEL_MODE_FOR_STACK)
+        .help("wait with `KernelMode` as `WaitMode`: then the stack stays in memory")
+        .help("or put it in the device extension, or in nonpaged pool")
 }

@@ -89,6 +89,11 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::SectionTrimmed { section, .. } => format!("section `{section}` was trimmed"),
         EventKind::PageTrimmed { page } => format!("page `{page}` was trimmed"),
+        EventKind::WaitsInUserMode { thread } => format!("thread `{thread}` began to wait in user mode"),
+        EventKind::StackTrimmed { thread, pages } => {
+            format!("the stack of thread `{thread}`, {}, left memory", plural((*pages).into(), "page"))
+        }
+        EventKind::StackKept => "the thread was told to keep its stack in memory".to_owned(),
         EventKind::DriverPaged => "the whole driver became pageable".to_owned(),
         EventKind::DriverReset => "the driver's nonpaged sections were brought back".to_owned(),
         EventKind::Discarded { section, bytes } => {
@@ -185,7 +190,7 @@ fn label(kind: &EventKind) -> Option<String> {
         EventKind::Completed { status, .. } => Some(format!("with status {status}")),
         EventKind::Entered => Some("call".to_owned()),
         EventKind::Jumped => Some("jumped from here".to_owned()),
-        EventKind::DriverPaged | EventKind::DriverReset => Some("by this call".to_owned()),
+        EventKind::DriverPaged | EventKind::DriverReset | EventKind::StackKept => Some("by this call".to_owned()),
         _ => None,
     }
 }

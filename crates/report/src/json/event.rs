@@ -84,6 +84,20 @@ enum What {
         /// Its address.
         page: String,
     },
+    /// A thread began to wait in user mode.
+    WaitsInUserMode {
+        /// Its name.
+        thread: String,
+    },
+    /// The stack of a thread left memory.
+    StackTrimmed {
+        /// The name of the thread.
+        thread: String,
+        /// Pages that left.
+        pages: u32,
+    },
+    /// A thread was told to keep its stack in memory.
+    StackKept,
     /// MmPageEntireDriver.
     DriverPaged,
     /// MmResetDriverPaging.
@@ -197,6 +211,9 @@ impl From<&EventKind> for What {
             EventKind::PageableSinceLoad { section } => What::PageableSinceLoad { section },
             EventKind::SectionTrimmed { section, pages, of } => What::SectionTrimmed { section, pages, of },
             EventKind::PageTrimmed { page } => What::PageTrimmed { page: page.to_string() },
+            EventKind::WaitsInUserMode { thread } => What::WaitsInUserMode { thread },
+            EventKind::StackTrimmed { thread, pages } => What::StackTrimmed { thread, pages },
+            EventKind::StackKept => What::StackKept,
             EventKind::DriverPaged => What::DriverPaged,
             EventKind::DriverReset => What::DriverReset,
             EventKind::Discarded { section, bytes } => What::Discarded { section, bytes },

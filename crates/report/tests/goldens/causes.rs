@@ -5,7 +5,7 @@ use report::cause::{
     Access, Audit, Callback, Cause, Content, Exception, Expectation, Expected, Fault, Hardware, Holder, Home,
     ImageFlaw, InPageReason, InSection, Input, Integrity, IrqlMisuse, Layout, LeftBehind, LeftBy, Limit, Memory, Name,
     ObjectKind, ObjectMisuse, Operation, PageMisuse, PageState, Paging, PoolMisuse, Refusal, Remark, RequestKind,
-    RequestMisuse, Requests, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
+    RequestMisuse, Requests, Stack, Tag, Target, ThreadKind, UnloadMisuse, Unsupported, Usage, WrongPages,
 };
 use report::{Diagnostic, Place, Source, Symbol};
 
@@ -14,6 +14,7 @@ use crate::fixture::place;
 const KERNEL: Va = Va(0xffff_f800_0012_3000);
 const DRIVER: Va = Va(0xffff_f800_1000_5040);
 const POOL: Va = Va(0xffff_8000_0001_2340);
+const STACK: Va = Va(0xffff_d000_0001_2340);
 const TAG: Tag = Tag(*b"Ser1");
 
 /// All of them.
@@ -29,6 +30,7 @@ pub(crate) fn causes() -> Vec<Diagnostic> {
         exceptions(),
         pool(),
         pages(),
+        stacks(),
         expectations(),
         audit(),
         rest(),
@@ -84,6 +86,10 @@ fn memory() -> Vec<Diagnostic> {
         stop(
             BugCheckCode::IRQL_NOT_LESS_OR_EQUAL,
             fault(Access::Write, dispatch, Target::PagedPool(TAG), Some("KeSetEvent")),
+        ),
+        stop(
+            BugCheckCode::IRQL_NOT_LESS_OR_EQUAL,
+            fault(Access::Read, dispatch, Target::Stack { thread: "ioctl 0x222000".into() }, Some("KeSetEvent")),
         ),
         stop(
             BugCheckCode::PAGE_FAULT_IN_NONPAGED_AREA,
@@ -236,6 +242,9 @@ fn objects() -> Vec<Diagnostic> {
     let pageable = ObjectMisuse::Pageable { object, address: DRIVER, home: home() };
     let causes = [
         pageable.clone(),
+        ObjectMisuse::Waited { object: ObjectKind::Event, address: STACK },
+        ObjectMisuse::WaitOnStack { blocks: false },
+        ObjectMisuse::WaitOnStack { blocks: true },
         ObjectMisuse::Isr { section: "PAGEISR".into(), locked: true },
         ObjectMisuse::Dpc { section: "PAGEDPC".into(), locked: false },
         ObjectMisuse::Dpc { section: "PAGEDPC".into(), locked: true },
@@ -253,6 +262,15 @@ fn objects() -> Vec<Diagnostic> {
         stops(BugCheckCode::WORKER_INVALID, 2, Cause::Object(item)),
     ];
     causes.map(|cause| Diagnostic::from(Cause::Object(cause))).into_iter().chain(fatal).collect()
+}
+
+fn stacks() -> Vec<Diagnostic> {
+    let lost = |reason| Cause::Stack(Stack::InPage { thread: "ioctl 0x222000".into(), reason });
+    let status = NtStatus::DEVICE_DATA_ERROR;
+    let reasons = [InPageReason::Io(status), InPageReason::Injected(status), InPageReason::NoFrames { frames: 64 }];
+    let lost = reasons.map(|reason| stops(BugCheckCode::KERNEL_STACK_INPAGE_ERROR, status.0.into(), lost(reason)));
+    let kept = stops(BugCheckCode::KERNEL_STACK_LOCKED_AT_EXIT, 0, Cause::Stack(Stack::LockedAtExit));
+    lost.into_iter().chain([kept]).collect()
 }
 
 fn requests() -> Vec<Diagnostic> {

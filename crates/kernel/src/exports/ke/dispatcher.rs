@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::thread::{ThreadId, ThreadState};
 use crate::turn::Turn;
-use crate::wait::{Wait, WaitOn};
+use crate::wait::{Manner, Wait, WaitOn};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -139,11 +139,11 @@ fn KeWaitForSingleObject(
     call: &Call,
     object: Va,
     _reason: u32,
-    _mode: u8,
+    mode: u8,
     alertable: bool,
     timeout: Va,
 ) -> Outcome {
-    m.wait_for(call, vec![object], false, alertable, timeout)
+    m.wait_for(call, vec![object], false, Manner::of(mode, alertable), timeout)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -154,7 +154,7 @@ fn KeWaitForMultipleObjects(
     objects: Va,
     kind: u32,
     _reason: u32,
-    _mode: u8,
+    mode: u8,
     alertable: bool,
     timeout: Va,
     _blocks: Va,
@@ -167,7 +167,7 @@ fn KeWaitForMultipleObjects(
     for index in 0..u64::from(count) {
         list.push(m.read_va(objects + 8 * index)?);
     }
-    m.wait_for(call, list, kind == WAIT_ALL, alertable, timeout)
+    m.wait_for(call, list, kind == WAIT_ALL, Manner::of(mode, alertable), timeout)
 }
 
 impl Machine {
@@ -208,7 +208,7 @@ impl Machine {
         call: &Call,
         objects: Vec<Va>,
         all: bool,
-        alertable: bool,
+        manner: Manner,
         timeout: Va,
     ) -> Outcome {
         let deadline_ns = self.read_timeout(timeout)?;
@@ -221,9 +221,12 @@ impl Machine {
             self.end_raised_wait(call);
             return Ok(Next::status(NtStatus::TIMEOUT));
         }
+        if manner.user_mode {
+            self.check_objects_on_stack(call.return_address, &objects);
+        }
         self.end_raised_wait(call);
         let on = WaitOn::Objects { objects, all };
-        Ok(Next::Wait(Wait { on, deadline_ns, alertable }, Then::Return))
+        Ok(Next::Wait(Wait::by_driver(on, deadline_ns, manner), Then::Return))
     }
 
     /// The wait that follows a release with Wait = TRUE ends the raise.

@@ -12,6 +12,7 @@ mod irql;
 mod processor;
 mod region;
 mod spin_lock;
+mod stack_swap;
 mod timer;
 
 use super::Export;
@@ -35,6 +36,7 @@ pub(crate) const TABLES: &[&[Export]] = &[
     processor::EXPORTS,
     region::EXPORTS,
     spin_lock::EXPORTS,
+    stack_swap::EXPORTS,
     timer::EXPORTS,
 ];
 

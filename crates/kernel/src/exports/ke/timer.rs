@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::routine::ObjectKind;
 use crate::time::Deadline;
 use crate::turn::Turn;
-use crate::wait::{Wait, WaitOn};
+use crate::wait::{Manner, Wait, WaitOn};
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -68,10 +68,10 @@ fn KeReadStateTimer(m: &mut Machine, timer: Va) -> Outcome {
     Ok(Next::Return(u64::from(m.signal_state(timer)? != 0)))
 }
 
-fn KeDelayExecutionThread(m: &mut Machine, _mode: u8, alertable: bool, interval: Va) -> Outcome {
+fn KeDelayExecutionThread(m: &mut Machine, mode: u8, alertable: bool, interval: Va) -> Outcome {
     let due = m.read_u64(interval)? as i64;
     let deadline_ns = Some(m.moment(due));
-    Ok(Next::Wait(Wait { on: WaitOn::Time, deadline_ns, alertable }, Then::Value(0)))
+    Ok(Next::Wait(Wait::by_driver(WaitOn::Time, deadline_ns, Manner::of(mode, alertable)), Then::Value(0)))
 }
 
 fn KeStallExecutionProcessor(m: &mut Machine, microseconds: u32) -> Outcome {

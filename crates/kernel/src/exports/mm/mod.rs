@@ -69,6 +69,8 @@ pub struct State {
     allocations: BTreeMap<Va, virtual_memory::Allocation>,
     /// Contiguous and noncached memory that drivers have, by address.
     contiguous: BTreeSet<Va>,
+    /// Stacks never leave memory: the global flag "Disable paging of kernel stacks" was set at boot (D52).
+    pub(crate) stacks_stay: bool,
     /// Views of page tables, by physical address.
     pub(crate) table_views: BTreeMap<u64, Va>,
 }

@@ -7,6 +7,7 @@ use crate::call::{Call, Next, Outcome};
 use crate::export;
 use crate::exports::Export;
 use crate::machine::Machine;
+use crate::wait::Manner;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
@@ -69,7 +70,7 @@ fn ZwWaitForSingleObject(m: &mut Machine, call: &Call, handle: u64, alertable: b
     match m.object_of(handle) {
         None => Ok(Next::status(NtStatus::INVALID_HANDLE)),
         Some(Object::Body(ObjectType::Event | ObjectType::Semaphore | ObjectType::Thread, body)) => {
-            m.wait_for(call, vec![body], false, alertable, timeout)
+            m.wait_for(call, vec![body], false, Manner { alertable, user_mode: false }, timeout)
         }
         Some(other) => {
             let what = format!("a handle of a {:?}", other.kind());

@@ -94,6 +94,13 @@ const ROWS: &[Row] = &[
     ("x22-completion-in-page", &[VERIFIED], Some((0xC9, [P::Is(0x227), P::At("X22Completed"), P::Some, P::Is(0)])), &["K21"]),
     ("x22-work-item-in-paged-pool", &[NEVER], None, &["K22"]),
     ("x22-work-item-in-paged-pool", &[VERIFIED], Some((0xC4, [P::Is(0x131), P::PagedPool, P::Is(0), P::Is(0)])), &[]),
+    // R190: what lies on the stack of a thread that waits in user mode.
+    ("x60-event-on-swapped-stack", &[VERIFIED], Some((0xC4, [P::Is(0x123), P::Some, P::Is(0), P::Is(0)])), &[]),
+    ("x60-event-on-swapped-stack", &[TRIMMED], Some((0x0A, [P::Some, P::Is(DISPATCH), P::Is(0), P::Service("KeSetEvent")])), &["K11"]),
+    ("x60-event-on-swapped-stack", &[NEVER], None, &["K11", "K13"]),
+    ("x61-status-on-swapped-stack", &[TRIMMED], Some((0xD1, [P::Some, P::Is(DISPATCH), P::Is(1), P::Within("X61Completed")])), &[]),
+    ("x61-status-on-swapped-stack", &[NEVER, VERIFIED], None, &["K13"]),
+    ("94-stack-kept-at-exit", ANY, Some((0x94, [P::Is(0), P::Is(0), P::Is(0), P::Is(0)])), &[]),
     ("x26-lock-and-fail", ANY, None, &["K05"]),
     ("x27-handle-is-no-pointer", ANY, Some((0x50, [P::Handle, P::Is(0), P::Within("X27DeviceControl"), P::Is(2)])), &["K07"]),
     ("x28-dpc-pageable", STRICT, code_is_out(P::At("X28Dpc"), DISPATCH), &["K10"]),
