@@ -4,7 +4,7 @@
 //! was searched and how far; it is replaced as a whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,12 @@ pub enum StoreError {
         /// Number of parts.
         of: u64,
     },
+    /// Another search writes to the folder.
+    #[error("`{}` is in use by another search", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file of it cannot be read.
     #[error("`{}`, line {line}: {problem}", path.display())]
     Malformed {
@@ -114,18 +120,16 @@ impl Store {
     /// Opens the folder of a search, or makes it. `search` names what is searched.
     ///
     /// # Errors
-    /// The folder cannot be made or read, or has results of another search.
+    /// The folder cannot be made or read, or another search uses it or has used it.
     pub fn open(folder: &Path, search: &str, shard: (u64, u64)) -> Result<Store, StoreError> {
         make_folder(folder)?;
+        let failures = open_failures(folder)?;
         let fresh = State { format: FORMAT, search: search.to_owned(), shard, done: Done::default() };
         let state = read_state(folder)?.unwrap_or_else(|| fresh.clone());
         if (state.format, &state.search, state.shard) != (FORMAT, &fresh.search, shard) {
             return Err(StoreError::OtherSearch { path: folder.to_owned() });
         }
         let known = read_failures(folder)?;
-        let path = folder.join(FAILURES);
-        let failures =
-            OpenOptions::new().create(true).append(true).open(&path).map_err(|source| error(&path, source))?;
         Ok(Store { folder: folder.to_owned(), failures, state, known })
     }
 
@@ -229,6 +233,17 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
         return Err(StoreError::NoFolder { path: folder.to_owned() });
     }
     fs::create_dir_all(folder).map_err(|source| error(folder, source))
+}
+
+/// The file of failures, held against other searches for as long as it is open. Where the host has no such locks, nobody
+/// is held off.
+fn open_failures(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join(FAILURES);
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|source| error(&path, source))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(file),
+    }
 }
 
 /// The record with the shortest token stays.

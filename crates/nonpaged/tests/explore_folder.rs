@@ -99,6 +99,20 @@ fn a_full_disk_at_the_failures_is_said() {
     assert_eq!(failures(&out), failures(&whole));
 }
 
+/// Two at the same time would write over what the other one says.
+#[test]
+fn a_folder_is_for_one_search_at_a_time() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let whole = run(folder.path());
+    let other = fs::File::open(folder.path().join("failures.jsonl")).expect("it is there");
+    other.lock().expect("nobody else has it");
+    let refused = run(folder.path());
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("is in use by another search"), "{}", stderr(&refused));
+    drop(other);
+    assert_eq!(last_line(&run(folder.path())), last_line(&whole));
+}
+
 /// A line that was cut off is left out; one that somebody changed is named.
 #[test]
 fn a_damaged_folder_is_named() {
