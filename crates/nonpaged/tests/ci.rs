@@ -182,3 +182,34 @@ fn the_example_for_github_actions_holds() {
     }
     assert!(count >= 6, "{count} commands");
 }
+
+/// A driver author copies the example and names this program's place: then it stands alone.
+#[test]
+fn the_example_crate_can_be_copied() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (example, folder) = (repository.join("examples/driver-ci"), TempDir::new().expect("a temporary folder"));
+    for name in ["src/lib.rs", "tests/schedules.rs"] {
+        let to = folder.path().join(name);
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("it is made");
+        std::fs::copy(example.join(name), to).expect("it is copied");
+    }
+    std::fs::copy(repository.join("Cargo.lock"), folder.path().join("Cargo.lock")).expect("it is copied");
+    let manifest = std::fs::read_to_string(example.join("Cargo.toml")).expect("it is there");
+    let ours = format!("{:?}", env!("CARGO_MANIFEST_DIR"));
+    assert!(manifest.contains("\"../../crates/nonpaged\""), "{manifest}");
+    let manifest = manifest.replace("\"../../crates/nonpaged\"", &ours);
+    std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("it is written");
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.args(["metadata", "--offline", "--format-version", "1"]).current_dir(folder.path()).output();
+    let output = output.expect("cargo starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn the_workflow_of_the_example_is_yaml() {
+    let text = include_str!("../../../examples/driver-ci/workflow.yml");
+    let documents = YamlLoader::load_from_str(text).expect("it is YAML");
+    let steps = &documents[0]["jobs"]["schedules"]["steps"];
+    let runs = steps.as_vec().into_iter().flatten().filter_map(|step| step["run"].as_str());
+    assert!(runs.last().is_some_and(|run| run.starts_with("cargo test ")));
+}

@@ -125,3 +125,31 @@ fn tests_in_rust_count_and_find_the_same() {
     });
     assert!(!compare("order", &order, &whole(1, 2)).failures.is_empty());
 }
+
+/// The state at each choice of the run without deeds.
+fn states(search: &Explore) -> Vec<u128> {
+    let (mut run, mut engine, mut states) = (search.subject().expect("it loads"), engine(), Vec::new());
+    run.machine().ask_from(Some(0));
+    while run.go_on(engine.as_mut()).is_none() {
+        states.extend(run.state());
+        run.machine().answer_choice(None);
+    }
+    states
+}
+
+#[test]
+fn what_a_test_was_given_tells_states_apart_until_it_is_over() {
+    let looks = |look: fn(&nonpaged::Machine<'_>) -> u32| {
+        states(&Explore::new(sample("serial/serial.sys")).test(move |m| {
+            look(m);
+            m.open();
+        }))
+    };
+    let (none, again) = (looks(|m| m.locks("PAGESER")), looks(|m| m.locks("PAGESRP0")));
+    assert_eq!(none, again, "no lock of one is as good as no lock of the other");
+    let some = looks(|m| m.resident(".text"));
+    let alike: Vec<bool> = none.iter().zip(&some).map(|(one, other)| one == other).collect();
+    let (first, last) = (alike.iter().position(|alike| !alike), alike.iter().rposition(|alike| !alike));
+    assert!(first.is_some_and(|first| first > 0), "nobody had looked yet: {alike:?}");
+    assert!(last.is_some_and(|last| last < alike.len() - 1), "nobody goes by it any more: {alike:?}");
+}

@@ -1,2 +1,1 @@
-//! Nothing is here: the test in `tests/` is what to copy, with the path of your driver in it.
-#![forbid(unsafe_code)]
+//! Nothing is here: what is to be copied and changed is the test in `tests/`. README.md says how.
