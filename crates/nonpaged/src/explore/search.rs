@@ -239,13 +239,12 @@ impl Explore {
         choices: ChoicePoints,
     ) -> Result<(Session, Player), ExploreError> {
         let scenario = match &self.steps {
-            Steps::Exercise => Scenario::default(),
+            Steps::Exercise | Steps::Test(_) => Scenario::default(),
             Steps::File(path) => {
                 let read = |source| ExploreError::Read { path: path.clone(), source };
                 let text = std::fs::read_to_string(path).map_err(read)?;
                 Scenario::parse(&text).map_err(|source| ExploreError::Scenario { path: path.clone(), source })?
             }
-            Steps::Test(_) => Scenario::default(),
         };
         let options = Options { choices, ..self.options.clone() };
         let cable = self.serial_line.unwrap_or(scenario.serial_line).cable();

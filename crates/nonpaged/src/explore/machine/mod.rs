@@ -66,7 +66,6 @@ impl<'a> Machine<'a> {
     }
 
     /// Another thread, whose requests are not waited for.
-    #[must_use]
     pub fn thread(&self, name: impl Into<Cow<'a, str>>) -> Thread<'a> {
         Thread::new(self.0, name.into())
     }
