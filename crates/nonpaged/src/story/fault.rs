@@ -54,26 +54,26 @@ pub(super) fn init_use(scene: &Scene<'_>, address: Va, access: engine::Access) -
 
 /// A page that the paging file did not give back.
 pub(super) fn in_page(scene: &Scene<'_>, address: Va, error: &InPageError) -> Diagnostic {
-    match in_page_reason(error) {
-        Ok(reason) => Diagnostic {
-            because: departure::events(scene, address),
-            ..Diagnostic::from(Cause::Memory(Memory::InPage { address, reason }))
-        },
-        Err(corrupt) => corrupt,
-    }
+    let cause = |reason| Cause::Memory(Memory::InPage { address, reason });
+    lost(error, departure::events(scene, address), cause)
 }
 
-/// Why a page did not come back, or the report of one that came back as another.
-pub(super) fn in_page_reason(error: &InPageError) -> Result<InPageReason, Diagnostic> {
-    Ok(match error.cause {
+/// The same for what was there before and a cause of the caller's; a page that came back as another has a cause of its own.
+pub(super) fn lost(
+    error: &InPageError,
+    because: Vec<report::Event>,
+    cause: impl FnOnce(InPageReason) -> Cause,
+) -> Diagnostic {
+    let reason = match error.cause {
         InPageCause::Checksum { slot, found, expected } => {
             let offset = u64::from(slot) * PAGE_SIZE;
-            return Err(Diagnostic::from(Cause::Memory(Memory::PagingFileCorrupt { offset, found, expected })));
+            return Diagnostic::from(Cause::Memory(Memory::PagingFileCorrupt { offset, found, expected }));
         }
         InPageCause::NoFrames(no_frames) => InPageReason::NoFrames { frames: u64::from(no_frames.budget) },
         InPageCause::Injected => InPageReason::Injected(error.status),
         InPageCause::ShortRead | InPageCause::Io(_) => InPageReason::Io(error.status),
-    })
+    };
+    Diagnostic { because, ..Diagnostic::from(cause(reason)) }
 }
 
 pub(super) fn words(access: engine::Access) -> Access {

@@ -45,13 +45,8 @@ pub(super) fn events(scene: &Scene<'_>, address: Va) -> Vec<report::Event> {
 
 /// A stack that the paging file did not give back.
 pub(super) fn in_page(scene: &Scene<'_>, error: &InPageError) -> Diagnostic {
-    let because = events(scene, error.va);
-    let reason = match fault::in_page_reason(error) {
-        Ok(reason) => reason,
-        Err(corrupt) => return Diagnostic { because, ..corrupt },
-    };
     let thread = owner(scene, error.va).unwrap_or_default();
-    Diagnostic { because, ..Diagnostic::from(Cause::Stack(Stack::InPage { thread, reason })) }
+    fault::lost(error, events(scene, error.va), |reason| Cause::Stack(Stack::InPage { thread, reason }))
 }
 
 /// A thread that ended with its stack kept in memory.
