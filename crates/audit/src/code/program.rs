@@ -21,6 +21,8 @@ pub(crate) struct Import {
     pub(crate) routine: Option<&'static Routine>,
     /// It may be called at or below APC_LEVEL only.
     pub(crate) apc_or_below: bool,
+    /// A call shows that IRQL is below DISPATCH_LEVEL.
+    pub(crate) below_dispatch: bool,
 }
 
 /// What becomes of a byte of the image once the driver is initialised.
@@ -80,6 +82,8 @@ pub(crate) struct Program<'a> {
     slots: BTreeMap<u32, ImportId>,
     /// The pointer to the table of a framework, and the entries of the table by offset in bytes.
     framework: Option<(u32, BTreeMap<u64, ImportId>)>,
+    /// Methods of interrupt sync objects, by offset, where the driver makes such.
+    interrupt_sync: Vec<(u32, ImportId)>,
     /// Interrupts of the driver may be handled at PASSIVE_LEVEL by the framework.
     passive_interrupts: bool,
     pageable: PageRanges,
@@ -102,6 +106,7 @@ impl<'a> Program<'a> {
             imports: Vec::new(),
             slots: BTreeMap::new(),
             framework: None,
+            interrupt_sync: Vec::new(),
             passive_interrupts: false,
             pageable: load_map(headers, sections),
             paging: paging(image),
@@ -110,6 +115,7 @@ impl<'a> Program<'a> {
         };
         program.add_imports();
         program.add_framework();
+        program.add_interrupt_sync();
         Ok(program)
     }
 
@@ -129,6 +135,20 @@ impl<'a> Program<'a> {
         self.framework = framework.by_pointer.then_some((framework.table, entries));
     }
 
+    /// Methods of interrupt sync objects are like imports.
+    fn add_interrupt_sync(&mut self) {
+        if self.imports.iter().any(|import| import.name == "PcNewInterruptSync") {
+            let methods = ddi::INTERRUPT_SYNC.iter();
+            let methods = methods.filter_map(|&(offset, name)| Some((offset, self.add_import(name.to_owned())?)));
+            self.interrupt_sync = methods.collect();
+        }
+    }
+
+    /// The method of an interrupt sync object that lies so many bytes from the start of its table.
+    pub(crate) fn interrupt_sync(&self, offset: u32) -> Option<ImportId> {
+        self.interrupt_sync.iter().find(|(method, _)| *method == offset).map(|(_, id)| *id)
+    }
+
     /// The routine of a framework that lies so many bytes from where the pointer at a place of the image points.
     pub(crate) fn framework_entry(&self, pointer: u32, offset: u64) -> Option<ImportId> {
         let (table, entries) = self.framework.as_ref()?;
@@ -143,7 +163,8 @@ impl<'a> Program<'a> {
     fn add_import(&mut self, name: String) -> Option<ImportId> {
         let id = ImportId(u16::try_from(self.imports.len()).ok()?);
         let (routine, apc_or_below) = (ddi::find(&name), ddi::is_apc_or_below(&name));
-        self.imports.push(Import { name, routine, apc_or_below });
+        let below_dispatch = ddi::shows_below_dispatch(&name);
+        self.imports.push(Import { name, routine, apc_or_below, below_dispatch });
         Some(id)
     }
 

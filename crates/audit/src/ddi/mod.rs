@@ -5,9 +5,9 @@ mod lists;
 mod roles;
 mod table;
 
-pub(crate) use lists::is_apc_or_below;
+pub(crate) use lists::{is_apc_or_below, shows_below_dispatch};
 pub(crate) use roles::Role;
-pub(crate) use table::FRAMEWORK;
+pub(crate) use table::{FRAMEWORK, INTERRUPT_SYNC};
 
 /// Number of a parameter, from 1 as the documentation counts.
 pub(crate) type Parameter = u8;
@@ -53,10 +53,12 @@ pub(crate) enum Does {
     RegistersSynchronized(Parameter),
     /// A parameter points to a structure with callbacks so many bytes from its start.
     RegistersIn(Parameter, &'static [(i32, Role)]),
-    /// As `RegistersIn`, unless something else holds: then the callbacks have the role that it says.
-    RegistersUnless(Parameter, &'static [(i32, Role)], Unless),
+    /// As `RegistersIn`, unless something else holds: then the callbacks have the role that the first such says.
+    RegistersUnless(Parameter, &'static [(i32, Role)], &'static [Unless]),
     /// A parameter points to a structure that has, so many bytes from its start, the address of one with callbacks.
     RegistersAt(Parameter, i32, &'static [(i32, Role)]),
+    /// A parameter is NULL, or points to the attributes of an object of KMDF whose execution level others inherit.
+    ExecutionLevel(Parent, Parameter),
     /// A parameter points to structures that lead to others with callbacks.
     RegistersLayout(Parameter, Layout),
     /// A parameter is an object that must not be pageable.
@@ -81,6 +83,10 @@ pub(crate) enum Does {
     Connect,
     /// Disconnects an interrupt.
     Disconnect,
+    /// Waits for as long as it takes: IRQL is below DISPATCH_LEVEL.
+    Waits,
+    /// The same where a parameter is NULL.
+    WaitsUnlessTimed(Parameter),
     /// Acquires a mutex or something like it.
     Enter,
     /// Releases one.
@@ -93,6 +99,8 @@ pub(crate) enum Does {
     CreatesDevice(Parameter),
     /// Deletes the device object in its parameter.
     DeletesDevice,
+    /// Creates an interrupt sync object of a port class driver and stores its address where a parameter points to.
+    CreatesInterruptSync(Parameter),
     /// A parameter is handed to the callback, as its parameter of this number.
     Context(Parameter, Parameter),
     /// Does not return.
@@ -121,6 +129,18 @@ pub(crate) struct Unless {
     pub(crate) holds: Holds,
     /// The other role.
     pub(crate) role: Role,
+}
+
+/// `WDF_OBJECT_ATTRIBUTES.ExecutionLevel`, in bytes from its start, and `WdfExecutionLevelPassive`.
+pub(crate) const EXECUTION_LEVEL: i32 = 0x18;
+pub(crate) const PASSIVE: u8 = 2;
+
+/// An object of KMDF whose execution level others inherit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Parent {
+    Driver,
+    /// Its parent is the driver.
+    Device,
 }
 
 /// What lies in a structure.
@@ -187,11 +207,14 @@ mod tests {
     fn routines_of_the_framework_are_known() {
         assert!(FRAMEWORK.iter().all(|(_, name)| find(name).is_some()));
         assert!(FRAMEWORK.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(INTERRUPT_SYNC.iter().all(|(_, name)| find(name).is_some()));
     }
 
     #[test]
     fn the_rule_list_is_that_of_the_documentation() {
         assert!(is_apc_or_below("MmLockPagableDataSection") && is_apc_or_below("MmAllocatePagesForMdlEx"));
         assert!(!is_apc_or_below("KeSetEvent"));
+        assert!(shows_below_dispatch("MmLockPagableDataSection") && shows_below_dispatch("ZwClose"));
+        assert!(!shows_below_dispatch("KeSetEvent"));
     }
 }

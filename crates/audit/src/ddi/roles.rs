@@ -32,6 +32,11 @@ pub(crate) enum Role {
     AtDispatch,
     /// At or below DISPATCH_LEVEL.
     UpToDispatch,
+    /// For a callback object: at or below DISPATCH_LEVEL. That of `\Callback\PowerState` comes before a power request of the
+    /// system, so that drivers can lock code ("ExRegisterCallback").
+    SystemCallback,
+    /// Of an object of KMDF that inherits the execution level of its device: if that is not passive, up to DISPATCH_LEVEL.
+    OfParent,
     /// At PASSIVE_LEVEL, in the call that names it.
     Passive,
     BugCheck,
@@ -58,7 +63,7 @@ impl Role {
             NormalApc | ApcNotification => Range::new(0, 1),
             Dispatch(major) => dispatch(major),
             StartIo | Cancel | Dpc | IoTimer | AtDispatch => Range::new(2, 2),
-            Completion | UpToDispatch | ThreadedDpc => Range::new(0, 2),
+            Completion | UpToDispatch | OfParent | SystemCallback | ThreadedDpc => Range::new(0, 2),
             HwStartIo | HwTimer => Range::new(2, 15),
             Isr | SynchCritSection => Range::new(3, 15),
             Ipi => Range::new(14, 14),
@@ -97,7 +102,9 @@ impl Role {
             KernelApc | NormalApc => "APC routine",
             WorkItem => "work item routine",
             Thread => "thread routine",
-            Notification | ApcNotification | UpToDispatch | Passive | AtDispatch => "callback routine",
+            Notification | ApcNotification | UpToDispatch | OfParent | SystemCallback | Passive | AtDispatch => {
+                "callback routine"
+            }
             BugCheck => "bug check callback routine",
             Ipi => "`IpiBroadcast` routine",
             HwStartIo => "`HwStorStartIo` routine",

@@ -4,7 +4,7 @@ use super::{Assumption, Collector, FindingKind};
 use crate::code::{Class, ImportId};
 use crate::ddi::{Does, Kind, Role};
 use crate::flow::{Event, Facts, Value};
-use crate::reach::{Step, StepKind};
+use crate::reach::{Root, Step, StepKind};
 use nt_types::Rva;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
@@ -49,6 +49,7 @@ fn routines(collector: &mut Collector<'_, '_>) {
             Role::Completion if locked && for_life.get_or_init(|| locked_for_life(collector)).has_section(index) => {
                 continue;
             }
+            Role::Completion if locked && locked_for_power(collector, at).has_section(index) => continue,
             Role::Completion => (FindingKind::Completion { section }, not_locked),
             _ => continue,
         };
@@ -69,6 +70,38 @@ fn locked_for_life(collector: &Collector<'_, '_>) -> Facts {
     }
     let entries = ends.into_iter().filter(|root| root.role == Role::DriverEntry);
     entries.fold(Facts::NONE, |all, root| all.or(model.summaries[root.function].held.perhaps))
+}
+
+/// Sections that a routine for a callback object locks, where the code at `at` runs for power requests alone: the system calls
+/// the routine for `\Callback\PowerState` before it sends them, so that drivers lock what they need ("ExRegisterCallback").
+fn locked_for_power(collector: &Collector<'_, '_>, at: u32) -> Facts {
+    let (model, reach) = (collector.model, collector.reach);
+    let function = model.functions.around(at);
+    if function.is_none_or(|function| reached_otherwise(collector).contains(&function)) {
+        return Facts::NONE;
+    }
+    let callbacks = reach.roots.iter().filter(|root| root.role == Role::SystemCallback).map(|root| root.function);
+    let reached = reach.reached_from(model, callbacks);
+    reached.into_iter().fold(Facts::NONE, |all, function| all.or(model.summaries[function].locks))
+}
+
+/// Functions that run for something else than a power request, or its completion.
+fn reached_otherwise(collector: &Collector<'_, '_>) -> Vec<usize> {
+    const IRP_MJ_POWER: u8 = 0x16;
+    let (model, reach) = (collector.model, collector.reach);
+    let others = |root: &&Root| !matches!(root.role, Role::Dispatch(Some(IRP_MJ_POWER)) | Role::Completion);
+    let mut reached = reach.reached_from(model, reach.roots.iter().filter(others).map(|root| root.function));
+    loop {
+        let named = |root: &&Root| root.named_at.and_then(|at| model.functions.around(at));
+        let from = |root: &&Root| named(root).is_none_or(|function| reached.contains(&function));
+        let completions = reach.roots.iter().filter(|root| root.role == Role::Completion);
+        let new = completions.filter(from).map(|root| root.function).filter(|function| !reached.contains(function));
+        let new = reach.reached_from(model, new);
+        if new.is_empty() {
+            return reached;
+        }
+        reached.extend(new);
+    }
 }
 
 /// An object is given to a routine of the system.

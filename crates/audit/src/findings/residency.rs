@@ -4,7 +4,7 @@ use super::{Assumption, Collector, FindingKind, Use};
 use crate::code::Class;
 use crate::ddi::{Does, Role};
 use crate::flow::{Access, Event, EventKind, Facts, Range, Target, Value};
-use crate::reach::Way;
+use crate::reach::{Context, Way};
 use nt_types::Irql;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
@@ -89,7 +89,7 @@ fn enters(collector: &mut Collector<'_, '_>, function: usize, event: &Event, cal
             Class::Discarded { .. } if way.initialised && !matches!(from, Class::Discarded { .. }) => {
                 FindingKind::Discarded { target: collector.target(section, entry), how: Use::Called }
             }
-            Class::Pageable { leaves: true, .. } if is_out(collector, way, section) => {
+            Class::Pageable { leaves: true, .. } if is_out(collector, way, section, Some(callee)) => {
                 FindingKind::PageableCode { target: collector.target(section, entry), irql: fatal(way.irql) }
             }
             _ => return None,
@@ -120,7 +120,7 @@ fn touches(
                 FindingKind::Discarded { target, how }
             }
             Class::Pageable { leaves: true, .. }
-                if is_out(collector, way, section) && from.section() != to.section() =>
+                if is_out(collector, way, section, None) && from.section() != to.section() =>
             {
                 let (write, routine) = (access == Access::Write, routine.map(str::to_owned));
                 FindingKind::PageableData { target, write, routine, irql: fatal(way.irql) }
@@ -147,30 +147,40 @@ fn add_first(collector: &mut Collector<'_, '_>, at: u32, mut found: Vec<(Finding
 }
 
 /// May a page of the section be out where a fault is fatal? Where IRQL is what the system calls a routine at, and may be
-/// DISPATCH_LEVEL, that it is so has to be assumed. A driver does not expect it of requests that come at PASSIVE_LEVEL, nor
-/// of a routine that is pageable itself, or is reached through pageable code: the fault would come there first.
-fn is_out(collector: &Collector<'_, '_>, way: Way, section: usize) -> bool {
+/// DISPATCH_LEVEL, that it is so has to be assumed. A driver does not expect it of a routine that is pageable itself, or is
+/// reached through pageable code: the fault would come there first; nor where it has waited. The level of a request depends on who sends it: the driver
+/// does not expect it of those that come at PASSIVE_LEVEL, nor where what is `called` may wait, nor where a routine on the way
+/// has done before, or does in any case, what is allowed below DISPATCH_LEVEL only.
+fn is_out(collector: &Collector<'_, '_>, way: Way, section: usize, called: Option<usize>) -> bool {
     let role = collector.reach.role(way.context);
     let may_be = way.irql.high == Irql::DISPATCH.level() && way.irql == role.irql();
-    let passive = || matches!(role, Role::Dispatch(_)) && way.held.has(Facts::PASSIVE_REQUEST);
-    let possible = || may_be && !passive() && !comes_through_pageable(collector, way);
+    let shown = || {
+        let waits = |callee: usize| collector.model.summaries[callee].held.perhaps.has(Facts::WAITS);
+        let passive = way.held.has(Facts::PASSIVE_REQUEST) || way.held.has(Facts::BELOW_DISPATCH);
+        let request = matches!(role, Role::Dispatch(_));
+        let on_way = || any_on_way(collector, way, |context| ends_below(collector, context));
+        way.held.has(Facts::WAITS) || request && (passive || called.is_some_and(waits) || on_way())
+    };
+    let possible = || may_be && !shown() && !any_on_way(collector, way, |context| is_pageable(collector, context));
     !way.held.has_section(section) && (way.irql.never_faults() || possible())
 }
 
-/// Does the way lead through pageable code, from the routine that the system calls on?
-fn comes_through_pageable(collector: &Collector<'_, '_>, way: Way) -> bool {
-    let mut next = Some(way.context);
-    while let Some(id) = next {
-        let context = collector.reach.context(id);
-        let entry = collector.model.functions.all[context.function as usize].entry;
-        if let Class::Pageable { section, leaves: true } = collector.model.program.class(entry)
-            && !context.held.has_section(section)
-        {
-            return true;
-        }
-        next = context.from.map(|(caller, _)| caller);
-    }
-    false
+/// Does every way through the routine show that IRQL is below DISPATCH_LEVEL?
+fn ends_below(collector: &Collector<'_, '_>, context: &Context) -> bool {
+    collector.model.summaries[context.function as usize].held.gained.has(Facts::BELOW_DISPATCH)
+}
+
+/// Is the routine pageable, and its section not locked?
+fn is_pageable(collector: &Collector<'_, '_>, context: &Context) -> bool {
+    let class = collector.model.program.class(collector.model.functions.all[context.function as usize].entry);
+    matches!(class, Class::Pageable { section, leaves: true } if !context.held.has_section(section))
+}
+
+/// Is a routine on the way such a one, from that which the system calls on?
+fn any_on_way(collector: &Collector<'_, '_>, way: Way, is_one: impl Fn(&Context) -> bool) -> bool {
+    let first = Some(way.context);
+    let mut contexts = std::iter::successors(first, |id| collector.reach.context(*id).from.map(|(caller, _)| caller));
+    contexts.any(|id| is_one(collector.reach.context(id)))
 }
 
 /// The lowest level at which the fault is fatal.

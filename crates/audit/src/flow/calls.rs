@@ -189,6 +189,7 @@ impl<'s, 'p> Calls<'s, 'p> {
 
     fn unknown(&mut self, state: &mut State, target: Target, arguments: &[Value]) {
         self.record_call(target, arguments);
+        state.sync = None;
         forget_written(state, arguments);
         state.forget_volatile();
     }
@@ -215,6 +216,7 @@ impl<'s, 'p> Calls<'s, 'p> {
         for &(parameter, role) in &summary.registers {
             self.register(role, arguments.get(usize::from(parameter)).copied().unwrap_or_default());
         }
+        state.sync = None;
         forget_written(state, arguments);
         state.forget_volatile();
         state.set(Register::RAX, result);

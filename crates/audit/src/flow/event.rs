@@ -4,7 +4,7 @@ use super::facts::{Facts, Held};
 use super::irql::IrqlSet;
 use super::value::Value;
 use crate::code::ImportId;
-use crate::ddi::Role;
+use crate::ddi::{Parent, Role};
 
 /// Something that a function does.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,8 @@ pub(crate) enum EventKind {
     Tested { place: Value },
     /// The address of code is handed to the system for a purpose.
     Register { role: Role, code: u32 },
+    /// An object of KMDF is created with this execution level, 0 where it inherits one; `None` where it is not known.
+    ExecutionLevel { of: Parent, level: Option<u8> },
     /// A handle of a section is used as an address.
     Dereference,
     /// The level is compared with APC_LEVEL, as PAGED_CODE of checked builds does.

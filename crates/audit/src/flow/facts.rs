@@ -5,7 +5,7 @@
 pub(crate) struct Facts(u64);
 
 /// Sections with a bit of their own; images have fewer, and the rest share none and count as locked.
-const SECTIONS: usize = 56;
+const SECTIONS: usize = 55;
 
 impl Facts {
     pub(crate) const NONE: Facts = Facts(0);
@@ -15,6 +15,10 @@ impl Facts {
     pub(crate) const KEPT: Facts = Facts(1 << 58);
     /// The handle of a lock lies in the extension of a device object that was created.
     pub(crate) const IN_DEVICE: Facts = Facts(1 << 63);
+    /// What was called shows that the system did not call at DISPATCH_LEVEL: it may be called below it only.
+    pub(crate) const BELOW_DISPATCH: Facts = Facts(1 << 56);
+    /// The same, because it waits for as long as it takes.
+    pub(crate) const WAITS: Facts = Facts(1 << 55 | 1 << 56);
     /// The request is of a kind that comes at PASSIVE_LEVEL only.
     pub(crate) const PASSIVE_REQUEST: Facts = Facts(1 << 57);
     /// A mutex, or something like it, is held.

@@ -4,16 +4,21 @@ use iced_x86::Register;
 
 use super::calls::{Calls, forget_written};
 use super::event::{EventKind, Target};
+use super::facts::Facts;
 use super::irql::{IrqlSet, Range};
 use super::state::State;
 use super::value::Value;
 use crate::code::{ImportId, Program};
-use crate::ddi::{Does, Holds, Level, Parameter, Role};
+use crate::ddi::{Does, EXECUTION_LEVEL, Holds, Level, Parameter, Role, Unless};
 
 impl Calls<'_, '_> {
     pub(super) fn import(&mut self, state: &mut State, id: ImportId, arguments: &[Value]) {
         self.record_call(Target::Import(id), arguments);
-        let Some(routine) = self.program.import(id).routine else {
+        let import = self.program.import(id);
+        if import.below_dispatch {
+            state.held.gain(Facts::BELOW_DISPATCH);
+        }
+        let Some(routine) = import.routine else {
             forget_written(state, arguments);
             return state.forget_volatile();
         };
@@ -63,12 +68,34 @@ impl Calls<'_, '_> {
             Does::RegistersIn(..) | Does::RegistersUnless(..) | Does::RegistersAt(..) => {
                 self.callbacks(state, does, argument);
             }
+            Does::WaitsUnlessTimed(n) if argument(n).number() == Some(0) => state.held.gain(Facts::WAITS),
+            Does::Waits => state.held.gain(Facts::WAITS),
+            Does::ExecutionLevel(of, n) => {
+                let level = self.execution_level(state, argument(n));
+                self.record(EventKind::ExecutionLevel { of, level });
+            }
+            Does::CreatesInterruptSync(n) => match argument(n) {
+                Value::Stack(at) => state.set_slot(at, Value::InterruptSync),
+                Value::Parameter(parameter, at) => state.sync = Some((parameter, at)),
+                _ => {}
+            },
             Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
             Does::AllocatesByFlags(n) => state.set(Register::RAX, pool(argument(n), 0x100)),
             Does::CreatesDevice(n) => self.creates(state, argument(n)),
             Does::NeverReturns => self.stopped = true,
             does => self.hold(state, does, argument(1)),
         }
+    }
+
+    /// The execution level that the attributes of an object of KMDF name; 0 where they name none, or there are no attributes.
+    fn execution_level(&self, state: &State, attributes: Value) -> Option<u8> {
+        let level = match attributes {
+            Value::Number(0) => Some(0),
+            Value::Stack(at) => state.slot(at.saturating_add(EXECUTION_LEVEL)).number(),
+            Value::Image(rva) => self.program.u32(rva.wrapping_add_signed(EXECUTION_LEVEL)).map(u64::from),
+            _ => None,
+        };
+        level.map(|level| level as u8)
     }
 
     /// Callbacks in structures on the stack; those in the image are looked for when all stores are known.
@@ -81,12 +108,14 @@ impl Calls<'_, '_> {
             Does::RegistersIn(n, fields) => (argument(n), fields, None),
             Does::RegistersAt(n, pointer, fields) => (field(argument(n), pointer), fields, None),
             Does::RegistersUnless(n, fields, unless) => {
-                let value = field(argument(unless.parameter), unless.offset);
-                let holds = match unless.holds {
-                    Holds::Number(number) => value.number().is_some_and(|value| value & 0xff == u64::from(number)),
-                    Holds::Code => value.addresses().next().is_some(),
+                let holds = |unless: &&Unless| {
+                    let value = field(argument(unless.parameter), unless.offset);
+                    match unless.holds {
+                        Holds::Number(number) => value.number().is_some_and(|value| value & 0xff == u64::from(number)),
+                        Holds::Code => value.addresses().next().is_some(),
+                    }
                 };
-                (argument(n), fields, holds.then_some(unless.role))
+                (argument(n), fields, unless.iter().find(holds).map(|unless| unless.role))
             }
             _ => return,
         };

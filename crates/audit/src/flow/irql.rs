@@ -26,6 +26,11 @@ impl Range {
         (both.low <= both.high).then_some(both)
     }
 
+    /// A page fault is fatal at some of these levels.
+    pub(crate) fn may_not_fault(self) -> bool {
+        self.high >= Irql::DISPATCH.level()
+    }
+
     /// A page fault is fatal at each of these levels (R160).
     pub(crate) fn never_faults(self) -> bool {
         self.low >= Irql::DISPATCH.level()

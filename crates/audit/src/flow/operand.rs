@@ -51,6 +51,9 @@ pub(super) fn load(program: &Program<'_>, state: &State, place: Place, bytes: us
     let Place::At { base, indexed } = place else { return Value::Unknown };
     match (base, indexed) {
         (Value::Stack(at), false) => state.slot(at),
+        (Value::Parameter(n, at), false) if state.sync == Some((n, at)) => Value::InterruptSync,
+        (Value::InterruptSync, false) => Value::SyncMethods(0),
+        (Value::SyncMethods(at), false) => program.interrupt_sync(at).map_or(Value::Unknown, Value::Import),
         (Value::Image(rva), false) => loaded_global(program, rva, bytes),
         (Value::Image(rva), true) => Value::Entry(rva),
         // Irp->Tail.Overlay.CurrentStackLocation.

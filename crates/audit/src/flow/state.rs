@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) kept: Option<(Value, Option<u8>)>,
     /// What lies in memory and decided the way here last.
     pub(crate) tested: Option<Value>,
+    /// The parameter, and the bytes from it, where an interrupt sync object was stored last.
+    pub(crate) sync: Option<(u8, i32)>,
 }
 
 /// What a comparison looks at.
@@ -65,6 +67,7 @@ impl Default for State {
             compared: None,
             kept: None,
             tested: None,
+            sync: None,
         };
         for (n, register) in [Register::RCX, Register::RDX, Register::R8, Register::R9].into_iter().enumerate() {
             state.set(register, Value::Parameter(n as u8, 0));
@@ -111,9 +114,10 @@ impl State {
         }
     }
 
-    /// Forgets what a callee may have written: places from `at` on, for `bytes`.
+    /// Forgets what a callee may have written: places from `at` on, for `bytes`. A variable of the function ends below the
+    /// return address, so that the parameters above it stay.
     pub(crate) fn forget_slots(&mut self, at: i32, bytes: i32) {
-        let end = at.saturating_add(bytes);
+        let end = at.saturating_add(bytes).min(if at < 0 { 0 } else { i32::MAX });
         self.slots.retain(|(slot, _)| *slot < at || *slot >= end);
     }
 
@@ -182,6 +186,8 @@ impl State {
         changed |= replace(&mut self.kept, kept);
         let tested = self.tested.filter(|tested| Some(*tested) == other.tested);
         changed |= replace(&mut self.tested, tested);
+        let sync = self.sync.filter(|sync| Some(*sync) == other.sync);
+        changed |= replace(&mut self.sync, sync);
         let (irql, held) = (self.irql.join(other.irql), self.held.join(other.held));
         changed |= replace(&mut self.irql, irql);
         changed | replace(&mut self.held, held)
@@ -196,7 +202,7 @@ impl State {
         self.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED).join(IrqlSet::absolute(super::irql::Range::ANY));
         self.saved = None;
         self.held.gained = super::facts::Facts::NONE;
-        (self.compared, self.kept, self.tested) = (None, None, None);
+        (self.compared, self.kept, self.tested, self.sync) = (None, None, None, None);
     }
 }
 

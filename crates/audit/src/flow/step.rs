@@ -100,6 +100,9 @@ impl Stepper<'_, '_> {
                 }
             }
             (base, indexed) => {
+                if matches!(base, Value::Parameter(n, at) if state.sync == Some((n, at))) {
+                    state.sync = None;
+                }
                 self.calls.keeps_at(state, base, indexed, value);
                 self.calls.stored(base, indexed, value);
             }
@@ -145,6 +148,7 @@ impl Stepper<'_, '_> {
             // Alignment of the stack pointer.
             (Mnemonic::And, Value::Stack(at), Value::Number(mask)) => Value::Stack(at & mask as i32),
             (Mnemonic::And, Value::Number(one), Value::Number(other)) => Value::Number(one & other),
+            (Mnemonic::And, _, Value::Number(0)) => Value::Number(0),
             (Mnemonic::Or, Value::Number(one), Value::Number(other)) => Value::Number(one | other),
             (Mnemonic::Or, _, Value::Number(number)) if is_all_ones(instruction, number) => Value::Number(number),
             (Mnemonic::And, Value::Irql(level), Value::Number(0xf | 0xff)) => Value::Irql(level),

@@ -38,6 +38,10 @@ pub(crate) enum Value {
     Global(u32),
     /// An entry of the table at an offset in the image.
     Entry(u32),
+    /// The address of an interrupt sync object.
+    InterruptSync,
+    /// The address of the table of its methods plus so many bytes.
+    SyncMethods(u32),
     /// `Irp->Tail.Overlay.CurrentStackLocation` plus so many bytes.
     StackLocation(i32),
     /// `IrpSp->MajorFunction` minus a number.
@@ -144,6 +148,7 @@ impl Value {
             Value::Inner(n, field, inner, at) => {
                 moved(at).map_or(Value::Unknown, |at| Value::Inner(n, field, inner, at))
             }
+            Value::SyncMethods(at) => moved_rva(at).map_or(Value::Unknown, Value::SyncMethods),
             Value::StackLocation(at) => moved(at).map_or(Value::Unknown, Value::StackLocation),
             Value::Major(less) => u8::try_from(i64::from(less) - offset).map_or(Value::Unknown, Value::Major),
             _ if offset == 0 => self,

@@ -131,7 +131,10 @@ impl Reach {
             let callees: SmallVec<[usize; 4]> = self.targets(model, context.function as usize, target).collect();
             for callee in callees {
                 let (function, from) = (callee as u32, Some((id, event.at)));
-                self.enter(Context { function, irql, held: event.held.at(context.held), from, next: None, ..context });
+                // It matters only where both may be: it makes no contexts elsewhere.
+                let settled = if irql.never_faults() || !irql.may_not_fault() { Facts::WAITS } else { Facts::NONE };
+                let held = event.held.at(context.held).without(settled);
+                self.enter(Context { function, irql, held, from, next: None, ..context });
             }
         }
     }

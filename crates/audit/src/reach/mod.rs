@@ -7,7 +7,7 @@ mod objects;
 mod path;
 mod roots;
 
-pub(crate) use contexts::{ContextId, Reach, Way};
+pub(crate) use contexts::{Context, ContextId, Reach, Way};
 pub(crate) use handles::unlocked;
 pub(crate) use objects::{Meaning, Object, Place};
 pub(crate) use path::path;

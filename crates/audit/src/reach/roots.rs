@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::layouts;
 use super::objects::{Object, Objects};
-use crate::ddi::{Does, Holds, Role};
+use crate::ddi::{Does, Holds, PASSIVE, Parent, Role, Unless};
 use crate::flow::{EventKind, Target, Value};
 use crate::model::Model;
 
@@ -36,6 +36,10 @@ pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
     roots.extend(entry.map(|function| Root { function, role: Role::DriverEntry, named_at: None }));
     add_of_driver_object(model, entry, &mut roots);
     add_registered(model, &mut roots);
+    if devices_are_passive(model) {
+        let inherits = roots.iter_mut().filter(|root| root.role == Role::OfParent);
+        inherits.for_each(|root| root.role = Role::Notification);
+    }
     let known: BTreeSet<usize> = roots.iter().map(|root| root.function).collect();
     // Filters and termination handlers are among those whose purpose is not known: they run at the level of what failed.
     let taken = model.functions.taken.union(&model.functions.exported);
@@ -119,12 +123,14 @@ fn in_structure(model: &Model<'_>, does: Does, arguments: &[Value]) -> Vec<(u32,
             (inner, fields, None)
         }
         Does::RegistersUnless(n, fields, unless) => {
-            let place = structure(unless.parameter).map(|structure| moved(structure, unless.offset));
-            let holds = place.is_some_and(|place| match unless.holds {
-                Holds::Number(number) => model.program.bytes.get(place as usize) == Some(&number),
-                Holds::Code => model.targets(Target::Place { rva: place, table: false }).next().is_some(),
-            });
-            (structure(n), fields, holds.then_some(unless.role))
+            let holds = |unless: &&Unless| {
+                let place = structure(unless.parameter).map(|structure| moved(structure, unless.offset));
+                place.is_some_and(|place| match unless.holds {
+                    Holds::Number(number) => model.program.bytes.get(place as usize) == Some(&number),
+                    Holds::Code => model.targets(Target::Place { rva: place, table: false }).next().is_some(),
+                })
+            };
+            (structure(n), fields, unless.iter().find(holds).map(|unless| unless.role))
         }
         Does::RegistersLayout(n, layout) => {
             return structure(n).map_or(Vec::new(), |at| layouts::places(model, layout, at));
@@ -134,6 +140,22 @@ fn in_structure(model: &Model<'_>, does: Does, arguments: &[Value]) -> Vec<(u32,
     let places = |structure: u32| fields.iter().map(move |(offset, role)| (moved(structure, *offset), *role));
     let places = structure.into_iter().flat_map(places);
     places.map(|(place, role)| (place, other.unwrap_or(role))).collect()
+}
+
+/// Is the execution level of every device passive, by its own attributes or by those of the driver?
+fn devices_are_passive(model: &Model<'_>) -> bool {
+    let levels = |parent: Parent| {
+        model.all_events().filter_map(move |(_, event)| match event.kind {
+            EventKind::ExecutionLevel { of, level } if of == parent => Some(level),
+            _ => None,
+        })
+    };
+    // WdfExecutionLevelInheritFromParent is 1.
+    let passive = |parent: Parent, inherited: bool| {
+        let is_passive = |level: Option<u8>| level == Some(PASSIVE) || inherited && matches!(level, Some(0 | 1));
+        levels(parent).next().is_some() && levels(parent).all(is_passive)
+    };
+    passive(Parent::Device, passive(Parent::Driver, false))
 }
 
 fn moved(structure: u32, offset: i32) -> u32 {

@@ -100,7 +100,7 @@ fn routines_in_parameters() {
 
 #[test]
 fn routines_in_structures() {
-    let cases: [(&str, u8, &[i32], &[&str]); 9] = [
+    let cases: [(&str, u8, &[i32], &[&str]); 12] = [
         ("IoConnectInterruptEx", 1, &[0x18], &["interrupt service routine 3-15"]),
         // Message-based, with what is used where the device has a line.
         (
@@ -128,6 +128,14 @@ fn routines_in_structures() {
             &[0x08, 0x10, 0x30, 0x38],
             &["interrupt service routine 3-15", "DPC routine 2-2", "interrupt service routine 3-15", "DPC routine 2-2"],
         ),
+        (
+            "NdisIMRegisterLayeredMiniport",
+            2,
+            &[0x30, 0x58, 0x78],
+            &["callback routine 0-0", "callback routine 0-2", "callback routine 0-2"],
+        ),
+        ("NdisMRegisterDevice", 4, &[0x00, 0x70], &["dispatch routine 0-0", "dispatch routine 0-2"]),
+        ("NdisRegisterProtocol", 3, &[0x38, 0x68], &["callback routine 0-2", "callback routine 0-2"]),
         ("NdisMRegisterScatterGatherDma", 2, &[0x10], &["callback routine 2-2"]),
         ("NdisRegisterProtocolDriver", 2, &[0x28, 0x68], &["callback routine 0-0", "callback routine 0-2"]),
         (
@@ -155,16 +163,18 @@ fn routines_in_structures() {
 
 #[test]
 fn routines_in_a_structure_that_another_one_names() {
-    let cases: [(&str, i32, &[i32], &str); 2] = [
-        ("ObRegisterCallbacks", 0x20, &[0x10, 0x18], "callback routine 0-0"),
-        ("WskRegister", 0x08, &[0x08], "callback routine 0-2"),
+    let cases: [(&str, u8, i32, &[i32], &str); 4] = [
+        ("NdisRegisterDeviceEx", 2, 0x18, &[0x00, 0xd8], "dispatch routine 0-0"),
+        ("NdisRegisterDeviceEx", 2, 0x18, &[0x70, 0x78], "dispatch routine 0-2"),
+        ("ObRegisterCallbacks", 1, 0x20, &[0x10, 0x18], "callback routine 0-0"),
+        ("WskRegister", 1, 0x08, &[0x08], "callback routine 0-2"),
     ];
-    for (import, pointer, offsets, role) in cases {
+    for (import, number, pointer, offsets, role) in cases {
         let source = driver(import, move |a| {
             fill(a, OTHER, offsets)?;
             a.lea(rax, qword_ptr(rsp + OTHER))?;
             a.mov(qword_ptr(rsp + STRUCTURE + pointer), rax)?;
-            a.lea(rcx, qword_ptr(rsp + STRUCTURE))
+            a.lea(parameter(number).expect("a register"), qword_ptr(rsp + STRUCTURE))
         });
         let expected: Vec<String> = (1..=offsets.len()).map(|number| format!("{number} {role}")).collect();
         assert_eq!(entries(&source), expected, "{import}");
@@ -190,16 +200,18 @@ fn virtual_miniports_of_storport() {
     assert!(!is_virtual_miniport(&physical));
 }
 
-/// StorPortNotification stands for several routines of storport.h.
+/// StorPortNotification stands for several routines of storport.h, ScsiPortNotification for some of srb.h.
 #[test]
-fn timers_and_dpcs_of_storport() {
-    let cases: [(u32, u8, &str); 3] = [
-        (6, 3, "timer routine of a miniport 2-15"),
-        (0x1000, 3, "callback routine 0-0"),
-        (0x1001, 4, "DPC routine 2-2"),
+fn timers_and_dpcs_of_miniports() {
+    let cases: [(&str, u32, u8, &str); 5] = [
+        ("ScsiPortNotification", 4, 3, "`SynchCritSection` routine 3-15"),
+        ("ScsiPortNotification", 6, 3, "timer routine of a miniport 2-15"),
+        ("StorPortNotification", 6, 3, "timer routine of a miniport 2-15"),
+        ("StorPortNotification", 0x1000, 3, "callback routine 0-0"),
+        ("StorPortNotification", 0x1001, 4, "DPC routine 2-2"),
     ];
-    for (kind, number, role) in cases {
-        let source = driver("StorPortNotification", move |a| {
+    for (import, kind, number, role) in cases {
+        let source = driver(import, move |a| {
             a.mov(ecx, kind)?;
             pass(a, number, 1)
         });
@@ -237,6 +249,60 @@ fn descriptors_of_avstream() {
     assert_eq!(entries(&source), expected);
     let filter = driver("KsCreateFilterFactory", |a| a.data(rdx, 0)).place(0, 0x40).pointer(0x40 + 0x10, 1);
     assert_eq!(entries(&filter), ["1 callback routine 0-2"]);
+    let filter = driver("BdaCreateFilterFactory", |a| a.data(rdx, 0)).place(0, 0x40).pointer(0x40 + 0x10, 1);
+    assert_eq!(entries(&filter), ["1 callback routine 0-2"]);
+}
+
+/// IInterruptSync::RegisterServiceRoutine and CallSynchronizedRoutine of the object that PcNewInterruptSync has just made, which
+/// lies in a variable or in the object of the miniport.
+#[test]
+fn routines_of_an_interrupt_sync_object() {
+    let made = |place: fn() -> AsmMemoryOperand, between: Step| {
+        let source = Source::new(&["PcNewInterruptSync"]).text(move |a| {
+            a.mov(rbx, rcx)?;
+            a.sub(rsp, 0x48)?;
+            a.lea(rcx, place())?;
+            a.import("PcNewInterruptSync")?;
+            between(a)?;
+            for (method, routine) in [(0x38, 1), (0x18, 2)] {
+                a.mov(rcx, place())?;
+                a.address(rdx, Section::Text, routine)?;
+                a.mov(rax, qword_ptr(rcx))?;
+                a.call(qword_ptr(rax + method))?;
+            }
+            a.add(rsp, 0x48)?;
+            a.ret()
+        });
+        entries(&(0..4).fold(source, |source, _| source.text(|a| a.ret())))
+    };
+    let of_object = || qword_ptr(rbx + 0x30);
+    let both = ["1 interrupt service routine 3-15", "2 `SynchCritSection` routine 3-15"];
+    assert_eq!(made(|| qword_ptr(rsp + 0x40), |_| Ok(())), both);
+    assert_eq!(made(of_object, |_| Ok(())), both);
+    let none: [String; 0] = [];
+    assert_eq!(made(of_object, |a| a.mov(qword_ptr(rbx + 0x30), rax)), none, "another object is stored");
+    assert_eq!(made(of_object, |a| a.routine(Section::Text, 3)), none, "another routine may store another");
+}
+
+/// Code without optimisation keeps its parameters above the return address, where no callee writes that has the address of a
+/// variable.
+#[test]
+fn a_driver_object_that_lies_above_the_return_address() {
+    let source = Source::new(&["RtlInitUnicodeString"]).text(|a| {
+        a.mov(qword_ptr(rsp + 8), rcx)?;
+        a.sub(rsp, 0x38)?;
+        a.lea(rcx, qword_ptr(rsp + 0x20))?;
+        a.import("RtlInitUnicodeString")?;
+        a.lea(rcx, qword_ptr(rsp + 0x20))?;
+        a.routine(Section::Text, 2)?;
+        a.mov(rax, qword_ptr(rsp + 0x40))?;
+        a.address(rcx, Section::Text, 1)?;
+        a.mov(qword_ptr(rax + 0x68), rcx)?;
+        a.add(rsp, 0x38)?;
+        a.ret()
+    });
+    let source = source.text(|a| a.ret()).text(|a| a.ret());
+    assert_eq!(entries(&source), ["1 `Unload` routine 0-0"]);
 }
 
 /// K13: a bug check callback runs at HIGH_LEVEL.

@@ -5,7 +5,7 @@ use driver_image::Image;
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{self, Routine, Section, Source};
+use crate::assembled::{self, Routine, Section, Source, Step};
 use crate::common;
 use crate::crafted::{Assembler, Data, Places, R8, RCX, image};
 
@@ -66,7 +66,12 @@ type Leads = fn(&mut Routine<'_>, CodeLabel) -> Result<(), IcedError>;
 
 /// A driver with one dispatch routine for all requests. It calls a routine of `PAGE` where this leads on.
 fn dispatches(section: Section, leads: Leads) -> Source {
-    let entry = Source::new(&[]).text(move |a| {
+    dispatches_with(&[], section, leads, |a| a.ret())
+}
+
+/// The same with these imports, and `called` as the routine of `PAGE`.
+fn dispatches_with(imports: &[&'static str], section: Section, leads: Leads, called: Step) -> Source {
+    let entry = Source::new(imports).text(move |a| {
         a.address(rax, section, 1)?;
         a.mov(qword_ptr(rcx + rdx * 8 + 0x70), rax)?;
         a.ret()
@@ -81,7 +86,7 @@ fn dispatches(section: Section, leads: Leads) -> Source {
         a.add(rsp, 0x28)?;
         a.ret()
     };
-    entry.page(|a| a.ret()).routine(Section::Text, dispatch).routine(Section::Page, dispatch)
+    entry.page(called).routine(Section::Text, dispatch).routine(Section::Page, dispatch)
 }
 
 fn is_possible(source: &Source) -> bool {
@@ -131,6 +136,161 @@ fn k13_requests_that_come_at_passive_level_only() {
 #[test]
 fn k13_a_pageable_dispatch_routine() {
     assert!(!is_possible(&dispatches(Section::Page, |_, _| Ok(()))));
+}
+
+/// Imports that show the level.
+const WAITS: [&str; 4] = ["KeWaitForSingleObject", "ExAcquireFastMutex", "IoBuildDeviceIoControlRequest", "KeSetEvent"];
+
+/// `KeWaitForSingleObject(.., Timeout)`: with a time-out of NULL, or with another.
+fn wait(a: &mut Routine<'_>, timeout: i32) -> Result<(), IcedError> {
+    match timeout {
+        // As compilers write a zero in few bytes.
+        0 => a.and(qword_ptr(rsp + 0x20), 0)?,
+        _ => {
+            a.lea(rax, qword_ptr(rsp + timeout))?;
+            a.mov(qword_ptr(rsp + 0x20), rax)?;
+        }
+    }
+    a.import("KeWaitForSingleObject")
+}
+
+/// K13: who waits for as long as it takes, or calls what is allowed below DISPATCH_LEVEL only, was not called at it.
+#[test]
+fn k13_what_a_request_did_before_shows_its_level() {
+    let cases: [(bool, Leads); 6] = [
+        (false, |a, _| wait(a, 0)),
+        (true, |a, _| wait(a, 0x28)),
+        (false, |a, _| a.import("ExAcquireFastMutex")),
+        (false, |a, _| a.import("IoBuildDeviceIoControlRequest")),
+        (true, |a, _| a.import("KeSetEvent")),
+        // On one of two ways only.
+        (true, |a, _| {
+            let mut over = a.create_label();
+            a.test(eax, eax)?;
+            a.je(over)?;
+            wait(a, 0)?;
+            a.set_label(&mut over)
+        }),
+    ];
+    for (index, (possible, leads)) in cases.into_iter().enumerate() {
+        let source = dispatches_with(&WAITS, Section::Text, leads, |a| a.ret());
+        assert_eq!(is_possible(&source), possible, "case {index}");
+    }
+}
+
+/// K13: nor was it called at DISPATCH_LEVEL if it is about to wait, in the pageable routine or after that.
+#[test]
+fn k13_what_a_request_does_later_shows_its_level() {
+    let called: [(bool, Step); 3] = [
+        (false, |a| {
+            let mut over = a.create_label();
+            a.sub(rsp, 0x28)?;
+            a.test(eax, eax)?;
+            a.je(over)?;
+            wait(a, 0)?;
+            a.set_label(&mut over)?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        }),
+        (true, |a| {
+            a.sub(rsp, 0x28)?;
+            a.import("KeSetEvent")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        }),
+        // It may be called at DISPATCH_LEVEL as long as it does not come to this.
+        (true, |a| {
+            let mut over = a.create_label();
+            a.sub(rsp, 0x28)?;
+            a.test(eax, eax)?;
+            a.je(over)?;
+            a.import("IoBuildDeviceIoControlRequest")?;
+            a.set_label(&mut over)?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        }),
+    ];
+    for (index, (possible, page)) in called.into_iter().enumerate() {
+        let source = dispatches_with(&WAITS, Section::Text, |_, _| Ok(()), page);
+        assert_eq!(is_possible(&source), possible, "case {index}");
+    }
+    let after = |import: &'static str| {
+        let driver = Source::new(&WAITS).text(|a| {
+            a.address(rax, Section::Text, 1)?;
+            a.mov(qword_ptr(rcx + 0xe0), rax)?;
+            a.ret()
+        });
+        let driver = driver.text(move |a| {
+            a.sub(rsp, 0x28)?;
+            a.routine(Section::Page, 0)?;
+            a.import(import)?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        is_possible(&driver.page(|a| a.ret()))
+    };
+    assert!(!after("ExAcquireFastMutex") && after("KeSetEvent"));
+}
+
+/// K13: a completion routine is called at DISPATCH_LEVEL whatever it does later; one that has waited was not.
+#[test]
+fn k13_what_a_completion_routine_does_shows_less() {
+    let imports = ["IoSetCompletionRoutineEx", "ExAcquireFastMutex"];
+    let completes = |before: bool| {
+        let driver = Source::new(&imports).text(|a| {
+            a.sub(rsp, 0x28)?;
+            a.address(r8, Section::Text, 1)?;
+            a.import("IoSetCompletionRoutineEx")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        let driver = driver.text(move |a| {
+            a.sub(rsp, 0x28)?;
+            if before {
+                a.import("ExAcquireFastMutex")?;
+            }
+            a.routine(Section::Page, 0)?;
+            a.import("ExAcquireFastMutex")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        is_possible(&driver.page(|a| a.ret()))
+    };
+    assert!(completes(false) && !completes(true));
+}
+
+/// K21: a section that the routine for `\Callback\PowerState` locks is locked in the completion routine of a power request, not
+/// in that of another.
+#[test]
+fn k21_a_section_that_is_locked_for_power_requests() {
+    let imports = ["IoSetCompletionRoutineEx", "ExRegisterCallback", "MmLockPagableDataSection"];
+    let driver = |dispatch: i32| {
+        let source = Source::new(&imports).text(move |a| {
+            a.sub(rsp, 0x28)?;
+            a.address(rax, Section::Text, 1)?;
+            a.mov(qword_ptr(rcx + dispatch), rax)?;
+            a.address(rdx, Section::Text, 2)?;
+            a.import("ExRegisterCallback")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        let source = source.text(|a| {
+            a.sub(rsp, 0x28)?;
+            a.address(r8, Section::Page, 0)?;
+            a.import("IoSetCompletionRoutineEx")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        let source = source.text(|a| {
+            a.sub(rsp, 0x28)?;
+            a.address(rcx, Section::Page, 0)?;
+            a.import("MmLockPagableDataSection")?;
+            a.add(rsp, 0x28)?;
+            a.ret()
+        });
+        assembled::audit(&source.page(|a| a.ret())).findings.len()
+    };
+    assert_eq!((driver(0x70 + 8 * 0x16), driver(0x70 + 8 * 0x0e)), (0, 1));
 }
 
 /// K21: a section that DriverEntry locks and only Unload unlocks is locked when the completion routine runs. Where another

@@ -24,6 +24,7 @@ fn entries(image: &Image) -> Vec<String> {
 const CONFIG: u32 = 0x40;
 const ATTRIBUTES: u32 = 0x140;
 /// Numbers of the framework's routines, in bytes of its table.
+const DEVICE_CREATE: u32 = 75 * 8;
 const DRIVER_CREATE: u32 = 116 * 8;
 const INTERRUPT_CREATE: u32 = 141 * 8;
 const QUEUE_CREATE: u32 = 152 * 8;
@@ -132,6 +133,43 @@ fn objects_whose_execution_level_is_passive() {
         let expected = [if passive { "1 callback routine 0-0" } else { "1 callback routine 0-2" }];
         assert_eq!(of(passive, QUEUE_CREATE, 0x10, R9, R8), expected);
         assert_eq!(of(passive, TIMER_CREATE, 0x08, R8, RDX), expected);
+    }
+}
+
+/// WdfExecutionLevelInheritFromParent: a queue has the level of its device, and that has the level of the driver.
+#[test]
+fn objects_that_inherit_their_execution_level() {
+    let of = |driver: u8, device: u8, queue: u8| {
+        let image = image(
+            "wdfldr.sys",
+            &["WdfVersionBind"],
+            |places| bind_info(places, 9),
+            move |places| {
+                let mut entry = places.entry();
+                for (level, attributes, function) in [(driver, R9, DRIVER_CREATE), (device, R8, DEVICE_CREATE)] {
+                    entry.code(&[0xc7, 0x84, 0x24]).code(&(ATTRIBUTES + 0x18).to_le_bytes()).code(&[level, 0, 0, 0]);
+                    entry.lea_stack(attributes, ATTRIBUTES).call(places.data + TABLE + function);
+                }
+                fill(&mut entry, places, &[(1, 0x10)]);
+                entry.code(&[0xc7, 0x84, 0x24]).code(&(ATTRIBUTES + 0x18).to_le_bytes()).code(&[queue, 0, 0, 0]);
+                entry.lea_stack(R9, ATTRIBUTES).lea_stack(R8, CONFIG).call(places.data + TABLE + QUEUE_CREATE);
+                entry
+            },
+        );
+        entries(&image)
+    };
+    let (inherits, passive, dispatch) = (1, 2, 3);
+    let cases = [
+        (inherits, inherits, inherits, 2),
+        (inherits, passive, inherits, 0),
+        (passive, inherits, inherits, 0),
+        (passive, dispatch, inherits, 2),
+        (passive, passive, dispatch, 2),
+        (dispatch, dispatch, passive, 0),
+    ];
+    for (driver, device, queue, highest) in cases {
+        let expected = [format!("1 callback routine 0-{highest}")];
+        assert_eq!(of(driver, device, queue), expected, "driver {driver}, device {device}, queue {queue}");
     }
 }
 

@@ -9,6 +9,7 @@ mod storage;
 use super::Routine;
 
 pub(crate) use framework::FRAMEWORK;
+pub(crate) use media::INTERRUPT_SYNC;
 
 /// The tables.
 pub(super) const TABLES: [&[Routine]; 5] =
@@ -19,7 +20,7 @@ mod prelude {
     pub(super) use super::super::Does::*;
     pub(super) use super::super::Level::*;
     pub(super) use super::super::Role::{self, *};
-    pub(super) use super::super::{Does, Holds, Kind, Layout, Level, Parameter, Routine, Unless};
+    pub(super) use super::super::{Does, Holds, Kind, Layout, Level, Parameter, Parent, Routine, Unless};
 
     /// IRQL of DISPATCH_LEVEL and APC_LEVEL, as levels to raise to.
     pub(super) const DISPATCH: Level = To(2);
