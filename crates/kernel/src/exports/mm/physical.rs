@@ -60,7 +60,7 @@ fn MmUnmapIoSpace(m: &mut Machine, address: Va, _bytes: u64) -> Outcome {
 
 /// The caller frees the list with ExFreePool. It ends with an empty range.
 fn MmGetPhysicalMemoryRanges(m: &mut Machine, call: &Call) -> Outcome {
-    let ranges: Vec<Range<u64>> = m.memory.ram_pages().chain([0..0]).collect();
+    let ranges: Vec<Range<u64>> = m.memory.ram_pages().chain(std::iter::once(0..0)).collect();
     let bytes = ranges.len() as u64 * range::SIZEOF;
     let block = Block { bytes, kind: PoolKind::NonPaged, tag: *b"hPmM", site: call.return_address };
     let Some(list) = m.pool_allocate(block) else { return Ok(Next::pointer(Va::NULL)) };
