@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn ram_leaves_out_what_a_pc_has_for_firmware_and_devices() {
         let all = |frames| ranges(frames).collect::<Vec<_>>();
-        assert_eq!(all(0x9F), [1..0xA0]);
+        assert_eq!(all(0x9F), vec![Range { start: 1, end: 0xA0 }]);
         assert_eq!(all(0xA0), [1..0xA0, 0x100..0x101]);
         assert_eq!(all(0xB_FF9F), [1..0xA0, 0x100..0xC_0000]);
         assert_eq!(all(0xB_FFA1), [1..0xA0, 0x100..0xC_0000, 0x10_0000..0x10_0002]);
