@@ -274,8 +274,11 @@ impl Player {
             Task::Consult => self.consult(m)?,
             Task::Give(call, asked) => self.give(m, call, asked),
             Task::Settle(request, limit_ns) => self.settle(request, limit_ns),
-            Task::ProgramEnds if m.end_program() => return run(Until::Time(m.now_ns())),
-            Task::ProgramEnds => {}
+            Task::ProgramEnds => {
+                if m.end_program() {
+                    return run(Until::Time(m.now_ns()));
+                }
+            }
             Task::End => self.end(m),
             Task::RemoveStacks => self.remove_stacks(m),
             Task::Unload => self.unload(m)?,
