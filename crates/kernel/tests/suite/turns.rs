@@ -195,9 +195,11 @@ fn woken(make: (&str, &[u64]), wake: (&str, &[u64]), missing: bool) -> [([bool; 
             _ => false,
         };
         let request = probe.begin_service(wake.0, &[&[object], wake.1].concat());
-        let asked =
-            probe.choosing(Until::Answered(request), |deeds| deeds.iter().find(is_it).copied().filter(|_| takes));
-        probe.pass_us(5);
+        let pick = |deeds: &[Deed]| deeds.iter().find(is_it).copied().filter(|_| takes);
+        let mut asked = probe.choosing(Until::Answered(request), pick);
+        // A timer expires by then.
+        let end = probe.machine.now_ns() + 200_000;
+        asked.extend(probe.choosing(Until::Time(end), pick));
         (<[bool; 2]>::try_from(probe.answered(&requests)).expect("two"), asked.iter().any(|deed| is_it(&deed)))
     })
 }
@@ -213,6 +215,28 @@ fn who_waits_may_be_overtaken_where_not_all_are_satisfied() {
     let semaphore = ("KeInitializeSemaphore", &[0u64, 9][..]);
     assert_eq!(woken(semaphore, ("KeReleaseSemaphore", &[0, 1, 0]), false), [(first, true), (second, true)]);
     assert_eq!(woken(semaphore, ("KeReleaseSemaphore", &[0, 2, 0]), false), [(both, false), (both, false)]);
+    let timer = |kind: &'static [u64]| ("KeInitializeTimerEx", kind);
+    let due = [after_us(100), 0];
+    assert_eq!(woken(timer(&[1]), ("KeSetTimer", &due), false), [(first, true), (second, true)]);
+    assert_eq!(woken(timer(&[0]), ("KeSetTimer", &due), false), [(both, false), (both, false)]);
+}
+
+/// ddi: KeInitializeTimerEx; which timer is handled first and who of those that wait for it goes on are two choices.
+#[test]
+fn the_first_timer_and_its_first_waiter_are_asked_one_after_the_other() {
+    let mut probe = probe(1, ChoicePoints::ORDER);
+    let (released, other) = (probe.place(0), probe.timer(2, after_us(300)));
+    probe.ask("KeInitializeTimerEx", &[released, 1]).expect("it is made");
+    let requests = waiters(&mut probe, released);
+    probe.ask("KeSetTimer", &[released, after_us(100), 0]).expect("it is set");
+    let stall = probe.export("KeStallExecutionProcessor");
+    let request = probe.begin(DISPATCH, stall, [1_000, 0]);
+    let second = |deeds: &[Deed]| deeds.iter().copied().find(|deed| matches!(deed, Deed::Order(Turn::FirstWaiter(_))));
+    let mut asked = turns(probe.choosing(Until::Answered(request), second));
+    asked.extend(probe.choosing_for_us(100, second));
+    asked.retain(|turn| !matches!(turn, Turn::LateTimer(_)));
+    assert!(matches!(asked[..], [Turn::FirstTimer(timer), Turn::FirstWaiter(_)] if timer == other), "{asked:?}");
+    assert_eq!(probe.answered(&requests), [false, true]);
 }
 
 /// Docs: kernel/waits-and-apcs.

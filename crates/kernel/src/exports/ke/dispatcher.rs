@@ -300,6 +300,15 @@ impl Machine {
         self.choose_turn(turns).ok_or(Trap::Undecided)
     }
 
+    /// Asks who of those that wait for a timer that expires goes on, where it releases one of them only (ddi:
+    /// KeInitializeTimerEx). `None` while that is undecided.
+    pub(super) fn choose_released(&mut self, timer: Va) -> Option<Option<Turn>> {
+        let mut kind = [0];
+        let is_known = self.memory.peek(dispatcher_header::TYPE.at(timer), &mut kind).is_ok();
+        let releases_one = is_known && kind[0] == object_type::SYNCHRONIZATION_TIMER;
+        if releases_one { self.choose_waiter(timer, 1).ok() } else { Some(None) }
+    }
+
     /// Asks who of those that wait for an event misses that it is pulsed.
     fn choose_pulse(&mut self, event: Va) -> Result<Option<Turn>, Trap> {
         let waiters = self.single_waiters(event);
@@ -326,7 +335,7 @@ impl Machine {
     }
 
     /// The same, but for what was chosen.
-    fn signal_in_turn(&mut self, object: Va, turn: Option<Turn>) -> Result<(), Trap> {
+    pub(super) fn signal_in_turn(&mut self, object: Va, turn: Option<Turn>) -> Result<(), Trap> {
         let mut waiters = self.waiters_of(object);
         match turn {
             Some(Turn::FirstWaiter(first)) => waiters.sort_by_key(|id| *id != first),

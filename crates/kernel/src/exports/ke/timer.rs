@@ -107,6 +107,8 @@ pub(crate) struct Expired {
     timer: Va,
     /// The tick of the clock that would find it on a real machine.
     tick: u64,
+    /// It is known that this one is handled next.
+    is_next: bool,
 }
 
 impl Machine {
@@ -151,23 +153,24 @@ impl Machine {
     /// A timer is due: the clock interrupt notes it, the next processor below `DISPATCH_LEVEL` handles it.
     pub(crate) fn timer_due(&mut self, timer: Va, due_ns: u64) {
         let tick = due_ns.div_ceil(TICK_100NS * 100);
-        self.ke.expired.push_back(Expired { timer, tick });
+        self.ke.expired.push_back(Expired { timer, tick, is_next: false });
         self.attention = true;
     }
 
     /// Handles timers that expired, at `DISPATCH_LEVEL`: signals them, queues their DPCs, sets periodic ones again.
     pub(crate) fn expire_timers(&mut self) {
-        while let (Some(Expired { timer, .. }), None) = (self.next_expired(), &self.stop) {
-            if self.work_at(Irql::DISPATCH, |m| m.expire(timer)).is_some() {
+        while let (Some(timer), None) = (self.next_expired(), &self.stop) {
+            let Some(turn) = self.choose_released(timer) else { return };
+            if self.work_at(Irql::DISPATCH, |m| m.expire(timer, turn)).is_some() {
                 self.ke.expired.pop_front();
             }
         }
     }
 
     /// The timer to handle next; those of one period of the clock are in no order. `None` also while that is undecided.
-    fn next_expired(&mut self) -> Option<Expired> {
+    fn next_expired(&mut self) -> Option<Va> {
         let first = *self.ke.expired.front()?;
-        if self.ke.expired.len() > 1 {
+        if self.ke.expired.len() > 1 && !first.is_next {
             let turn = self.choose_turn(|m| {
                 let others = m.ke.expired.iter().skip(1).filter(|other| other.tick == first.tick);
                 others.map(|other| Turn::FirstTimer(other.timer)).collect()
@@ -177,15 +180,17 @@ impl Machine {
                 self.ke.expired.push_front(expired);
             }
         }
-        self.ke.expired.front().copied()
+        let next = self.ke.expired.front_mut()?;
+        next.is_next = true;
+        Some(next.timer)
     }
 
-    fn expire(&mut self, timer: Va) -> Result<(), Trap> {
+    fn expire(&mut self, timer: Va, turn: Option<Turn>) -> Result<(), Trap> {
         self.check_object_in_use(self.kernel_images.interrupt_entry, timer, ObjectKind::Timer);
         let dpc = self.read_va(ktimer::DPC.at(timer))?;
         let period_ms = self.read_u32(ktimer::PERIOD.at(timer))?;
         self.set_signal_state(timer, 1)?;
-        self.signal(timer)?;
+        self.signal_in_turn(timer, turn)?;
         if !dpc.is_null() {
             let now = self.system_time();
             self.queue_dpc(dpc, [now & 0xffff_ffff, now >> 32], QueuedBy::Timer)?;
