@@ -211,6 +211,11 @@ impl Bus {
         self.write(Space::Memory, address, width, value, now_ns);
     }
 
+    /// True where there is no device.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
     /// Lets everything happen that is due until `now_ns`.
     pub fn advance(&mut self, now_ns: u64) {
         self.devices.values_mut().for_each(|device| device.advance(now_ns));

@@ -192,6 +192,8 @@ pub struct Cpu {
     pub idtr: DescriptorTable,
     /// What RDTSC returns. The engine advances it by one for each instruction that it retires.
     pub tsc: u64,
+    /// An instruction has read `tsc`. Whoever runs an engine clears it.
+    pub tsc_was_read: bool,
     /// The instruction before was an STI that set IF: no interrupt may be taken before the next one is committed.
     pub interrupt_shadow: bool,
     /// The branch that ended the last straight piece of code. Whoever sets `rip` clears it.
@@ -221,7 +223,8 @@ impl Hash for Cpu {
             segments,
             gdtr,
             idtr,
-            tsc: _, // whoever runs an engine sets it first
+            tsc: _,          // whoever runs an engine sets it first
+            tsc_was_read: _, // whoever runs an engine clears it afterwards
             interrupt_shadow,
             last_branch: _, // for reports
             answers,
@@ -254,6 +257,7 @@ impl Default for Cpu {
             gdtr: DescriptorTable::default(),
             idtr: DescriptorTable::default(),
             tsc: 0,
+            tsc_was_read: false,
             interrupt_shadow: false,
             last_branch: Branch::default(),
             answers: Answers::default(),

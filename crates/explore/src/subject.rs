@@ -38,8 +38,9 @@ pub trait Subject: Send {
     /// The machine.
     fn machine(&mut self) -> &mut Machine;
 
-    /// A hash of everything that can influence what this run does and shows from now on; the number of choices and deeds so
-    /// far is not in it. Two forks of one run with equal hashes go on alike. `None` where nobody knows.
+    /// A hash of everything but the time that can influence what this run does and shows from now on; the number of choices and
+    /// deeds so far is not in it. Two forks of one run with equal hashes go on alike at the same time, and at different times as
+    /// long as nobody looks at the time ([`Machine::looks_at_time`]). `None` where nobody knows.
     fn state(&mut self) -> Option<u128> {
         None
     }

@@ -146,6 +146,8 @@ fn turn_parts(turn: Turn) -> (u64, u64) {
         Turn::FirstWaiter(thread) => (5, thread.0.into()),
         Turn::MissedPulse(thread) => (6, thread.0.into()),
         Turn::LateCompletion(request) => (7, request.0),
+        Turn::CompletionInDpc(request) => (8, request.0),
+        Turn::ThreadedDpcsDisabled => (9, 0),
     }
 }
 
@@ -179,6 +181,8 @@ fn turn(turn: u64, number: u64) -> Option<Turn> {
         5 => Turn::FirstWaiter(thread()?),
         6 => Turn::MissedPulse(thread()?),
         7 => Turn::LateCompletion(Va(number)),
+        8 => Turn::CompletionInDpc(Va(number)),
+        9 => Turn::ThreadedDpcsDisabled,
         _ => return None,
     })
 }

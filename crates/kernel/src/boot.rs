@@ -107,6 +107,7 @@ impl Machine {
             rtl: rtl::State::new(options.seed),
             findings_seen: Default::default(),
             counters: Default::default(),
+            looks_at_time: Default::default(),
             options,
         };
         machine.mm.stacks_stay = stacks_stay;
@@ -122,6 +123,7 @@ impl Machine {
         for (field, value) in version {
             self.write_u32(field.at(KUSER_SHARED_DATA), value).map_err(|_| BootError::Frames)?;
         }
+        self.show_times();
         Ok(())
     }
 

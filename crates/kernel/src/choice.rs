@@ -56,7 +56,7 @@ impl ChoicePoints {
     pub const ANY_ORDER: ChoicePoints = ChoicePoints(0b11 << 11);
     /// Any way to take the processor from a thread.
     pub const ANY_SWITCH: ChoicePoints = ChoicePoints(1 << 2 | 1 << 10);
-    /// [`Turn::LateCompletion`](crate::Turn::LateCompletion).
+    /// [`Turn::LateCompletion`](crate::Turn::LateCompletion) and [`Turn::CompletionInDpc`](crate::Turn::CompletionInDpc).
     pub const COMPLETION: ChoicePoints = ChoicePoints(1 << 12);
     const ALL: ChoicePoints = ChoicePoints((1 << 13) - 1);
     /// What is asked at a moment of the run, rather than by a call or an access.

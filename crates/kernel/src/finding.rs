@@ -26,7 +26,7 @@ pub enum FindingKind {
     K07HandleDereferenced { handle: u64, access_address: Va },
     K08UnlockWithQueuedIrps { section: String, count: u32, majors: Vec<u8> },
     K09IsrPageable { routine: Va, section: String, locked: bool },
-    K10DpcPageable { routine: Va, section: String, locked: bool },
+    K10DpcPageable { routine: Va, section: String, locked: bool, threaded: bool },
     K11ObjectPageable { object: Va, what: ObjectKind },
     K12InitUseAfterDiscard { address: Va, access: engine::Access },
     K13LatentFault { address: Va, access: engine::Access, irql: Irql, would_be: BugCheck },

@@ -30,6 +30,8 @@ pub struct Interruption {
 pub(crate) enum After {
     /// A DPC ended: a flush may be waiting for it.
     Dpc {
+        /// Its number in the order of all that were queued.
+        number: u64,
         /// A timer queued it.
         timer: bool,
     },
@@ -64,9 +66,9 @@ impl Interruption {
         match self.after {
             After::NormalApc => {}
             After::KernelApc { changeable } => m.kernel_apc_ended(changeable)?,
-            After::Dpc { timer } => {
+            After::Dpc { number, timer } => {
                 m.check_dpc_regions(self.routine, self.apc_disable_count, timer)?;
-                m.dpc_delivered();
+                m.dpc_delivered(number);
             }
             After::ServiceRoutine { vector, lock } => {
                 m.release_interrupt_lock(lock)?;
@@ -88,7 +90,7 @@ impl Machine {
             return;
         }
         self.expire_timers();
-        if self.stop.is_some() || self.is_undecided() || self.deliver_dpc() {
+        if self.stop.is_some() || self.is_undecided() || self.deliver_dpc() || self.is_undecided() {
             return;
         }
         self.schedule();

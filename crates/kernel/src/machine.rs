@@ -1,8 +1,11 @@
 //! The machine: processors, memory and the state of the modelled executive, all plain data.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use devices::Bus;
 use engine::Cpu;
@@ -21,7 +24,7 @@ use crate::thread::{Thread, ThreadId, Threads};
 use crate::time::Deadlines;
 
 /// One processor and what is queued on it.
-#[derive(Clone, Hash, Debug)]
+#[derive(Clone, Debug)]
 pub struct Processor {
     /// Its registers.
     pub cpu: Cpu,
@@ -36,6 +39,12 @@ pub struct Processor {
 }
 
 impl Processor {
+    /// What tells its state at this step.
+    pub(crate) fn hash_at(&self, step: u64, state: &mut impl Hasher) {
+        let Processor { cpu, current, idle, pcr, quantum } = self;
+        (cpu, current, idle, pcr, quantum.saturating_sub(step)).hash(state);
+    }
+
     /// Puts registers on the processor that were saved on any: what belongs to the processor itself stays.
     pub(crate) fn load(&mut self, context: &Cpu) {
         let old = std::mem::replace(&mut self.cpu, context.clone());
@@ -93,6 +102,8 @@ pub struct Machine {
     pub(crate) rtl: rtl::State,
     pub(crate) findings_seen: BTreeMap<(&'static str, u64, u64), ()>,
     pub(crate) counters: crate::verifier::Counters,
+    /// How often what time it is made a difference, or came to a driver, but for what drivers read in memory.
+    pub(crate) looks_at_time: AtomicU64,
 }
 
 impl Machine {
@@ -137,6 +148,7 @@ impl Machine {
             rtl: self.rtl.clone(),
             findings_seen: self.findings_seen.clone(),
             counters: self.counters,
+            looks_at_time: AtomicU64::new(self.looks_at_time.load(Relaxed)),
         }
     }
 
@@ -179,6 +191,18 @@ impl Machine {
     /// Virtual time since start, in nanoseconds: one an instruction, plus what idling skipped.
     pub fn now_ns(&self) -> u64 {
         self.steps.saturating_add(self.skipped_ns)
+    }
+
+    /// The same, for what may go on differently at another time: see [`Machine::looks_at_time`].
+    pub fn look_at_time(&self) -> u64 {
+        self.looks_at_time.fetch_add(1, Relaxed);
+        self.now_ns()
+    }
+
+    /// How often it made a difference, or may have, what time it is and not only how much of it passes. A run from a state
+    /// that no look follows is the same run at any other time, but that it may come to the limit of steps.
+    pub fn looks_at_time(&self) -> u64 {
+        self.looks_at_time.load(Relaxed) + self.memory.looks_at_time()
     }
 
     /// Loaded and unloaded images.

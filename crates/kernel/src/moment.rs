@@ -98,7 +98,7 @@ impl Machine {
     fn next_in_turn(&self) -> Option<ThreadId> {
         let current = self.current_thread();
         let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
-        self.next_ready().filter(|next| preemptible && *next != current)
+        self.next_ready().filter(|next| preemptible && *next != current && !self.outranks(current, *next))
     }
 
     /// Threads that could run here instead of the current one.
@@ -107,7 +107,7 @@ impl Machine {
         let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
         let ready =
             self.threads().filter(move |thread| preemptible && thread.id != current && self.can_run_here(thread));
-        ready.map(|thread| thread.id)
+        ready.map(|thread| thread.id).filter(move |id| !self.outranks(current, *id))
     }
 
     fn thread_is_idle(&self, id: ThreadId) -> bool {

@@ -17,6 +17,8 @@ pub enum Routine {
     Dispatch,
     WorkItem,
     Dpc,
+    /// A DPC in a thread of its own, at `PASSIVE_LEVEL`.
+    ThreadedDpc,
     Apc,
     /// An interrupt service routine, called for this vector.
     Isr {
@@ -43,6 +45,7 @@ impl fmt::Display for Routine {
             Routine::Dispatch => "dispatch routine",
             Routine::WorkItem => "work item routine",
             Routine::Dpc => "DPC routine",
+            Routine::ThreadedDpc => "threaded DPC routine",
             Routine::Apc => "APC routine",
             Routine::Isr { .. } => "interrupt service routine",
         })

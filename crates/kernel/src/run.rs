@@ -43,6 +43,18 @@ pub enum Until {
     AnsweredOrTime(RequestId, u64),
 }
 
+impl Until {
+    /// The same, with what is left of the time at this time.
+    #[must_use]
+    pub fn left_at(self, now_ns: u64) -> Until {
+        match self {
+            Until::Quiescent | Until::Answered(_) => self,
+            Until::Time(time_ns) => Until::Time(time_ns.saturating_sub(now_ns)),
+            Until::AnsweredOrTime(id, time_ns) => Until::AnsweredOrTime(id, time_ns.saturating_sub(now_ns)),
+        }
+    }
+}
+
 impl Machine {
     /// Runs until the machine stops, what is waited for has happened, or nothing is left to do.
     pub fn run(&mut self, engine: &mut dyn Engine<Memory>, until: Until) -> RunEnd {
@@ -148,6 +160,9 @@ impl Machine {
             let run = engine.run(&mut processor.cpu, &mut self.memory, budget);
             if run.retired > 0 {
                 self.executed.note(address, self.steps, irql);
+            }
+            if std::mem::take(&mut processor.cpu.tsc_was_read) {
+                self.look_at_time();
             }
             self.steps += run.retired;
             self.handle_exit(run);

@@ -16,6 +16,9 @@ use nt_types::{BugCheck, BugCheckCode};
 /// Pages of a kernel stack (24 KiB on x64).
 const STACK_PAGES: u64 = 6;
 
+/// The lowest of the real-time priorities (`LOW_REALTIME_PRIORITY`).
+const REAL_TIME: u8 = 16;
+
 /// What a new thread is.
 #[derive(Clone, Debug)]
 pub(crate) struct NewThread {
@@ -204,10 +207,10 @@ impl Machine {
         let thread = self.thread();
         let runs = matches!(thread.state, ThreadState::Running) && !thread.idle && thread.may_run_on(here);
         let quantum_left = self.steps < self.processors[self.active].quantum;
-        if runs && quantum_left {
+        if runs && quantum_left && !self.is_outranked(current) {
             return;
         }
-        let next = self.next_ready();
+        let next = self.next_ready().filter(|next| !runs || !self.outranks(current, *next));
         match next {
             Some(next) if next != current => self.switch_to(next),
             Some(_) => self.restart_quantum(),
@@ -223,6 +226,19 @@ impl Machine {
         let order = (first..first + count).map(|index| &self.threads[index % count]);
         let ready = order.filter(|thread| self.can_run_here(thread));
         ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
+    }
+
+    /// True where a real-time thread keeps the processor from another one, whoever waits for how long (docs:
+    /// kernel/introduction-to-threaded-dpcs). Among other threads priority is no guarantee: it is raised and lowered all the
+    /// time.
+    pub(crate) fn outranks(&self, one: ThreadId, other: ThreadId) -> bool {
+        let priority = |id: ThreadId| self.thread_of(id).map_or(0, |thread| thread.priority);
+        priority(one) >= REAL_TIME && priority(one) > priority(other)
+    }
+
+    fn is_outranked(&self, current: ThreadId) -> bool {
+        let mut urgent = self.threads.iter().filter(|thread| thread.priority >= REAL_TIME);
+        urgent.any(|thread| self.outranks(thread.id, current) && self.can_run_here(thread))
     }
 
     /// True where the active processor can go on with this thread. One that was woken before its processor looked up is

@@ -69,9 +69,10 @@ impl Hasher for StateHasher {
 }
 
 impl Machine {
-    /// Feeds a hasher everything that can influence what this machine will do and what will be found. Two forks of one
-    /// machine that feed the same do the same from now on, as long as the same is chosen. How many deeds they may still do
-    /// is not in it: that is for whoever chooses.
+    /// Feeds a hasher everything that can influence what this machine will do and what will be found, but for the time. Two
+    /// forks of one machine that feed the same do the same from now on, as long as the same is chosen, and as long as nobody
+    /// looks at the time ([`Machine::looks_at_time`]) where they feed it at different times. How many deeds they may still do is
+    /// not in it: that is for whoever chooses.
     pub fn hash_state(&mut self, state: &mut impl Hasher) {
         let Machine {
             memory,
@@ -106,20 +107,30 @@ impl Machine {
             ps,
             rtl,
             findings_seen,
-            counters: _, // of what was
+            counters: _,      // of what was
+            looks_at_time: _, // for whoever takes times for equal
         } = self;
+        let (step, now_ns) = (*steps, steps.saturating_add(*skipped_ns));
         memory.hash_state(state);
-        (bus, &*processors, active, steps, skipped_ns, deadlines).hash(state);
+        (&*bus, active).hash(state);
+        // What devices know of time is no distance from now.
+        if !bus.is_empty() {
+            now_ns.hash(state);
+        }
+        processors.iter().for_each(|processor| processor.hash_at(step, state));
+        deadlines.hash_at(now_ns, state);
         state.write_usize(threads.len());
         threads.iter().for_each(|thread| thread.hash(state));
         let mut waiting: Vec<_> =
             threads.iter().filter_map(|thread| Some((thread.waiting_since()?, thread.id))).collect();
         waiting.sort_unstable();
         waiting.into_iter().for_each(|(_, id)| id.hash(state));
-        (modules, requests, choices, attention, moment, slice_end, round).hash(state);
+        let slice_left = slice_end.map(|end| end.saturating_sub(step));
+        (modules, requests, choices, attention, moment, slice_left, round).hash(state);
         // A machine that is about to stop is told apart by all that will be said of it.
         stop.as_ref().map(|stop| format!("{stop:?}")).hash(state);
-        (cm, ex, io, ke, mm, ob).hash(state);
+        (cm, ex, io, ke, ob).hash(state);
+        mm.hash_at(step, state);
         (po, ps, rtl, findings_seen).hash(state);
     }
 

@@ -36,16 +36,15 @@ pub(crate) struct Deadlines {
     arrivals: u64,
 }
 
-impl Hash for Deadlines {
-    fn hash<H: Hasher>(&self, state: &mut H) {
+impl Deadlines {
+    /// What tells their state at this time: how long it is to each.
+    pub(crate) fn hash_at(&self, now_ns: u64, state: &mut impl Hasher) {
         // The order of arrival is that of the queue.
         let Deadlines { queue, arrivals: _ } = self;
         state.write_usize(queue.len());
-        queue.iter().for_each(|((at_ns, _), deadline)| (at_ns, deadline).hash(state));
+        queue.iter().for_each(|((at_ns, _), deadline)| (at_ns.wrapping_sub(now_ns), deadline).hash(state));
     }
-}
 
-impl Deadlines {
     /// Adds a deadline at `at_ns`.
     pub(crate) fn add(&mut self, at_ns: u64, deadline: Deadline) {
         self.insert(at_ns, Queued { deadline, is_late: false });

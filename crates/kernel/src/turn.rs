@@ -31,6 +31,11 @@ pub enum Turn {
     /// The driver of the bus returns STATUS_PENDING and completes this request later (docs: kernel/irp-mn-start-device,
     /// devtest/force-pending-i-o-requests).
     LateCompletion(Va),
+    /// The same, and it is completed by a DPC (docs: kernel/postponing-pnp-irp-processing-until-lower-drivers-finish,
+    /// kernel/passing-power-irps).
+    CompletionInDpc(Va),
+    /// Threaded DPCs are disabled, and run as ordinary ones (docs: kernel/introduction-to-threaded-dpcs).
+    ThreadedDpcsDisabled,
 }
 
 impl Machine {
@@ -39,10 +44,10 @@ impl Machine {
         self.choose_turn_at(ChoicePoints::ORDER, turns)
     }
 
-    /// Asks whether the driver of the bus completes a request later. `None` while that is undecided.
-    pub(crate) fn choose_completion(&mut self, request: Va) -> Option<bool> {
-        let turn = self.choose_turn_at(ChoicePoints::COMPLETION, |_| vec![Turn::LateCompletion(request)])?;
-        Some(turn.is_some())
+    /// Asks whether, and how, the driver of the bus completes a request later. `None` while that is undecided.
+    pub(crate) fn choose_completion(&mut self, request: Va) -> Option<Option<Turn>> {
+        let turns = |_: &mut Machine| vec![Turn::LateCompletion(request), Turn::CompletionInDpc(request)];
+        self.choose_turn_at(ChoicePoints::COMPLETION, turns)
     }
 
     fn choose_turn_at(
@@ -62,6 +67,9 @@ impl Machine {
 
     /// Asks whether the first deadline, which is due, is late: the time until which, if so. `None` while that is undecided.
     pub(crate) fn choose_delay(&mut self, deadline: &Deadline) -> Option<Option<u64>> {
+        if !self.options.choices.has(ChoicePoints::ORDER) {
+            return Some(None);
+        }
         let (turn, late_ns) = match deadline {
             Deadline::Timer(timer) => (Turn::LateTimer(*timer), self.next_tick_ns()),
             Deadline::WaitTimeout(thread) => (Turn::LateTimeout(*thread), self.next_tick_ns()),
@@ -79,6 +87,9 @@ impl Machine {
     /// Asks whether a queue of DPCs that nobody began to process is left alone until the next tick of the clock: the time of
     /// that, if so. `None` while that is undecided.
     pub(crate) fn choose_dpc_delay(&mut self, dpc: Va) -> Option<Option<u64>> {
+        if !self.options.choices.has(ChoicePoints::ORDER) {
+            return Some(None);
+        }
         let late_ns = self.next_tick_ns();
         let seen = |m: &Machine| m.next_due().is_some_and(|due_ns| due_ns <= late_ns) || m.has_work_anywhere();
         let late = self.choose_turn(|m| if seen(m) { vec![Turn::LateDpc(dpc)] } else { Vec::new() })?;
@@ -92,6 +103,6 @@ impl Machine {
     /// When the clock will interrupt next, in nanoseconds.
     fn next_tick_ns(&self) -> u64 {
         let tick_ns = TICK_100NS * 100;
-        (self.now_ns() / tick_ns).saturating_add(1).saturating_mul(tick_ns)
+        (self.look_at_time() / tick_ns).saturating_add(1).saturating_mul(tick_ns)
     }
 }

@@ -1,9 +1,11 @@
 //! What a thread can wait for.
 
+use std::hash::{Hash, Hasher};
+
 use nt_types::{Va, constants};
 
 /// A wait: what ends it, and when it gives up.
-#[derive(Clone, Hash, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wait {
     /// What ends it.
     pub on: WaitOn,
@@ -40,6 +42,14 @@ pub enum WaitOn {
     Irp(Va),
     /// Another thread's end.
     Thread(crate::thread::ThreadId),
+}
+
+impl Hash for Wait {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The machine keeps the deadline of a thread that waits with all others.
+        let Wait { on, deadline_ns: _, alertable, user_mode } = self;
+        (on, alertable, user_mode).hash(state);
+    }
 }
 
 /// In which manner a driver waits.

@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 mod bits;
+mod clock;
 mod config;
 mod cow;
 mod eligible;
@@ -77,6 +78,7 @@ pub use types::{
     RangePageIn, ReadTicket, Region, TrimReason, TrimReport,
 };
 
+use clock::Clock;
 use cow::CowVec;
 use eligible::Eligible;
 use frames::Frames;
@@ -117,6 +119,7 @@ pub struct Memory {
     hand: u32,
     step: u64,
     counters: Counters,
+    clock: Clock,
     /// Pages on their way to or from the paging file.
     buffer: Vec<u8>,
 }
@@ -154,6 +157,7 @@ impl Memory {
             hand: (config.seed % u64::from(config.frames)) as u32,
             step: 0,
             counters: Counters::default(),
+            clock: Clock::default(),
             buffer: Vec::new(),
             config: Arc::new(config),
         })
@@ -182,6 +186,7 @@ impl Memory {
             hand: self.hand,
             step: self.step,
             counters: self.counters,
+            clock: self.clock.clone(),
             buffer: Vec::new(),
         }
     }

@@ -67,6 +67,7 @@ impl Memory {
             self.write_entry(at, marked);
         }
         self.remember_table(Va(address), at);
+        self.clock.note_access(frame);
         Ok(frame)
     }
 

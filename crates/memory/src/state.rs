@@ -7,7 +7,8 @@ use crate::bits::Bits;
 use crate::pfn::{NO_SLOT, Pfn};
 
 impl Memory {
-    /// Feeds a hasher everything that can influence what this memory and its guest will do: content and use of all frames,
+    /// Feeds a hasher everything but the time that can influence what this memory and its guest will do: content and use of all
+    /// frames,
     /// page tables, paging file, locks, what is watched and what is in progress. Two memories of one family of forks that
     /// feed the same behave the same from now on.
     ///
@@ -15,6 +16,7 @@ impl Memory {
     pub fn hash_state(&mut self, state: &mut impl Hasher) {
         // From now on a write must pass through `claim`, which forgets the hash of its page.
         self.tlb.flush_write();
+        self.expect_looks();
         let Memory {
             config: _, // forks have the same
             frames,
@@ -33,13 +35,14 @@ impl Memory {
             hand,
             step: _,     // for histories
             counters: _, // of what was
+            clock: _,    // forks have the same, and looks are for whoever takes times for equal
             buffer: _,   // scratch
         } = &*self;
         frames.free_frames().hash(state);
         for frame in 0..frames.high_water() {
             let Pfn { used, page, stamp: _, slot, pins, mappings, pageable, order: _ } =
                 pfns.get(frame).copied().unwrap_or_default();
-            (frames.hash(frame), used, page, slot, pins, mappings, pageable).hash(state);
+            (self.hash_but_time(frame), used, page, slot, pins, mappings, pageable).hash(state);
         }
         // The order among frames in transition; the numbers that make it count what was.
         state.write_usize(standby.len());

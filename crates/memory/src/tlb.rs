@@ -117,6 +117,14 @@ impl Tlb {
         }
     }
 
+    /// Removes what is known of the pages whose bytes lie here, but for writes.
+    pub(crate) fn forget(&mut self, place: Place) {
+        let known = self.read.iter_mut().filter(|entry| entry.place == place);
+        known.for_each(|entry| entry.page = NOTHING);
+        let known = self.execute.iter_mut().filter(|entry| entry.place == place);
+        known.for_each(|entry| entry.page = NOTHING);
+    }
+
     pub(crate) fn flush(&mut self) {
         self.read.iter_mut().for_each(|entry| entry.page = NOTHING);
         self.flush_write();

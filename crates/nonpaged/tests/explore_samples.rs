@@ -36,6 +36,8 @@ fn samples_of_orders_need_another_order() {
         ("x45-missed-pulse", ChoicePoints::ORDER),
         ("x48-cancel-race", ChoicePoints::CANCEL),
         ("x49-still-pending", ChoicePoints::COMPLETION),
+        ("x50-completion-in-dpc", ChoicePoints::COMPLETION),
+        ("x51-threaded-dpc", ChoicePoints::ORDER),
     ] {
         let driver = root().join(format!("drivers/broken/{name}.sys"));
         let one_deed = || Explore::new(&driver).strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX);

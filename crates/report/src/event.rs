@@ -269,6 +269,13 @@ pub enum Order {
         /// The request.
         request: Va,
     },
+    /// The same, and completed it in a DPC.
+    CompletionInDpc {
+        /// The request.
+        request: Va,
+    },
+    /// Threaded DPCs were disabled.
+    ThreadedDpcsDisabled,
 }
 
 /// A timer or a DPC.

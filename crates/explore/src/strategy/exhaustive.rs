@@ -8,7 +8,7 @@ use kernel::Deed;
 use memory::Memory;
 
 use crate::failure::{Signature, take_findings};
-use crate::seen::{Key, Seen, Tally, is_landmark};
+use crate::seen::{Below, Clock, Seen, State, Tally, is_landmark};
 use crate::subject::{Ending, Subject};
 use crate::walk::{End, Walked, conclude};
 
@@ -52,7 +52,10 @@ trait Path: Sized {
     fn found(&mut self) -> Vec<Signature>;
 
     /// Its state together with the number of deeds to do; `None` where nobody knows.
-    fn key(&mut self, more: u32) -> Option<Key>;
+    fn state_with(&mut self, more: u32) -> Option<State>;
+
+    /// How far it is, and how often anybody has looked at the time.
+    fn clock(&mut self) -> Clock;
 
     /// True at one state of many: see [`is_landmark`].
     fn is_landmark(&mut self) -> bool;
@@ -93,8 +96,12 @@ impl<S: Subject> Path for S {
         take_findings(self.machine())
     }
 
-    fn key(&mut self, more: u32) -> Option<Key> {
-        Key::of(self, more)
+    fn state_with(&mut self, more: u32) -> Option<State> {
+        State::of(self, more)
+    }
+
+    fn clock(&mut self) -> Clock {
+        Clock::of(self.machine())
     }
 
     fn is_landmark(&mut self) -> bool {
@@ -131,7 +138,7 @@ pub(crate) fn explore<S: Subject>(
 }
 
 /// Everything from here on with `more` further deeds; `None` where it was broken off.
-fn all_below<P: Path>(path: P, engine: &mut dyn Engine<Memory>, more: u32, visitor: &mut dyn Visitor) -> Option<Tally> {
+fn all_below<P: Path>(path: P, engine: &mut dyn Engine<Memory>, more: u32, visitor: &mut dyn Visitor) -> Option<Below> {
     match more {
         0 => run_on(path, engine, visitor),
         _ => branch_off(path, engine, more, visitor),
@@ -139,27 +146,27 @@ fn all_below<P: Path>(path: P, engine: &mut dyn Engine<Memory>, more: u32, visit
 }
 
 /// Runs to the end without further deeds, or to a state from which that was done before.
-fn run_on<P: Path>(mut path: P, engine: &mut dyn Engine<Memory>, visitor: &mut dyn Visitor) -> Option<Tally> {
+fn run_on<P: Path>(mut path: P, engine: &mut dyn Engine<Memory>, visitor: &mut dyn Visitor) -> Option<Below> {
     if !visitor.begin() {
         return None;
     }
     path.stop(true);
     let mut found: Vec<Signature> = Vec::new();
     // The states on the way, and how much had been found by then.
-    let mut way: Vec<(Key, usize)> = Vec::new();
-    let end = loop {
+    let mut way: Vec<(State, usize)> = Vec::new();
+    let (end, clock) = loop {
         if visitor.is_over() {
             return None;
         }
         if let Some(ending) = path.advance(engine) {
-            break End::Of(ending);
+            break (End::Of(ending), path.clock());
         }
         if path.is_landmark() {
             found.extend(path.found());
-            match path.key(0) {
-                Some(key) => match visitor.seen().get(key) {
-                    Some(known) => break End::Known(known),
-                    None => way.push((key, found.len())),
+            match path.state_with(0) {
+                Some(state) => match visitor.seen().get(&state) {
+                    Some(known) => break (End::Known(known.tally), known.clock),
+                    None => way.push((state, found.len())),
                 },
                 None => path.stop_no_more(),
             }
@@ -167,12 +174,13 @@ fn run_on<P: Path>(mut path: P, engine: &mut dyn Engine<Memory>, visitor: &mut d
         path.answer(None);
     };
     let walked = path.conclude(end, found);
-    for (key, found) in way {
-        visitor.seen().put(key, walked.tally_after(found));
+    let below = |found: usize| Below { tally: walked.tally_after(found), clock };
+    for (state, found) in way {
+        visitor.seen().put(&state, below(found));
     }
-    let tally = walked.tally_after(0);
+    let all = below(0);
     visitor.ended(walked);
-    Some(tally)
+    Some(all)
 }
 
 /// Runs on without deeds to find the choices, and does each deed that is possible at one in a fork. The run itself has fewer
@@ -182,29 +190,29 @@ fn branch_off<P: Path>(
     engine: &mut dyn Engine<Memory>,
     more: u32,
     visitor: &mut dyn Visitor,
-) -> Option<Tally> {
+) -> Option<Below> {
     path.stop(false);
-    let mut sum = Tally::default();
-    let mut way: Vec<(Key, Tally)> = Vec::new();
-    loop {
+    // The choices on the way, and what came of the deeds at each.
+    let mut way: Vec<(Option<State>, Below)> = Vec::new();
+    let mut sum = loop {
         if visitor.is_over() {
             return None;
         }
         if path.advance(engine).is_some() {
-            break;
+            break Below { tally: Tally::default(), clock: path.clock() };
         }
-        if let Some(key) = path.key(more) {
-            if let Some(known) = visitor.seen().get(key) {
-                visitor.known(known);
-                sum.add(known);
-                break;
-            }
-            way.push((key, sum));
+        let state = path.state_with(more);
+        if let Some(known) = state.and_then(|state| visitor.seen().get(&state)) {
+            visitor.known(known.tally);
+            break known;
         }
-        sum.add(each_deed(&mut path, engine, more, visitor)?);
-    }
-    for (key, before) in way {
-        visitor.seen().put(key, sum.since(before));
+        way.push((state, each_deed(&mut path, engine, more, visitor)?));
+    };
+    for (state, below) in way.into_iter().rev() {
+        sum.add(below);
+        if let Some(state) = state {
+            visitor.seen().put(&state, sum);
+        }
     }
     Some(sum)
 }
@@ -215,11 +223,11 @@ fn each_deed<P: Path>(
     engine: &mut dyn Engine<Memory>,
     more: u32,
     visitor: &mut dyn Visitor,
-) -> Option<Tally> {
+) -> Option<Below> {
     let deeds = path.deeds();
     // What was found so far belongs to the run that goes on, which an earlier round has seen.
     path.found();
-    let mut sum = Tally::default();
+    let mut sum = Below::default();
     for deed in deeds {
         let mut fork = path.branch();
         fork.answer(Some(deed));

@@ -188,18 +188,21 @@ fn swap_gs<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     Ok(Flow::Next)
 }
 
-fn time<M: Mmu>(context: &Context<'_, M>) -> u64 {
+fn time<M: Mmu>(context: &mut Context<'_, M>) -> u64 {
+    context.cpu.tsc_was_read = true;
     context.cpu.tsc.wrapping_add(context.retired)
 }
 
 fn read_time<M: Mmu>(context: &mut Context<'_, M>, _: &Op<M>) -> Outcome {
-    set_pair(context, time(context));
+    let now = time(context);
+    set_pair(context, now);
     Ok(Flow::Next)
 }
 
 fn read_time_and_processor<M: Mmu>(context: &mut Context<'_, M>, op: &Op<M>) -> Outcome {
     let processor = context.ask(op, Exit::Privileged(Privileged::ReadMsr(msr::TSC_AUX)))?;
-    set_pair(context, time(context));
+    let now = time(context);
+    set_pair(context, now);
     context.registers.set(RCX, processor & 0xffff_ffff);
     Ok(Flow::Next)
 }

@@ -101,7 +101,10 @@ impl Machine {
 
     /// Lets chance decide whether this call finds memory, where the verifier simulates low resources (R188).
     fn low_on_resources(&mut self, routine: &str, call: &Call) -> Option<Failure> {
-        let low = self.options.low_resources.filter(|low| self.now_ns() >= low.delay_ns)?;
+        let low = self.options.low_resources?;
+        if self.look_at_time() < low.delay_ns {
+            return None;
+        }
         let failure = self.failure_of(find(LOW_RESOURCES, routine)?, call)?;
         (self.rtl.random.next() % 10_000 < u64::from(low.chances)).then_some(failure)
     }

@@ -44,8 +44,6 @@ const CHANGES: &[Change] = &[
     ("a priority", |m| m.thread().priority += 1),
     ("a spin lock", |m| m.thread().spin_locks.push(Va(0x2000))),
     ("registers of a thread that waits for a processor", |m| m.threads.last_mut().expect("one").context.gpr[0] += 1),
-    ("instructions", |m| m.steps += 1),
-    ("time", |m| m.skipped_ns += 1),
     ("a timer", |m| m.deadlines.add(77, Deadline::Timer(Va(0x3000)))),
     ("a request", |m| drop(m.call_routine("request", Va(0x1000), &[1]))),
     ("a stop", |m| { let stop = m.stop_at(Va(1), StopKind::Limit(Limit::Steps(1))); m.stop = Some(Box::new(stop)); }),
@@ -57,8 +55,10 @@ const CHANGES: &[Change] = &[
     ("the registry", |m| { m.cm.registry.create("\\Registry\\Machine\\SOFTWARE\\Other"); }),
     ("drivers", |m| m.io.drivers.push(Va(0x4000))),
     ("attached devices", |m| { m.io.attached_to.insert(Va(1), Va(2)); }),
-    ("the clock", |m| m.ke.tick = Some(99)),
-    ("page-ins in a row", |m| m.mm.page_ins_in_a_row.1 += 1),
+    ("page-ins in a row", |m| m.mm.page_ins_in_a_row = (m.steps, 2)),
+    ("what is left of a quantum", |m| m.processors[0].quantum += 1),
+    ("who goes on with what a timer releases", |m| m.timer_due(Va(0x3000), 7)),
+    ("whether DPCs are threaded", |m| m.ke.dpcs.threaded = Some(true)),
     ("locked pages of the process", |m| m.process_pages_locked(Va(0x4000), 1, Va(0x5000))),
     ("chance", |m| { m.rtl.random.next(); }),
     ("a finding", |m| { m.findings_seen.insert(("K01", 1, 2), ()); }),
@@ -75,6 +75,10 @@ const NO_CHANGES: &[Change] = &[
     ("what was counted", |m| m.counters.raises += 1),
     ("the step of histories", |m| m.memory.set_step(77)),
     ("when to ask", |m| m.ask_from(Some(9))),
+    ("time", |m| m.skipped_ns += 1),
+    ("instructions, and what they leave of a quantum", |m| { m.steps += 9; m.processors.iter_mut().for_each(|p| p.quantum += 9); }),
+    ("a clock that shows another time", |m| { m.skipped_ns += 1_000_000_000; m.update_shared_time(); }),
+    ("looks at the time that were", |m| { m.look_at_time(); }),
     ("a byte that is what it was", |m| m.memory.poke(PAGED + 5, &[1]).expect("it is resident")),
     ("the branch before", |m| m.cpu().last_branch.from = 9),
 ];
@@ -112,4 +116,65 @@ fn a_page_that_is_written_between_two_states_tells_each_time() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), 5);
+}
+
+/// A timer that is due as much later as time has passed is as far away.
+#[test]
+fn deadlines_tell_by_how_far_away_they_are() {
+    let mut base = machine();
+    base.processors[0].quantum = 5_000;
+    let mut later = base.fork();
+    later.skipped_ns += 1_000;
+    base.deadlines.add(50, Deadline::Timer(Va(0x3000)));
+    let mut too_soon = later.fork();
+    too_soon.deadlines.add(50, Deadline::Timer(Va(0x3000)));
+    later.deadlines.add(1_050, Deadline::Timer(Va(0x3000)));
+    assert_eq!(base.state_hash(), later.state_hash());
+    assert_ne!(base.state_hash(), too_soon.state_hash());
+}
+
+/// Devices keep times of their own, so with devices the time counts.
+#[test]
+fn with_devices_the_time_tells() {
+    let mut bus = Bus::new();
+    devices::Uart16550::install(&mut bus, devices::SerialLine::unconnected(), 0x3F8, 4).expect("the ports are free");
+    let mut base = Machine::boot(Options::default(), MemoryConfig::default(), bus).expect("it boots");
+    let mut later = base.fork();
+    later.skipped_ns += 1;
+    assert_ne!(base.state_hash(), later.state_hash());
+}
+
+/// Whatever tells a driver the time is counted, in each fork, and also where its page was read before.
+#[test]
+fn each_look_at_the_time_is_counted() {
+    let mut base = machine();
+    for address in [crate::KUSER_SHARED_DATA + 0x14, base.kernel_images.variable("KeTickCount").expect("it is there")] {
+        for _ in 0..2 {
+            base.state_hash();
+            let mut fork = base.fork();
+            for machine in [&mut base, &mut fork] {
+                let before = machine.looks_at_time();
+                machine.memory.read_u64(address).expect("it can be read");
+                assert!(machine.looks_at_time() > before);
+                machine.state_hash();
+                let before = machine.looks_at_time();
+                machine.memory.read_u64(address).expect("it can be read");
+                assert!(machine.looks_at_time() > before);
+            }
+        }
+    }
+    let looks: &[Change] = &[
+        ("a timer is set", |m| drop(m.set_timer(PAGED, -1, 0, Va::NULL))),
+        ("the system time", |m| drop(m.system_time())),
+        ("a moment that has a date", |m| drop(m.moment(1))),
+    ];
+    for (what, look) in looks {
+        let before = base.looks_at_time();
+        look(&mut base);
+        assert!(base.looks_at_time() > before, "{what}");
+    }
+    let before = base.looks_at_time();
+    base.moment(-1);
+    base.memory.read_u64(PAGED).expect("it can be read");
+    assert_eq!(base.looks_at_time(), before, "how long something lasts is no look");
 }

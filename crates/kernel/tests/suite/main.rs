@@ -27,6 +27,7 @@ mod special_pool;
 mod stack_trace;
 mod storm;
 mod swapped_stacks;
+mod threaded_dpcs;
 mod turns;
 mod unwind_data;
 mod unwinding;

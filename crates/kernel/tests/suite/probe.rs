@@ -271,7 +271,7 @@ impl Probe {
         Ok(self.machine.answer_of(request).expect("it was answered").information)
     }
 
-    fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
+    pub(crate) fn run(&mut self, until: Until) -> Result<(), Box<Stop>> {
         match self.machine.run(&mut self.engine, until) {
             RunEnd::Paused | RunEnd::Undecided => panic!("a choice that nobody asked for"),
             RunEnd::Stopped(stop) => Err(stop),

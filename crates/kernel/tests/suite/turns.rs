@@ -1,7 +1,7 @@
 //! What may have another turn is asked, and what the documents settle is not.
 
 use devices::{Bus, SerialLine, Uart16550};
-use kernel::{ChoicePoints, Deed, Options, Turn, Until};
+use kernel::{ChoicePoints, Deed, EventKind, Options, Routine, Turn, Until};
 use memory::{InitialResidency, MemoryConfig};
 use nt_types::layout::{io_stack_location as sl, irp};
 use nt_types::{NtStatus, Va, constants as c};
@@ -78,7 +78,7 @@ fn a_queue_that_nobody_began_to_process_may_be_late() {
         let request = probe.begin_service("KeInsertQueueDpc", &[dpc, 0, 0]);
         let mut asked = turns(probe.choosing(Until::Answered(request), take(Turn::LateDpc(Va(dpc)))));
         asked.extend(probe.choosing_for_us(1, take(Turn::LateDpc(Va(dpc)))));
-        let is_queued = |event: &&kernel::Event| matches!(event.kind, kernel::EventKind::DpcQueued { .. });
+        let is_queued = |event: &&kernel::Event| matches!(event.kind, EventKind::DpcQueued { .. });
         let queued_on = probe.machine.events.iter().find(is_queued).expect("it was queued").processor;
         let is_here = queued_on as u64 == target;
         let may_wait = importance == LOW || importance == MEDIUM && !is_here;
@@ -300,11 +300,11 @@ impl Probe {
     }
 
     /// Sends one down and answers each choice: the request, what IoCallDriver returned, and what was asked.
-    fn send_down(&mut self, device: u64, minor: u32, is_late: bool) -> (u64, NtStatus, Vec<Turn>) {
+    fn send_down(&mut self, device: u64, minor: u32, how: Option<fn(Va) -> Turn>) -> (u64, NtStatus, Vec<Turn>) {
         let request = self.request_down(minor);
         let call = self.begin_service("IofCallDriver", &[device, request]);
-        let mut late = take(Turn::LateCompletion(Va(request)));
-        let asked = self.choosing(Until::Answered(call), |deeds| late(deeds).filter(|_| is_late));
+        let turn = how.map(|how| Deed::Order(how(Va(request))));
+        let asked = self.choosing(Until::Answered(call), |deeds| turn.filter(|turn| deeds.contains(turn)));
         let result = self.finish(call).expect("it returns");
         (request, NtStatus(result as u32), turns(asked))
     }
@@ -316,14 +316,17 @@ impl Probe {
     }
 }
 
-/// Docs: kernel/irp-mn-start-device, devtest/force-pending-i-o-requests.
+/// Docs: kernel/irp-mn-start-device, devtest/force-pending-i-o-requests; for the DPC
+/// kernel/postponing-pnp-irp-processing-until-lower-drivers-finish.
 #[test]
-fn x49_the_bus_driver_may_complete_a_request_later() {
-    for is_late in [false, true] {
+fn x49_x50_the_bus_driver_may_complete_a_request_later_and_in_a_dpc() {
+    for how in [None, Some(Turn::LateCompletion as fn(Va) -> Turn), Some(Turn::CompletionInDpc)] {
+        let is_late = how.is_some();
         let (mut probe, device) = with_port(ChoicePoints::COMPLETION);
         let before = probe.recorded().0;
-        let (request, status, asked) = probe.send_down(device, c::IRP_MN_START_DEVICE, is_late);
-        assert_eq!(asked, [Turn::LateCompletion(Va(request))]);
+        let (request, status, asked) = probe.send_down(device, c::IRP_MN_START_DEVICE, how);
+        let turns = [Turn::LateCompletion(Va(request)), Turn::CompletionInDpc(Va(request))];
+        assert_eq!(asked, turns);
         assert_eq!(status, if is_late { NtStatus::PENDING } else { NtStatus::SUCCESS });
         assert_eq!(probe.recorded().0 - before, u64::from(!is_late));
         let old = if is_late { NtStatus::NOT_SUPPORTED } else { NtStatus::SUCCESS };
@@ -331,6 +334,8 @@ fn x49_the_bus_driver_may_complete_a_request_later() {
         probe.pass_us(100);
         assert_eq!(probe.recorded().0 - before, 1);
         assert_eq!(probe.outcome(request), (NtStatus::SUCCESS, is_late));
+        let is_dpc = |event: &kernel::Event| matches!(event.kind, EventKind::Entered { what: Routine::Dpc, .. });
+        assert_eq!(probe.machine.events.iter().any(is_dpc), turns.get(1).copied() == how.map(|how| how(Va(request))));
     }
 }
 
@@ -355,7 +360,7 @@ fn the_bus_driver_is_not_asked_about_removal_or_unasked() {
     for (choices, minor) in [removal, (ChoicePoints::ORDER, c::IRP_MN_START_DEVICE)] {
         let (mut probe, device) = with_port(choices);
         let made = probe.machine.choices_made();
-        let (request, status, asked) = probe.send_down(device, minor, false);
+        let (request, status, asked) = probe.send_down(device, minor, None);
         assert_eq!((asked, status), (Vec::new(), NtStatus::SUCCESS));
         assert_eq!(probe.outcome(request), (NtStatus::SUCCESS, false));
         assert_eq!(probe.machine.choices_made(), made);

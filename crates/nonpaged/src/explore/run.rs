@@ -58,6 +58,7 @@ impl Subject for Run {
         let Run { machine, player, until } = self;
         let mut state = StateHasher::default();
         machine.hash_state(&mut state);
+        let until = until.map(|until| until.left_at(machine.now_ns()));
         // The code of a test may ask whether anything was done at all.
         (player, until, machine.schedule_so_far().is_empty()).hash(&mut state);
         Some(state.finish_128())

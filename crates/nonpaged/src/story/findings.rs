@@ -23,8 +23,9 @@ pub(super) fn reports(scene: &Scene<'_>, kind: &FindingKind) -> Vec<Diagnostic> 
         K::K09IsrPageable { routine, section, locked } => {
             vec![objects::routine(scene, *routine, ObjectMisuse::Isr { section: section.clone(), locked: *locked })]
         }
-        K::K10DpcPageable { routine, section, locked } => {
-            vec![objects::routine(scene, *routine, ObjectMisuse::Dpc { section: section.clone(), locked: *locked })]
+        K::K10DpcPageable { routine, section, locked, threaded } => {
+            let (section, locked, threaded) = (section.clone(), *locked, *threaded);
+            vec![objects::routine(scene, *routine, ObjectMisuse::Dpc { section, locked, threaded })]
         }
         K::K11ObjectPageable { object, what } => vec![objects::pageable(scene, *what, *object)],
         K::K12InitUseAfterDiscard { address, access } => vec![fault::init_use(scene, *address, *access)],

@@ -126,6 +126,7 @@ pub(super) fn callback(what: Routine) -> cause::Callback {
         Routine::Dispatch => cause::Callback::Dispatch,
         Routine::WorkItem => cause::Callback::WorkItem,
         Routine::Dpc => cause::Callback::Dpc,
+        Routine::ThreadedDpc => cause::Callback::ThreadedDpc,
         Routine::Apc => cause::Callback::Apc,
         Routine::Isr { .. } => cause::Callback::Isr,
     }

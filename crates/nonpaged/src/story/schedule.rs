@@ -51,6 +51,8 @@ fn ordered(scene: &Scene<'_>, turn: Turn) -> Order {
         Turn::FirstWaiter(id) => Order::FirstWaiter { thread: thread(scene, id) },
         Turn::MissedPulse(id) => Order::MissedPulse { thread: thread(scene, id) },
         Turn::LateCompletion(request) => Order::LateCompletion { request },
+        Turn::CompletionInDpc(request) => Order::CompletionInDpc { request },
+        Turn::ThreadedDpcsDisabled => Order::ThreadedDpcsDisabled,
     }
 }
 

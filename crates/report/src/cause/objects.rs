@@ -39,12 +39,14 @@ pub enum ObjectMisuse {
         /// The section is locked.
         locked: bool,
     },
-    /// A DPC queued from an interrupt has its routine in a pageable section (K10).
+    /// A DPC queued from an interrupt, or a threaded one, has its routine in a pageable section (K10).
     Dpc {
         /// The section.
         section: String,
         /// The section is locked.
         locked: bool,
+        /// The DPC is a threaded one, and no interrupt queued it.
+        threaded: bool,
     },
     /// A completion routine in a pageable section: K21, or 0xC9/0x227 with I/O verification.
     Completion {
@@ -150,9 +152,12 @@ impl ObjectMisuse {
                 Words::finding(Finding::IsrPageable, Level::Error, title, ISR_NONPAGED)
                     .help("move it, and all it calls and touches, to nonpaged sections")
             }
-            ObjectMisuse::Dpc { section, locked } => {
+            ObjectMisuse::Dpc { section, locked, threaded } => {
                 let level = if *locked { Level::Warning } else { Level::Error };
-                let title = format!("DPC routine in pageable section `{section}` queued from an interrupt");
+                let title = match *threaded {
+                    true => format!("threaded DPC routine in pageable section `{section}`, which is not locked"),
+                    false => format!("DPC routine in pageable section `{section}` queued from an interrupt"),
+                };
                 Words::finding(Finding::DpcPageable, level, title, DPC_NONPAGED)
                     .help("move it, and all it calls and touches, to nonpaged sections")
             }

@@ -155,6 +155,10 @@ fn ordered(order: &Order) -> String {
         Order::FirstWaiter { thread } => format!("thread `{thread}` came before those that had waited for longer"),
         Order::MissedPulse { thread } => format!("thread `{thread}` missed that the event was pulsed"),
         Order::LateCompletion { request } => format!("the bus driver completed the request at `{request}` later"),
+        Order::ThreadedDpcsDisabled => "threaded DPCs were disabled, and ran at `DISPATCH_LEVEL`".to_owned(),
+        Order::CompletionInDpc { request } => {
+            format!("the bus driver completed the request at `{request}` later, in a DPC")
+        }
     }
 }
 

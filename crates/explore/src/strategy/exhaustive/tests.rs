@@ -11,6 +11,9 @@ use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
 use super::*;
 use crate::failure::Kind;
 
+/// Nothing is known of a run that has taken so long.
+const LIMIT: u64 = 14;
+
 /// A state of a run. Numbers of other nodes are greater than its own, so every run ends.
 #[derive(Clone, Debug)]
 struct Node {
@@ -20,14 +23,19 @@ struct Node {
     deeds: Vec<usize>,
     /// Where doing nothing leads; to an end where there is no such node.
     next: usize,
+    /// How long it takes.
+    takes: u64,
+    /// Whoever comes here looks at the time, and finds something where that is even.
+    looks: bool,
 }
 
 fn graph() -> impl Strategy<Value = Vec<Node>> {
-    let node = (prop::option::weighted(0.2, 0u8..4), prop::collection::vec(1usize..6, 0..4), 1usize..4);
+    let edges = (prop::collection::vec(1usize..6, 0..4), 1usize..4);
+    let node = (prop::option::weighted(0.2, 0u8..4), edges, 1u64..4, prop::bool::weighted(0.2));
     prop::collection::vec(node, 1..14).prop_map(|nodes| {
-        let nodes = nodes.into_iter().enumerate().map(|(at, (finds, deeds, next))| {
+        let nodes = nodes.into_iter().enumerate().map(|(at, (finds, (deeds, next), takes, looks))| {
             let deeds = deeds.into_iter().map(|by| at + by).collect();
-            Node { finds, deeds, next: at + next }
+            Node { finds, deeds, next: at + next, takes, looks }
         });
         nodes.collect()
     })
@@ -42,8 +50,17 @@ struct Run {
     answer: Option<Option<Deed>>,
     stops: Option<bool>,
     found: Vec<Signature>,
+    clock: Clock,
     /// States are known.
     sees: bool,
+}
+
+impl Node {
+    /// What is found where a run comes here at this time.
+    fn finds_at(&self, time: u64) -> impl Iterator<Item = Signature> {
+        let at_even_times = (self.looks && time.is_multiple_of(2)).then_some(9);
+        self.finds.into_iter().chain(at_even_times).map(signature)
+    }
 }
 
 fn signature(code: u8) -> Signature {
@@ -58,7 +75,9 @@ fn is_unknown(end: usize) -> bool {
 impl Run {
     fn enter(&mut self, node: usize) {
         self.at = node;
-        self.found.extend(self.graph.get(node).and_then(|node| node.finds).map(signature));
+        let Some(node) = self.graph.get(node) else { return };
+        self.found.extend(node.finds_at(self.clock.steps));
+        self.clock = Clock { steps: self.clock.steps + node.takes, looks: self.clock.looks + u64::from(node.looks) };
     }
 }
 
@@ -77,6 +96,9 @@ impl Path for Run {
 
     fn advance(&mut self, _engine: &mut dyn Engine<Memory>) -> Option<Ending> {
         loop {
+            if self.clock.steps >= LIMIT {
+                return Some(Ending::Impossible(String::new()));
+            }
             let Some(node) = self.graph.get(self.at).cloned() else {
                 return Some(if is_unknown(self.at) { Ending::Impossible(String::new()) } else { Ending::Finished });
             };
@@ -105,10 +127,15 @@ impl Path for Run {
         std::mem::take(&mut self.found)
     }
 
-    fn key(&mut self, more: u32) -> Option<Key> {
+    fn state_with(&mut self, more: u32) -> Option<State> {
         let mut state = StateHasher::default();
         (self.at, more).hash(&mut state);
-        self.sees.then(|| Key::new(state.finish_128()))
+        let (now_ns, room) = (self.clock.steps, LIMIT.saturating_sub(self.clock.steps));
+        self.sees.then(|| State::new(state.finish_128(), now_ns, self.clock, room))
+    }
+
+    fn clock(&mut self) -> Clock {
+        self.clock
     }
 
     fn is_landmark(&mut self) -> bool {
@@ -154,20 +181,26 @@ impl Visitor for Listener {
     }
 }
 
-/// Every run that begins where `node` is entered, with `more` deeds: what is found after the last of them, and whether its
-/// end is unknown.
-fn every_run(graph: &[Node], node: usize, more: u32) -> Vec<(BTreeSet<Signature>, bool)> {
-    let mut way = Vec::new();
-    let mut at = node;
+/// Every run that begins where `node` is entered at this time, with `more` deeds: what is found after the last of them, and
+/// whether its end is unknown.
+fn every_run(graph: &[Node], node: usize, time: u64, more: u32) -> Vec<(BTreeSet<Signature>, bool)> {
+    let (mut at, mut time) = (node, time);
+    let mut found = BTreeSet::new();
+    // Where deeds lead, and when.
+    let mut deeds = Vec::new();
     while let Some(node) = graph.get(at) {
-        way.push(node);
+        found.extend(node.finds_at(time));
+        time += node.takes;
+        if time >= LIMIT {
+            break;
+        }
+        deeds.extend(node.deeds.iter().map(|target| (*target, time)));
         at = node.next;
     }
-    if more == 0 {
-        let found = way.iter().filter_map(|node| node.finds).map(signature).collect();
-        return vec![(found, is_unknown(at))];
+    match more {
+        0 => vec![(found, time >= LIMIT || is_unknown(at))],
+        _ => deeds.into_iter().flat_map(|(target, time)| every_run(graph, target, time, more - 1)).collect(),
     }
-    way.into_iter().flat_map(|node| &node.deeds).flat_map(|target| every_run(graph, *target, more - 1)).collect()
 }
 
 fn tally(runs: &[(BTreeSet<Signature>, bool)]) -> Tally {
@@ -191,18 +224,19 @@ proptest! {
                     answer: None,
                     stops: None,
                     found: Vec::new(),
+                    clock: Clock::default(),
                     sees,
                 };
                 run.enter(0);
-                let expected = every_run(&graph, 0, more);
+                let expected = every_run(&graph, 0, 0, more);
                 (listener.sum, listener.runs) = (Tally::default(), 0);
                 let sum = all_below(run, &mut engine, more, &mut listener);
-                prop_assert_eq!(sum, Some(tally(&expected)));
+                prop_assert_eq!(sum.map(|below| below.tally), Some(tally(&expected)));
                 prop_assert_eq!(listener.sum, tally(&expected));
                 let spared = listener.sum.schedules - listener.runs;
                 prop_assert!(sees || spared == 0);
             }
-            let all = (0..rounds).flat_map(|more| every_run(&graph, 0, more)).flat_map(|(found, _)| found);
+            let all = (0..rounds).flat_map(|more| every_run(&graph, 0, 0, more)).flat_map(|(found, _)| found);
             prop_assert_eq!(&listener.found, &all.collect::<BTreeSet<_>>());
         }
     }

@@ -3,7 +3,7 @@
 use devices::DeviceId;
 use nt_types::layout::{
     cm_full_resource_descriptor as full, cm_partial_resource_descriptor as partial, cm_partial_resource_list as list,
-    cm_resource_list, driver_extension, driver_object, io_stack_location, irp,
+    cm_resource_list, driver_extension, driver_object, io_stack_location, irp, kdpc,
 };
 use nt_types::{NtStatus, Va, constants as c};
 
@@ -13,15 +13,19 @@ use super::irp::SL_PENDING_RETURNED;
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
 use crate::export;
+use crate::exports::ke::dpc::QueuedBy;
 use crate::exports::{Export, io};
 use crate::machine::Machine;
 use crate::request::{Answer, RequestId};
 use crate::routine::Routine;
+use crate::turn::Turn;
 
 #[rustfmt::skip]
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IopBusDispatch(device: Va, request: Va), DISPATCH),
     export!(Ntoskrnl, IopBusComplete(device: Va, request: Va), PASSIVE),
+    export!(Ntoskrnl, IopBusAnswer(device: Va, request: Va), PASSIVE),
+    export!(Ntoskrnl, IopBusDpc(dpc: Va, context: Va, request: Va, unused: Va), DISPATCH),
 ];
 
 /// What the modelled bus driver remembers.
@@ -211,7 +215,8 @@ fn interrupt_descriptor(line: u32, trigger: devices::Trigger) -> Vec<u8> {
     bytes
 }
 
-/// The bus driver's dispatch routine: it completes the request at once, unless it is chosen that a thread of its own does.
+/// The bus driver's dispatch routine: it completes the request at once, unless it is chosen that a thread of its own does, or
+/// a DPC.
 fn IopBusDispatch(m: &mut Machine, device: Va, request: Va) -> Outcome {
     let stack = m.stack_location(request)?;
     let (major, minor) = functions(m, stack)?;
@@ -219,13 +224,16 @@ fn IopBusDispatch(m: &mut Machine, device: Va, request: Va) -> Outcome {
     if (major, minor) == (c::IRP_MJ_PNP, c::IRP_MN_REMOVE_DEVICE) {
         return IopBusComplete(m, device, request);
     }
-    if !m.choose_completion(request).ok_or(Trap::Undecided)? {
-        return IopBusComplete(m, device, request);
-    }
+    let turn = m.choose_completion(request).ok_or(Trap::Undecided)?;
+    let thread = match turn {
+        Some(Turn::CompletionInDpc(_)) => "IopBusAnswer",
+        Some(_) => "IopBusComplete",
+        None => return IopBusComplete(m, device, request),
+    };
     let control = io_stack_location::CONTROL.at(stack);
     let marked = m.read_u8(control)? | SL_PENDING_RETURNED;
     m.write_u8(control, marked)?;
-    let service = m.kernel_images.export("ntoskrnl.exe", "IopBusComplete").unwrap_or(Va::NULL);
+    let service = m.kernel_images.export("ntoskrnl.exe", thread).unwrap_or(Va::NULL);
     m.start_work("bus", service, vec![device.0, request.0])?;
     Ok(Next::status(NtStatus::PENDING))
 }
@@ -235,8 +243,29 @@ fn functions(m: &mut Machine, stack: Va) -> Result<(u32, u32), Trap> {
     Ok((m.read_u8(stack)?.into(), m.read_u8(io_stack_location::MINOR_FUNCTION.at(stack))?.into()))
 }
 
-/// It grants what a bus grants, answers what it knows of its devices, and leaves other requests as they are.
 fn IopBusComplete(m: &mut Machine, device: Va, request: Va) -> Outcome {
+    let status = carry_out(m, device, request)?;
+    m.complete_request(request, status)
+}
+
+/// A thread of the bus driver's own does what is to be done at `PASSIVE_LEVEL`, and leaves the completion to a DPC.
+fn IopBusAnswer(m: &mut Machine, device: Va, request: Va) -> Outcome {
+    let Some(dpc) = m.kernel_object(kdpc::SIZEOF, *b"BusD") else { return Err(m.no_pool()) };
+    carry_out(m, device, request)?;
+    let routine = m.kernel_images.export("ntoskrnl.exe", "IopBusDpc").unwrap_or(Va::NULL);
+    m.initialize_dpc(dpc, routine, device.0)?;
+    m.queue_dpc(dpc, [request.0, 0], QueuedBy::Driver)?;
+    Ok(Next::VOID)
+}
+
+fn IopBusDpc(m: &mut Machine, dpc: Va, _context: Va, request: Va, _unused: Va) -> Outcome {
+    let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
+    m.pool_free(dpc);
+    m.complete_request(request, status)
+}
+
+/// The bus driver grants what a bus grants, answers what it knows of its devices, and leaves other requests as they are.
+fn carry_out(m: &mut Machine, device: Va, request: Va) -> Result<NtStatus, Trap> {
     let stack = m.stack_location(request)?;
     let (major, minor) = functions(m, stack)?;
     let old = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
@@ -247,7 +276,7 @@ fn IopBusComplete(m: &mut Machine, device: Va, request: Va) -> Outcome {
         _ => NtStatus::INVALID_DEVICE_REQUEST,
     };
     m.write_u32(irp::IO_STATUS_STATUS.at(request), status.0)?;
-    m.complete_request(request, status)
+    Ok(status)
 }
 
 /// The status of a Plug and Play request that the bus driver answers.

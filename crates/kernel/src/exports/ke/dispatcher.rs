@@ -380,7 +380,10 @@ impl Machine {
     pub(crate) fn moment(&self, due_100ns: i64) -> u64 {
         match due_100ns {
             relative if relative <= 0 => self.now_ns().saturating_add(relative.unsigned_abs().saturating_mul(100)),
-            absolute => (absolute as u64).saturating_sub(crate::exports::ke::BOOT_TIME_100NS).saturating_mul(100),
+            absolute => {
+                self.look_at_time();
+                (absolute as u64).saturating_sub(crate::exports::ke::BOOT_TIME_100NS).saturating_mul(100)
+            }
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) const EXPORTS: &[Export] = &[
 
 /// `DpcObject` of `KOBJECTS`.
 const DPC_OBJECT: u8 = 19;
+/// Stands for `ThreadedDpcObject`, whose number no header gives.
+pub(super) const THREADED_DPC_OBJECT: u8 = 0x80 | DPC_OBJECT;
 /// `MediumImportance` and `HighImportance` of `KDPC_IMPORTANCE`.
 const LOW_IMPORTANCE: u8 = 0;
 const MEDIUM_IMPORTANCE: u8 = 1;
@@ -48,6 +50,7 @@ struct Queued {
     by: QueuedBy,
     /// Processing of the queue does not begin for it.
     can_wait: bool,
+    is_threaded: bool,
 }
 
 /// Who queued a DPC.
@@ -65,6 +68,8 @@ pub(crate) struct Queues {
     next_number: u64,
     /// Processors whose queue is left alone until a tick of the clock.
     left_alone: BTreeSet<usize>,
+    /// Threaded DPCs have threads; `None` until the first one comes.
+    pub(crate) threaded: Option<bool>,
 }
 
 impl Queues {
@@ -75,7 +80,35 @@ impl Queues {
 
     /// Nobody has begun to process the queue of this processor.
     fn can_wait(&self, processor: usize) -> bool {
-        self.queued.iter().filter(|queued| queued.processor == processor).all(|queued| queued.can_wait)
+        self.queued.iter().filter(|queued| self.is_ordinary(queued, processor)).all(|queued| queued.can_wait)
+    }
+
+    /// True for what this processor runs without a thread.
+    fn is_ordinary(&self, queued: &Queued, processor: usize) -> bool {
+        queued.processor == processor && !self.has_thread(queued)
+    }
+
+    fn has_thread(&self, queued: &Queued) -> bool {
+        queued.is_threaded && self.threaded == Some(true)
+    }
+
+    /// The next one of this processor that gets a thread, unless another one has it.
+    pub(super) fn next_threaded(&self, processor: usize) -> Option<usize> {
+        let is_next = |queued: &Queued| queued.processor == processor && self.has_thread(queued);
+        let is_busy = self.running.iter().any(is_next);
+        self.queued.iter().position(is_next).filter(|_| !is_busy)
+    }
+
+    /// The DPC at this place of the queue.
+    pub(super) fn at(&self, index: usize) -> Va {
+        self.queued[index].dpc
+    }
+
+    /// It runs from now on: its number.
+    pub(super) fn begin(&mut self, index: usize) -> Option<u64> {
+        let queued = self.queued.remove(index)?;
+        self.running.push(queued);
+        Some(queued.number)
     }
 }
 
@@ -119,7 +152,8 @@ fn KeSetTargetProcessorDpcEx(m: &mut Machine, dpc: Va, number: Va) -> Outcome {
 
 fn KeIsExecutingDpc(m: &mut Machine) -> Outcome {
     let active = m.active;
-    Ok(Next::Return(m.ke.dpcs.running.iter().any(|running| running.processor == active).into()))
+    let dpcs = &m.ke.dpcs;
+    Ok(Next::Return(dpcs.running.iter().any(|running| dpcs.is_ordinary(running, active)).into()))
 }
 
 fn KeFlushQueuedDpcs(m: &mut Machine) -> Outcome {
@@ -154,6 +188,7 @@ impl Machine {
         let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
         let target = self.read_u16(kdpc::NUMBER.at(dpc))?;
         let importance = self.read_u8(kdpc::IMPORTANCE.at(dpc))?;
+        let is_threaded = self.read_u8(kdpc::TYPE.at(dpc))? == THREADED_DPC_OBJECT;
         let target = target.checked_sub(TARGET_BIAS).map(usize::from);
         if let Some(target) = target.filter(|target| *target >= self.processors.len()) {
             return Err(self.no_such_processor(dpc, target));
@@ -163,15 +198,17 @@ impl Machine {
         self.write_u64(kdpc::SYSTEM_ARGUMENT2.at(dpc), argument2)?;
         self.write_u64(kdpc::DPC_DATA.at(dpc), dpc.0)?;
         let processor = target.unwrap_or(self.active);
-        let can_wait = by == QueuedBy::Driver && can_wait(importance, processor == self.active);
-        let queued = Queued { dpc, processor, number: self.ke.dpcs.next_number, by, can_wait };
+        // When the queue of threaded DPCs is processed does not depend on importance.
+        let may_wait = by == QueuedBy::Driver && !is_threaded;
+        let can_wait = may_wait && can_wait(importance, processor == self.active);
+        let queued = Queued { dpc, processor, number: self.ke.dpcs.next_number, by, can_wait, is_threaded };
         self.ke.dpcs.next_number += 1;
         match importance {
             HIGH_IMPORTANCE => self.ke.dpcs.queued.push_front(queued),
             _ => self.ke.dpcs.queued.push_back(queued),
         }
         self.record(EventKind::DpcQueued { dpc, routine });
-        self.check_dpc_home(routine);
+        self.check_dpc_home(routine, is_threaded);
         self.attention = true;
         Ok(true)
     }
@@ -222,41 +259,41 @@ impl Machine {
         self.ke.dpcs.queued.iter().map(|queued| queued.dpc).find(|dpc| *dpc - start < bytes)
     }
 
-    /// K10: a DPC that an ISR queued must not lie in a pageable section (R8).
-    fn check_dpc_home(&mut self, routine: Va) {
-        if self.irql() <= Irql::DISPATCH {
-            return;
-        }
-        if let Some((section, locked)) = self.pageable_section(routine) {
-            self.find(FindingKind::K10DpcPageable { routine, section, locked }, routine);
+    /// K10: a DPC that an ISR queued must not lie in a pageable section (R8). Nor must a threaded one in a section that is not
+    /// locked: at `PASSIVE_LEVEL` nothing else shows it.
+    fn check_dpc_home(&mut self, routine: Va, threaded: bool) {
+        let in_isr = self.irql() > Irql::DISPATCH;
+        let Some((section, locked)) = self.pageable_section(routine) else { return };
+        if in_isr || threaded && !locked {
+            self.find(FindingKind::K10DpcPageable { routine, section, locked, threaded: !in_isr }, routine);
         }
     }
 
     /// Starts the next DPC of the active processor; false where there is none to start.
     pub(crate) fn deliver_dpc(&mut self) -> bool {
         let active = self.active;
-        let Some(index) = self.ke.dpcs.queued.iter().position(|queued| queued.processor == active) else {
+        let threads_wanted = self.ke.dpcs.queued.iter().any(|queued| queued.processor == active && queued.is_threaded);
+        if threads_wanted && self.dpcs_are_threaded().is_none() {
+            return false;
+        }
+        let dpcs = &self.ke.dpcs;
+        let Some(index) = dpcs.queued.iter().position(|queued| dpcs.is_ordinary(queued, active)) else {
+            self.start_threaded_dpc();
             return false;
         };
-        let queued = self.ke.dpcs.queued[index];
+        let queued = dpcs.queued[index];
         if self.leaves_dpcs_alone(queued.dpc) {
             return false;
         }
         if let Some((routine, arguments)) = self.work_at(Irql::DISPATCH, |m| m.read_dpc_call(queued.dpc)) {
-            self.ke.dpcs.queued.remove(index);
-            self.ke.dpcs.running.push(queued);
-            self.interrupt(
-                Routine::Dpc,
-                routine,
-                &arguments,
-                Irql::DISPATCH,
-                After::Dpc { timer: queued.by == QueuedBy::Timer },
-            );
+            self.ke.dpcs.begin(index);
+            let after = After::Dpc { number: queued.number, timer: queued.by == QueuedBy::Timer };
+            self.interrupt(Routine::Dpc, routine, &arguments, Irql::DISPATCH, after);
         }
         true
     }
 
-    fn read_dpc_call(&mut self, dpc: Va) -> Result<(Va, [u64; 4]), Trap> {
+    pub(super) fn read_dpc_call(&mut self, dpc: Va) -> Result<(Va, [u64; 4]), Trap> {
         self.check_object_in_use(self.kernel_images.interrupt_entry, dpc, ObjectKind::Dpc);
         let routine = self.read_va(kdpc::DEFERRED_ROUTINE.at(dpc))?;
         let context = self.read_u64(kdpc::DEFERRED_CONTEXT.at(dpc))?;
@@ -272,10 +309,9 @@ impl Machine {
         self.ke.dpcs.holds_before(point).then_some(point)
     }
 
-    /// The DPC that ran on the active processor is done: who waited for it goes on.
-    pub(crate) fn dpc_delivered(&mut self) {
-        let active = self.active;
-        self.ke.dpcs.running.retain(|queued| queued.processor != active);
+    /// The DPC with this number is done: who waited for it goes on.
+    pub(crate) fn dpc_delivered(&mut self, number: u64) {
+        self.ke.dpcs.running.retain(|queued| queued.number != number);
         self.dpc_ended();
     }
 

@@ -6,14 +6,17 @@ mod bug_check_callback;
 mod cache;
 mod device_queue;
 mod dispatcher;
-mod dpc;
+pub(crate) mod dpc;
 mod interrupt;
 mod irql;
 mod processor;
 mod region;
 mod spin_lock;
 mod stack_swap;
+mod threaded_dpc;
 mod timer;
+
+use std::hash::{Hash, Hasher};
 
 use super::Export;
 use crate::call::Outcome;
@@ -37,11 +40,12 @@ pub(crate) const TABLES: &[&[Export]] = &[
     region::EXPORTS,
     spin_lock::EXPORTS,
     stack_swap::EXPORTS,
+    threaded_dpc::EXPORTS,
     timer::EXPORTS,
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Hash, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct State {
     pub(crate) apcs: apc::Queue,
     pub(crate) dpcs: dpc::Queues,
@@ -55,6 +59,14 @@ pub struct State {
     pub(crate) tick: Option<u64>,
 }
 
+impl Hash for State {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Times are no difference until somebody looks: `tick` is what the last look would have shown.
+        let State { apcs, dpcs, interrupts, msrs, expired, spin_line, tick: _ } = self;
+        (apcs, dpcs, interrupts, msrs, expired, spin_line).hash(state);
+    }
+}
+
 /// Continuations of this family.
 #[derive(Clone, Hash, Debug)]
 pub enum Then {
@@ -62,6 +74,8 @@ pub enum Then {
     Synchronized(interrupt::Synchronized),
     /// The DPCs that were queued before `KeFlushQueuedDpcs` have run.
     DpcsFlushed,
+    /// A threaded DPC in its thread.
+    ThreadedDpc(threaded_dpc::Step),
     /// The thread stands in line for a queued spin lock.
     InLine {
         /// The lock.
@@ -81,6 +95,7 @@ impl Then {
         match self {
             Then::Synchronized(then) => then.run(m, value),
             Then::InLine { lock } => spin_lock::in_line(m, lock),
+            Then::ThreadedDpc(step) => step.run(m, value),
             Then::DpcsFlushed => Ok(crate::call::Next::VOID),
             Then::Lowered { irql, caller } => {
                 m.set_irql(irql, caller);

@@ -37,6 +37,8 @@ pub(super) const EXPORTS: &[Export] = &[
 pub(crate) const BOOT_TIME_100NS: u64 = 133_485_408_000_000_000;
 /// A clock tick: 15.625 ms.
 pub(crate) const TICK_100NS: u64 = 156_250;
+/// Bytes of a KSYSTEM_TIME.
+const SYSTEM_TIME_BYTES: usize = 12;
 /// Performance counter frequency, in Hz.
 const FREQUENCY_HZ: u64 = 10_000_000;
 
@@ -84,11 +86,11 @@ fn KeQueryPerformanceCounter(m: &mut Machine, frequency: Va) -> Outcome {
     if !frequency.is_null() {
         m.write_u64(frequency, FREQUENCY_HZ)?;
     }
-    Ok(Next::Return(m.now_ns() / (1_000_000_000 / FREQUENCY_HZ)))
+    Ok(Next::Return(m.look_at_time() / (1_000_000_000 / FREQUENCY_HZ)))
 }
 
 fn KeQueryInterruptTime(m: &mut Machine) -> Outcome {
-    Ok(Next::Return(m.now_ns() / 100))
+    Ok(Next::Return(m.look_at_time() / 100))
 }
 
 fn KeQuerySystemTimePrecise(m: &mut Machine, time: Va) -> Outcome {
@@ -122,6 +124,8 @@ impl Machine {
     /// Sets a KTIMER; true where it was set.
     pub(crate) fn set_timer(&mut self, timer: Va, due: i64, period: i32, dpc: Va) -> Result<bool, Trap> {
         let at = self.moment(due);
+        // The timer tells the time when it is due to whoever reads it.
+        self.look_at_time();
         self.set_signal_state(timer, 0)?;
         self.write_u64(ktimer::DUE_TIME.at(timer), BOOT_TIME_100NS + at / 100)?;
         self.write_u64(ktimer::DPC.at(timer), dpc.0)?;
@@ -147,7 +151,7 @@ impl Machine {
 
     /// System time in 100 ns since 1601.
     pub fn system_time(&self) -> u64 {
-        BOOT_TIME_100NS + self.now_ns() / 100
+        BOOT_TIME_100NS + self.look_at_time() / 100
     }
 
     /// A timer is due: the clock interrupt notes it, the next processor below `DISPATCH_LEVEL` handles it.
@@ -172,6 +176,7 @@ impl Machine {
         let first = *self.ke.expired.front()?;
         if self.ke.expired.len() > 1 && !first.is_next {
             let turn = self.choose_turn(|m| {
+                m.look_at_time();
                 let others = m.ke.expired.iter().skip(1).filter(|other| other.tick == first.tick);
                 others.map(|other| Turn::FirstTimer(other.timer)).collect()
             })?;
@@ -202,6 +207,17 @@ impl Machine {
         Ok(())
     }
 
+    /// The bytes that [`Machine::update_shared_time`] writes.
+    pub(crate) fn show_times(&mut self) {
+        for field in [kuser_shared_data::INTERRUPT_TIME, kuser_shared_data::SYSTEM_TIME, kuser_shared_data::TICK_COUNT]
+        {
+            self.memory.show_time_at(field.at(KUSER_SHARED_DATA), SYSTEM_TIME_BYTES);
+        }
+        if let Some(variable) = self.kernel_images.variable("KeTickCount") {
+            self.memory.show_time_at(variable, 8);
+        }
+    }
+
     /// Brings the times in KUSER_SHARED_DATA up to the current tick; drivers read them directly.
     pub(crate) fn update_shared_time(&mut self) {
         let tick = self.now_ns() / 100 / TICK_100NS;
@@ -217,7 +233,7 @@ impl Machine {
         ];
         for (field, time) in times {
             // KSYSTEM_TIME: low part, high part, high part again.
-            let mut bytes = [0; 12];
+            let mut bytes = [0; SYSTEM_TIME_BYTES];
             bytes[..8].copy_from_slice(&time.to_le_bytes());
             bytes[8..].copy_from_slice(&((time >> 32) as u32).to_le_bytes());
             let _ = self.memory.poke(field.at(KUSER_SHARED_DATA), &bytes);

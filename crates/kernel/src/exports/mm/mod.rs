@@ -17,6 +17,7 @@ pub(crate) mod special_pool;
 mod virtual_memory;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use nt_types::Va;
 
@@ -56,7 +57,7 @@ pub(crate) const IRQL_MM_APC_LTE: [&str; 13] = [
 ];
 
 /// What this family remembers.
-#[derive(Clone, Default, Hash, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct State {
     pub(crate) pool: pool::Pool,
     /// Threads that are opening a driver which pages itself.
@@ -73,6 +74,25 @@ pub struct State {
     pub(crate) stacks_stay: bool,
     /// Views of page tables, by physical address.
     pub(crate) table_views: BTreeMap<u64, Va>,
+}
+
+impl State {
+    /// What tells its state at this step.
+    pub(crate) fn hash_at(&self, step: u64, state: &mut impl Hasher) {
+        let State {
+            pool,
+            openings,
+            page_ins_in_a_row,
+            process_locks,
+            allocations,
+            contiguous,
+            table_views,
+            stacks_stay,
+        } = self;
+        let (last, in_a_row) = *page_ins_in_a_row;
+        (pool, openings, if last == step { in_a_row } else { 0 }).hash(state);
+        (process_locks, allocations, contiguous, table_views, stacks_stay).hash(state);
+    }
 }
 
 /// Continuations of this family.

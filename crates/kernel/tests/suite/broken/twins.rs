@@ -14,6 +14,7 @@ const ELSEWHERE: &[&str] = &[
     "x23-storport-locks",
     "x25-foreign-unlock",
     "x49-still-pending",
+    "x50-completion-in-dpc",
 ];
 
 /// The repaired twins, by the name of the driver that they repair.

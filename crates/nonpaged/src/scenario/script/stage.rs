@@ -104,7 +104,7 @@ impl<'a> Stage<'a> {
             Look::Locks(name) => section(name, |section| section.locks),
             Look::Resident(name) => section(name, |section| section.resident),
             Look::Irql(processor) => self.machine.irql_of(*processor).map(|irql| u64::from(irql.level())),
-            Look::Now => Some(self.machine.now_ns()),
+            Look::Now => Some(self.machine.look_at_time()),
             Look::Undisturbed => Some(self.machine.schedule_so_far().is_empty().into()),
         })
     }
