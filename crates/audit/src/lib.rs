@@ -19,17 +19,22 @@ mod flow;
 mod model;
 mod reach;
 
+use std::collections::BTreeSet;
+
 use driver_image::{Image, ImageError, Section, SectionFlags};
 use nt_types::Rva;
 
-pub use advice::{Advice, Destination, Merge, Placed};
+pub use advice::{Advice, Destination, Doubt, Merge, Placed};
 pub use ddi::Kind;
 pub use findings::{Assumption, Finding, FindingKind, LeftBy, Target, Use};
 pub use reach::{Step, StepKind};
 
 use findings::Collector;
 use model::Model;
-use reach::Reach;
+use reach::{Reach, missing};
+
+/// How often an image is interpreted again because of what it names to the system.
+const MAX_ROUNDS: usize = 3;
 
 /// What the audit of one image came to.
 #[derive(Clone, Debug)]
@@ -69,14 +74,22 @@ pub struct Extent {
 /// What could not be looked at. Findings may be missing for each.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Incomplete {
-    /// Functions with bytes that are no instructions, or longer than is looked at.
+    /// Functions with bytes that are no instructions, or with more instructions than are looked at.
     pub undecoded_functions: u32,
+    /// Functions, or pieces of them, that are longer than is looked at.
+    pub long_functions: u32,
+    /// Addresses that are taken of what may be code or data.
+    pub doubtful_addresses: u32,
     /// Jumps through tables that are not understood.
     pub unresolved_jumps: u32,
     /// Functions whose values were given up to come to an end.
     pub given_up_functions: u32,
+    /// Functions that were not followed because that would take too long.
+    pub unfollowed_functions: u32,
     /// Ways into functions that were left out because there were too many.
     pub left_out_contexts: u32,
+    /// There were more ways to follow from function to function than are looked at.
+    pub too_many_ways: bool,
     /// There were more functions than are looked at.
     pub too_many_functions: bool,
     /// The function table cannot be read.
@@ -89,6 +102,12 @@ impl Incomplete {
     /// Was everything looked at?
     pub fn is_complete(&self) -> bool {
         *self == Incomplete::default()
+    }
+
+    /// Is there code of which it is not known what it calls?
+    fn hides_code(&self) -> bool {
+        let counts = [self.undecoded_functions, self.long_functions, self.unresolved_jumps, self.empty_code_sections];
+        counts != [0; 4] || self.too_many_functions || self.unreadable_function_table || self.too_many_ways
     }
 }
 
@@ -105,17 +124,37 @@ fn empty_code_sections(image: &Image) -> u32 {
 /// # Errors
 /// If the image cannot be laid out in memory.
 pub fn advise(image: &Image, names: &[Rva]) -> Result<(Advice, Incomplete), ImageError> {
-    let mut model = Model::new(image, names)?;
+    let mut model = interpret(image, names)?;
     let reach = Reach::new(&mut model);
-    Ok((advice::advise(&model, &reach), incomplete(&model, &reach)))
+    let incomplete = incomplete(&model, &reach);
+    Ok((advice::advise(&model, &reach, incomplete.hides_code()), incomplete))
+}
+
+/// Interprets a driver. Code that it turns out to name to the system, and that was not taken for code, is looked at then.
+fn interpret<'a>(image: &'a Image, names: &[Rva]) -> Result<Model<'a>, ImageError> {
+    let mut names: BTreeSet<Rva> = names.iter().copied().collect();
+    let mut model = Model::new(image, &names)?;
+    for _ in 0..MAX_ROUNDS {
+        let known = names.len();
+        names.extend(missing(&model));
+        if names.len() == known {
+            break;
+        }
+        model = Model::new(image, &names)?;
+    }
+    Ok(model)
 }
 
 fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
     Incomplete {
         undecoded_functions: model.functions.cut,
+        long_functions: model.functions.too_long,
+        doubtful_addresses: model.functions.doubtful.len() as u32,
         unresolved_jumps: model.functions.unresolved_jumps,
-        given_up_functions: model.gave_up,
+        given_up_functions: model.gave_up.len() as u32,
+        unfollowed_functions: model.unfollowed.len() as u32,
         left_out_contexts: reach.left_out,
+        too_many_ways: reach.unfinished,
         too_many_functions: model.functions.too_many,
         unreadable_function_table: model.functions.unreadable_table,
         empty_code_sections: empty_code_sections(model.program.image),
@@ -127,7 +166,7 @@ fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
 /// # Errors
 /// If the image cannot be laid out in memory.
 pub fn is_virtual_miniport(image: &Image) -> Result<bool, ImageError> {
-    let model = Model::new(image, &[])?;
+    let model = interpret(image, &[])?;
     Ok(reach::roots(&model).iter().any(|root| root.role == ddi::Role::FreeResources))
 }
 
@@ -137,7 +176,7 @@ pub fn is_virtual_miniport(image: &Image) -> Result<bool, ImageError> {
 /// # Errors
 /// If the image cannot be laid out in memory.
 pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
-    let mut model = Model::new(image, names)?;
+    let mut model = interpret(image, names)?;
     let reach = Reach::new(&mut model);
     let extent = Extent {
         functions: model.functions.all.len() as u32,

@@ -1,11 +1,13 @@
 //! What is known of a driver before anything is judged: its functions, what they do, and what the system calls.
 
+use std::collections::BTreeSet;
+
 use driver_image::{Image, ImageError};
 use nt_types::Rva;
 
 use crate::code::{Functions, ImportId, Program};
 use crate::ddi::Does;
-use crate::flow::{Event, EventKind, Events, Facts, Handles, Interpreter, Summary, Target, Value};
+use crate::flow::{Event, EventKind, Events, Facts, Followed, Handles, Interpreter, Summary, Target, Value};
 
 /// A driver, interpreted.
 pub(crate) struct Model<'a> {
@@ -15,7 +17,9 @@ pub(crate) struct Model<'a> {
     /// By function.
     pub(crate) summaries: Vec<Summary>,
     /// Functions whose values were given up.
-    pub(crate) gave_up: u32,
+    pub(crate) gave_up: Vec<usize>,
+    /// Functions that were not followed at all.
+    pub(crate) unfollowed: Vec<usize>,
     /// Addresses of code that the driver stores in its own data: place and code, sorted.
     stores: Vec<(u32, u32)>,
     /// Calls of imports: functions and indices of their events.
@@ -27,17 +31,21 @@ const MAX_TARGETS: usize = 64;
 
 impl<'a> Model<'a> {
     /// Reads and interprets a driver. `names` are functions that symbols name.
-    pub(crate) fn new(image: &'a Image, names: &[Rva]) -> Result<Model<'a>, ImageError> {
+    pub(crate) fn new(image: &'a Image, names: &BTreeSet<Rva>) -> Result<Model<'a>, ImageError> {
         let program = Program::new(image)?;
         let functions = Functions::find(&program, names);
-        let mut gave_up = 0;
+        let (mut gave_up, mut unfollowed) = (Vec::new(), Vec::new());
         let mut interpreter = Interpreter::new(&program, &functions);
         for index in callees_first(&functions) {
-            gave_up += u32::from(!interpreter.run(index));
+            match interpreter.run(index) {
+                Followed::Wholly => {}
+                Followed::WithoutValues => gave_up.push(index),
+                Followed::NotAtAll => unfollowed.push(index),
+            }
         }
         let Interpreter { summaries, events, .. } = interpreter;
         let (stores, import_calls) = (Vec::new(), Vec::new());
-        let mut model = Model { program, functions, events, summaries, gave_up, stores, import_calls };
+        let mut model = Model { program, functions, events, summaries, gave_up, unfollowed, stores, import_calls };
         model.index();
         Ok(model)
     }
@@ -95,12 +103,25 @@ impl<'a> Model<'a> {
         function.into_iter().chain(at_place).chain(table.into_iter().flat_map(|rva| self.in_table(rva)))
     }
 
+    /// May a call lead to functions that are not known?
+    pub(crate) fn is_open(&self, target: Target) -> bool {
+        match target {
+            Target::Function(_) | Target::Import(_) => false,
+            Target::Place { .. } => !(1..MAX_TARGETS).contains(&self.targets(target).count()),
+            Target::Unknown | Target::Loaded(_) => true,
+        }
+    }
+
     /// Functions whose addresses a place of the image may hold.
     fn at_place(&self, rva: u32) -> impl Iterator<Item = usize> {
+        self.codes_at(rva).filter_map(|code| self.functions.at(code))
+    }
+
+    /// Addresses of code that a place of the image may hold.
+    pub(crate) fn codes_at(&self, rva: u32) -> impl Iterator<Item = u32> {
         let first = self.stores.partition_point(|(place, _)| *place < rva);
         let stored = self.stores[first..].iter().take_while(move |(place, _)| *place == rva).map(|(_, code)| *code);
-        let codes = self.program.pointer_at(rva).into_iter().chain(stored);
-        codes.filter_map(|code| self.functions.at(code)).take(MAX_TARGETS)
+        self.program.pointer_at(rva).into_iter().chain(stored).take(MAX_TARGETS)
     }
 
     /// Functions whose addresses a table of the image holds.

@@ -63,6 +63,8 @@ struct Name {
     name: String,
     /// Where it ends, where that is known.
     end: Option<u64>,
+    /// The PDB says that it is a function.
+    is_function: bool,
 }
 
 /// How good a name is: a PDB's private symbols are as the source spells them, public ones as the linker does.
@@ -87,7 +89,9 @@ impl Symbols {
     pub fn from_exports(image: &Image) -> Result<Symbols, ImageError> {
         let exports = image.exports()?;
         let names = exports.named().filter_map(|(name, target)| match target {
-            ExportTarget::Rva(start) => Some(Name { start: *start, rank: Rank::Export, name: name.into(), end: None }),
+            ExportTarget::Rva(start) => {
+                Some(Name { start: *start, rank: Rank::Export, name: name.into(), end: None, is_function: false })
+            }
             ExportTarget::Forwarder(_) => None,
         });
         Symbols::assemble(image, names.collect(), Vec::new(), Vec::new())
@@ -126,9 +130,9 @@ impl Symbols {
         self.names.iter().find(|candidate| candidate.name == name).map(|found| found.start)
     }
 
-    /// Where functions and data with a name start, ascending.
-    pub fn starts(&self) -> impl Iterator<Item = Rva> {
-        self.names.iter().map(|name| name.start)
+    /// Where the PDB says that functions start, ascending.
+    pub fn functions(&self) -> impl Iterator<Item = Rva> {
+        self.names.iter().filter(|name| name.is_function).map(|name| name.start)
     }
 
     /// The source line of an offset.

@@ -65,13 +65,13 @@ impl Locator {
         self.mapped.get(rva.0 as usize..).unwrap_or_default().iter().take(count).copied().collect()
     }
 
-    /// Where the symbols say that code begins, in executable sections.
+    /// Where the PDB says that functions begin, in executable sections.
     pub fn code_starts(&self) -> Vec<Rva> {
         let executes = |rva: &Rva| {
             let section = self.image.section_at(*rva).map(|index| self.image.sections()[index]);
             section.is_some_and(|section| section.flags.has(SectionFlags::EXECUTE))
         };
-        self.symbols.starts().filter(executes).collect()
+        self.symbols.functions().filter(executes).collect()
     }
 
     /// True where a function begins, as far as the exception table or the symbols tell.

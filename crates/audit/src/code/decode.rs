@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::discovery::Function;
 use super::program::Program;
@@ -10,6 +10,9 @@ use super::switch::{self, Switch};
 
 /// Most instructions of one function that are looked at.
 const MAX_INSTRUCTIONS: usize = 100_000;
+
+/// Most places that the jumps through tables of one function lead to, each counted as often as a jump leads there.
+const MAX_SWITCHED: usize = 1 << 16;
 
 /// An instruction begins here.
 const BEGINS: u8 = 1;
@@ -30,6 +33,8 @@ pub(crate) struct Code {
     marks: Vec<u8>,
     /// Jumps through tables.
     pub(super) switches: Vec<Switch>,
+    /// Places that these lead to.
+    switched: usize,
     pending: Vec<u32>,
 }
 
@@ -47,13 +52,14 @@ impl Code {
         for &block in &function.handlers {
             self.follow(program, block);
         }
+        self.switches.sort_unstable_by_key(|switch| switch.jump);
     }
 
     fn begin(&mut self, function: &Function) {
         self.instructions.clear();
         self.switches.clear();
         self.spans.clear();
-        (self.unresolved_jumps, self.cut) = (0, false);
+        (self.unresolved_jumps, self.cut, self.switched) = (0, false, 0);
         let mut size = 0;
         for range in &function.parts {
             self.spans.push(Span { range: range.clone(), offset: size });
@@ -88,7 +94,8 @@ impl Code {
 
     /// Where a jump through a table leads.
     pub(super) fn switch_targets(&self, jump: u32) -> &[u32] {
-        self.switches.iter().find(|switch| switch.jump == jump).map_or(&[], |switch| &switch.targets)
+        let found = self.switches.binary_search_by_key(&jump, |switch| switch.jump);
+        found.map_or(&[], |index| &self.switches[index].targets)
     }
 
     fn decode_from(&mut self, program: &Program<'_>, start: u32, end: u32, mut place: usize) {
@@ -119,9 +126,14 @@ impl Code {
                 self.pending.push(instruction.near_branch_target() as u32);
             }
             FlowControl::IndirectBranch => {
+                if self.switched >= MAX_SWITCHED {
+                    self.unresolved_jumps += 1;
+                    return;
+                }
                 let inside = |rva| self.place(rva).is_some();
                 let Some(switch) = switch::find(program, &self.instructions[first..], inside) else { return };
                 self.unresolved_jumps += u32::from(switch.targets.is_empty());
+                self.switched += switch.targets.len().max(1);
                 self.pending.extend(&switch.targets);
                 self.switches.push(switch);
             }
@@ -150,4 +162,25 @@ fn calls_what_never_returns(program: &Program<'_>, instruction: &Instruction) ->
         && program
             .import_at(instruction.ip_rel_memory_address() as u32)
             .is_some_and(|id| program.import(id).routine.is_some_and(crate::ddi::Routine::never_returns))
+}
+
+/// Where a direct call or jump leads.
+pub(super) fn direct_target(instruction: &Instruction) -> Option<u32> {
+    let direct = matches!(
+        instruction.flow_control(),
+        FlowControl::Call | FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch
+    );
+    (direct && instruction.near_branch_target() != 0).then(|| instruction.near_branch_target() as u32)
+}
+
+/// Code whose address an instruction takes.
+pub(super) fn taken_address(program: &Program<'_>, instruction: &Instruction) -> Option<u32> {
+    let address = match instruction.mnemonic() {
+        Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => instruction.ip_rel_memory_address() as u32,
+        Mnemonic::Mov if instruction.op_count() == 2 && instruction.op1_kind() == OpKind::Immediate64 => {
+            program.rva_of(instruction.immediate64())?
+        }
+        _ => return None,
+    };
+    program.is_executable(address).then_some(address)
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driver_image::unwind::{self, RuntimeFunction};
 use driver_image::{Directory, ExportTarget, MappedImage};
-use iced_x86::{FlowControl, Instruction, Mnemonic};
+use iced_x86::FlowControl;
 use nt_types::Rva;
 use smallvec::SmallVec;
 
-use super::decode::Code;
+use super::candidate::{self, Judge, Verdict};
+use super::decode::{Code, direct_target, taken_address};
 use super::program::Program;
 use super::scopes;
 
@@ -21,8 +22,8 @@ const MIN_BUDGET: u64 = 1 << 20;
 const MAX_PART: u32 = 1 << 20;
 /// Longest function that the function table does not list, in bytes.
 const MAX_UNLISTED: u32 = 0x1_0000;
-/// Longest function that only a pointer leads to, and that the function table does not list, in bytes.
-const MAX_LEAF: u32 = 0x400;
+/// Instructions that may be decoded once more, in the smallest image.
+const MIN_AGAIN: u64 = 1 << 16;
 
 /// A listed piece begins at this byte, or this byte is inside of one.
 const STARTS: u8 = 1;
@@ -30,6 +31,8 @@ const INSIDE: u8 = 2;
 /// A function was looked for here, and whether one was certain then.
 const LOOKED_AT: u8 = 4;
 const LOOKED_AT_CERTAIN: u8 = 8;
+/// An instruction of a function begins here.
+const DECODED: u8 = 16;
 /// Bytes of the image that share an entry of [`Functions::index`], as a power of two.
 const BUCKET: u32 = 8;
 
@@ -88,6 +91,8 @@ pub(crate) struct Functions {
     pub(crate) taken: BTreeSet<u32>,
     /// Tables that jumps go through, by their starts, with a jump.
     tables: BTreeMap<u32, u32>,
+    /// Those of them whose address is held by data.
+    pub(crate) pointed: BTreeSet<u32>,
     /// Exported functions.
     pub(crate) exported: BTreeSet<u32>,
     /// Instructions decoded.
@@ -96,6 +101,12 @@ pub(crate) struct Functions {
     pub(crate) unresolved_jumps: u32,
     /// Functions with bytes that are no instructions, or too long.
     pub(crate) cut: u32,
+    /// Pieces of them that are too long to be looked at.
+    pub(crate) too_long: u32,
+    /// Addresses that are taken of what may be code or data, and is not looked at.
+    pub(crate) doubtful: BTreeSet<u32>,
+    /// Where that would lead.
+    pub(crate) unseen: BTreeSet<u32>,
     /// There were more functions than are looked at.
     pub(crate) too_many: bool,
     /// The function table cannot be read.
@@ -127,7 +138,7 @@ impl Functions {
     }
 
     /// Finds the functions of an image. `names` are entry points that symbols name.
-    pub(crate) fn find(program: &Program<'_>, names: &[Rva]) -> Functions {
+    pub(crate) fn find(program: &Program<'_>, names: &BTreeSet<Rva>) -> Functions {
         let mut search = Search::new(program);
         search.add_listed();
         search.add_outside(names);
@@ -147,13 +158,18 @@ struct Search<'p> {
     marks: Vec<u8>,
     /// Functions that it does not list.
     others: BTreeMap<u32, Function>,
-    /// Where functions may begin, and whether one certainly does.
-    pending: Vec<(u32, bool)>,
+    /// Where functions begin.
+    pending: Vec<u32>,
+    /// Where functions may begin: what pointers lead to.
+    candidates: Vec<u32>,
     /// Addresses called, function by function.
     calls: Vec<u32>,
     code: Code,
+    judge: Judge,
     /// Instructions decoded, and memory prepared for them: overlapping functions could cost without end.
     spent: u64,
+    /// Instructions of functions that are instructions of other ones as well.
+    again: u64,
     result: Functions,
 }
 
@@ -166,9 +182,12 @@ impl<'p> Search<'p> {
             marks: vec![0; program.bytes.len()],
             others: BTreeMap::new(),
             pending: Vec::new(),
+            candidates: Vec::new(),
             calls: Vec::new(),
             code: Code::default(),
+            judge: Judge::default(),
             spent: 0,
+            again: 0,
             result: Functions::default(),
         }
     }
@@ -182,32 +201,39 @@ impl<'p> Search<'p> {
             Vec::new()
         });
         let mut of_function = Vec::with_capacity(parts.len());
+        let mut too_long = Vec::new();
         for part in parts {
             let sound = part.begin < part.end && self.program.section_at(part.end.0 - 1).is_some();
             if sound && part.end.0 - part.begin.0 > MAX_PART {
-                self.result.cut += 1;
+                self.result.too_long += 1;
+                too_long.push(part);
             } else if sound && self.program.is_executable(part.begin.0) {
                 let whole = unwind::primary_function(&mut reader, part).unwrap_or(part);
                 of_function.push((whole.begin.0, part));
             }
         }
-        self.mark_listed(of_function.iter().map(|(_, part)| *part));
+        self.mark_listed(of_function.iter().map(|(_, part)| *part), &too_long);
         of_function.sort_by_key(|(entry, part)| (*entry, part.begin));
         of_function.into_iter().for_each(|(entry, part)| self.add_part(entry, part));
         self.listed.iter_mut().for_each(Function::tidy);
         // The first one comes last, and is looked at first.
-        self.pending.extend(self.listed.iter().rev().map(|function| (function.entry, true)));
+        self.pending.extend(self.listed.iter().rev().map(|function| function.entry));
     }
 
-    /// Marks where listed pieces begin, and the bytes inside them; each byte once, however pieces overlap.
-    fn mark_listed(&mut self, parts: impl Iterator<Item = RuntimeFunction>) {
-        let mut pieces: Vec<(u32, u32)> = parts.map(|part| (part.begin.0, part.end.0)).collect();
+    /// Marks where listed pieces begin, and the bytes inside them; each byte once, however pieces overlap. Where a piece is too
+    /// long nothing begins, so that it is not taken for many functions.
+    fn mark_listed(&mut self, parts: impl Iterator<Item = RuntimeFunction>, too_long: &[RuntimeFunction]) {
+        let bounds = |part: &RuntimeFunction, starts| (part.begin.0, part.end.0, starts);
+        let mut pieces: Vec<(u32, u32, bool)> = parts.map(|part| bounds(&part, true)).collect();
+        pieces.extend(too_long.iter().map(|part| bounds(part, false)));
         pieces.sort_unstable();
         let mut marked = 0;
-        for (start, end) in pieces {
-            let inside = marked.max(start + 1) as usize..end as usize;
+        for (start, end, starts) in pieces {
+            let inside = marked.max(start + u32::from(starts)) as usize..end as usize;
             self.marks.get_mut(inside).unwrap_or_default().iter_mut().for_each(|mark| *mark |= INSIDE);
-            self.marks.get_mut(start as usize).into_iter().for_each(|mark| *mark |= STARTS);
+            if starts {
+                self.marks.get_mut(start as usize).into_iter().for_each(|mark| *mark |= STARTS);
+            }
             self.starts.push(start);
             marked = marked.max(end);
         }
@@ -224,19 +250,19 @@ impl<'p> Search<'p> {
             function.handlers.extend(scopes.blocks);
         }
         self.result.taken.extend(&scopes.routines);
-        self.pending.extend(scopes.routines.into_iter().map(|routine| (routine, true)));
+        self.pending.extend(scopes.routines);
     }
 
-    fn add_outside(&mut self, names: &[Rva]) {
-        self.pending.extend(self.program.image.headers().entry_point.map(|rva| (rva.0, true)));
-        self.pending.extend(names.iter().map(|rva| (rva.0, false)));
+    fn add_outside(&mut self, names: &BTreeSet<Rva>) {
+        self.pending.extend(self.program.image.headers().entry_point.map(|rva| rva.0));
+        self.pending.extend(names.iter().map(|rva| rva.0));
         let exports = self.program.image.exports().unwrap_or_default();
         for (_, target) in exports.numbered() {
             if let ExportTarget::Rva(rva) = target
                 && self.program.is_executable(rva.0)
             {
                 self.result.exported.insert(rva.0);
-                self.pending.push((rva.0, true));
+                self.pending.push(rva.0);
             }
         }
     }
@@ -248,7 +274,8 @@ impl<'p> Search<'p> {
                 && self.may_start(target)
             {
                 self.result.taken.insert(target);
-                self.pending.push((target, false));
+                self.result.pointed.insert(target);
+                self.candidates.push(target);
             }
         }
     }
@@ -259,19 +286,25 @@ impl<'p> Search<'p> {
         (mark & STARTS != 0 || mark & INSIDE == 0) && self.program.is_executable(rva)
     }
 
+    /// Looks at functions, then at what only pointers lead to: what is certain says where that may end.
     fn run(&mut self) {
-        while let Some((entry, certain)) = self.pending.pop() {
+        while let Some((entry, certain)) = self.next() {
             let done = if certain { LOOKED_AT_CERTAIN } else { LOOKED_AT_CERTAIN | LOOKED_AT };
             if !self.may_start(entry) || self.marks[entry as usize] & done != 0 {
                 continue;
             }
             self.marks[entry as usize] |= if certain { LOOKED_AT_CERTAIN } else { LOOKED_AT };
-            if self.listed.len() + self.others.len() >= MAX_FUNCTIONS || self.spent > self.budget() {
+            if self.listed.len() + self.others.len() >= MAX_FUNCTIONS || self.is_over_budget() {
                 self.result.too_many = true;
                 return;
             }
             self.look_at(entry, certain);
         }
+    }
+
+    /// Where to look next, and whether a function certainly begins there.
+    fn next(&mut self) -> Option<(u32, bool)> {
+        self.pending.pop().map(|entry| (entry, true)).or_else(|| Some((self.candidates.pop()?, false)))
     }
 
     fn look_at(&mut self, entry: u32, certain: bool) {
@@ -284,42 +317,44 @@ impl<'p> Search<'p> {
             Some(function) => std::mem::replace(function, Function::new(entry)),
             None => self.unlisted(entry, certain),
         };
+        if listed.is_none() && !certain && !self.is_code(&function) {
+            return;
+        }
         let mut code = std::mem::take(&mut self.code);
         code.decode(self.program, &function);
         self.spent += code.instructions.len() as u64 + u64::from(function.bytes() / 16);
-        if listed.is_some() || certain || self.is_leaf(entry, &code) {
-            function.callees = Some(self.look_into(&function, &code));
-            match listed {
-                Some(index) => self.listed[index] = function,
-                None => _ = self.others.insert(entry, function),
-            }
+        function.callees = Some(self.look_into(&function, &code));
+        match listed {
+            Some(index) => self.listed[index] = function,
+            None => _ = self.others.insert(entry, function),
         }
         self.code = code;
     }
 
-    /// What may be spent on an image. Functions of a compiler do not overlap, and need a fraction of it.
-    fn budget(&self) -> u64 {
-        MIN_BUDGET + 4 * self.program.bytes.len() as u64
+    /// Was more spent than functions of a compiler need? They overlap hardly ever.
+    fn is_over_budget(&self) -> bool {
+        let bytes = self.program.bytes.len() as u64;
+        self.spent > MIN_BUDGET + 4 * bytes || self.again > MIN_AGAIN + bytes / 16
     }
 
-    /// Code that only a pointer leads to may be data. A function that the function table does not list calls nothing and
-    /// leaves the stack and nonvolatile registers alone ("x64 calling convention"), and it does not begin just anywhere.
-    fn is_leaf(&self, entry: u32, code: &Code) -> bool {
-        let before = entry.checked_sub(1).and_then(|rva| self.program.bytes.get(rva as usize)).copied();
-        let begins = entry.is_multiple_of(16) || matches!(before, Some(0xcc | 0xc3 | 0x90));
-        let allowed = |instruction: &Instruction| {
-            !matches!(
-                instruction.flow_control(),
-                FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt
-            ) && !matches!(instruction.mnemonic(), Mnemonic::Push | Mnemonic::Pop | Mnemonic::Leave | Mnemonic::Enter)
-                && !instruction.is_privileged()
-        };
-        begins && !code.cut && code.instructions.iter().all(allowed)
+    /// Is this, which only a pointer leads to, a function?
+    fn is_code(&mut self, function: &Function) -> bool {
+        let mut judge = std::mem::take(&mut self.judge);
+        let (entry, range) = (function.entry, function.parts.first().cloned().unwrap_or_default());
+        let before = judge.spent;
+        let verdict = judge.judge(self.program, range, |target| self.may_start(target));
+        self.spent += judge.spent - before;
+        self.judge = judge;
+        if verdict == Verdict::Doubtful {
+            self.result.doubtful.insert(entry);
+            self.result.unseen.extend(&self.judge.leads);
+        }
+        verdict == Verdict::Code
     }
 
     /// A function that is not listed ends where the next one or its section does.
     fn unlisted(&self, start: u32, certain: bool) -> Function {
-        let longest = if certain { MAX_UNLISTED } else { MAX_LEAF };
+        let longest = if certain { MAX_UNLISTED } else { candidate::MAX_BYTES };
         let listed =
             self.starts.get(self.starts.partition_point(|piece| *piece <= start)).map_or(u32::MAX, |next| *next);
         let other = self.others.range(start + 1..).next().map_or(u32::MAX, |(next, _)| *next);
@@ -339,6 +374,10 @@ impl<'p> Search<'p> {
         self.result.tables.extend(understood.map(|switch| (switch.table, switch.jump)));
         let mut calls: SmallVec<[u32; 16]> = SmallVec::new();
         for instruction in &code.instructions {
+            if let Some(mark) = self.marks.get_mut(instruction.ip() as usize) {
+                self.again += u64::from(*mark & DECODED != 0);
+                *mark |= DECODED;
+            }
             if let Some(target) = direct_target(instruction) {
                 let called = instruction.flow_control() == FlowControl::Call;
                 if (called || !function.contains(target)) && self.may_start(target) {
@@ -348,12 +387,12 @@ impl<'p> Search<'p> {
                 && self.may_start(target)
             {
                 self.result.taken.insert(target);
-                self.pending.push((target, false));
+                self.candidates.push(target);
             }
         }
         calls.sort_unstable();
         calls.dedup();
-        self.pending.extend(calls.iter().map(|&call| (call, true)));
+        self.pending.extend(calls.iter().copied());
         let start = self.calls.len() as u32;
         self.calls.extend(calls);
         start..self.calls.len() as u32
@@ -372,6 +411,8 @@ impl<'p> Search<'p> {
             next as u32
         });
         let mut found = Functions { index: index.collect(), entries, ..self.result };
+        // A label within a function is no function that is missing.
+        found.doubtful.retain(|rva| self.marks[*rva as usize] & DECODED == 0);
         let mut callees = Vec::with_capacity(self.calls.len());
         for function in &mut all {
             let calls = function.callees.clone().unwrap_or_default();
@@ -383,25 +424,4 @@ impl<'p> Search<'p> {
         (found.all, found.callees) = (all, callees);
         found
     }
-}
-
-/// Where a direct call or jump leads.
-fn direct_target(instruction: &Instruction) -> Option<u32> {
-    let direct = matches!(
-        instruction.flow_control(),
-        FlowControl::Call | FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch
-    );
-    (direct && instruction.near_branch_target() != 0).then(|| instruction.near_branch_target() as u32)
-}
-
-/// Code whose address an instruction takes.
-fn taken_address(program: &Program<'_>, instruction: &Instruction) -> Option<u32> {
-    let address = match instruction.mnemonic() {
-        Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => instruction.ip_rel_memory_address() as u32,
-        Mnemonic::Mov if instruction.op_count() == 2 && instruction.op1_kind() == iced_x86::OpKind::Immediate64 => {
-            program.rva_of(instruction.immediate64())?
-        }
-        _ => return None,
-    };
-    program.is_executable(address).then_some(address)
 }

@@ -1,5 +1,6 @@
 //! The code of an image: where functions lie, and how control flows within one.
 
+mod candidate;
 mod decode;
 mod discovery;
 mod framework;

@@ -98,7 +98,8 @@ impl<'s, 'p> Calls<'s, 'p> {
     /// A store that is not to the stack.
     pub(super) fn stored(&mut self, base: Value, indexed: bool, value: Value) {
         match (base, value) {
-            (_, Value::Unknown | Value::Among(_)) => {}
+            (_, Value::Unknown) => {}
+            (_, Value::Among(_)) => self.escape(value),
             (Value::Image(rva), value) => self.record(EventKind::StoreGlobal { rva, value }),
             (Value::Parameter(parameter, offset), Value::Image(code)) => {
                 self.record(EventKind::StoreParameter { parameter, offset, code, indexed });
@@ -108,7 +109,14 @@ impl<'s, 'p> Calls<'s, 'p> {
             }
             // IoSetCompletionRoutine: CompletionRoutine of the location below the current one.
             (Value::StackLocation(-0x10), value) => self.register(Role::Completion, value),
-            _ => {}
+            (_, value) => self.escape(value),
+        }
+    }
+
+    /// The addresses of code in a value go where they are not followed.
+    fn escape(&mut self, value: Value) {
+        for code in value.addresses().filter(|code| self.program.is_executable(*code)) {
+            self.record(EventKind::Escapes { code });
         }
     }
 
@@ -134,6 +142,14 @@ impl<'s, 'p> Calls<'s, 'p> {
         let Some(target) = self.target(state, instruction) else { return };
         let arguments = arguments(state, jump);
         self.hands_over(state, target, &arguments);
+        if self.events.is_some() {
+            let handed = arguments.iter().flat_map(|argument| match argument {
+                Value::Stack(at) => state.within(*at, WRITTEN),
+                _ => &[],
+            });
+            let values = arguments.iter().copied().chain(handed.map(|(_, value)| *value));
+            values.for_each(|value| self.escape(value));
+        }
         match target {
             Target::Import(id) => self.import(state, id, &arguments),
             Target::Function(index) => self.function(state, index, &arguments),

@@ -18,6 +18,11 @@ use crate::code::{Block, Function, Functions, Graph, Program};
 
 /// How often a block is looked at before values are given up.
 const MAX_VISITS: u8 = 12;
+/// Instructions and ways between blocks that may be followed: at least, for each instruction of one function, and for each of
+/// all. Functions of a compiler need about two for each.
+const MIN_STEPS: u64 = 1 << 16;
+const STEPS_OF_FUNCTION: u64 = 64;
+const STEPS_OF_ALL: u64 = 16;
 /// Blocks for which memory is kept from one function to the next.
 const KEPT_POINTS: usize = 1 << 12;
 
@@ -32,6 +37,18 @@ pub(crate) struct Interpreter<'p> {
     graph: Graph,
     space: Space,
     info: InstructionInfoFactory,
+    /// Steps that are left for all functions.
+    steps: u64,
+}
+
+/// How far a function was followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Followed {
+    Wholly,
+    /// Values were given up to come to an end.
+    WithoutValues,
+    /// It would have cost too much; nothing is known of it.
+    NotAtAll,
 }
 
 impl<'p> Interpreter<'p> {
@@ -58,19 +75,25 @@ impl<'p> Interpreter<'p> {
             graph: Graph::default(),
             space: Space::default(),
             info: InstructionInfoFactory::new(),
+            steps: (MIN_STEPS << 4) + STEPS_OF_ALL * functions.instructions,
         }
     }
 
-    /// Interprets a function with the summaries that there are, and adds its own. False if values were given up to come
-    /// to an end.
-    pub(crate) fn run(&mut self, index: usize) -> bool {
+    /// Interprets a function with the summaries that there are, and adds its own.
+    pub(crate) fn run(&mut self, index: usize) -> Followed {
         let function = &self.functions.all[index];
         self.graph.read(self.program, function);
         self.space.begin(self.graph.blocks.len());
         let calls = Calls::new(self.program, self.functions, &self.summaries, &self.handles);
         let stepper = Stepper { calls, info: &mut self.info };
-        let mut walk = Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false };
-        walk.find_fixed_point();
+        let limit = (MIN_STEPS + STEPS_OF_FUNCTION * self.graph.code.instructions.len() as u64).min(self.steps);
+        let mut walk =
+            Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false, steps: limit };
+        let ended = walk.find_fixed_point();
+        self.steps -= limit - walk.steps;
+        if !ended {
+            return Followed::NotAtAll;
+        }
         let mark = self.events.mark();
         let (mut events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
@@ -91,7 +114,7 @@ impl<'p> Interpreter<'p> {
         events.end_function(index, mark);
         self.events = events;
         self.summaries[index] = summary;
-        !gave_up
+        if gave_up { Followed::WithoutValues } else { Followed::Wholly }
     }
 }
 
@@ -118,6 +141,7 @@ struct Space {
 
 impl Space {
     fn begin(&mut self, blocks: usize) {
+        self.pending.clear();
         self.points.truncate(blocks.max(KEPT_POINTS));
         for point in self.points.iter_mut().take(blocks) {
             (point.reached, point.pending, point.visits) = (false, false, 0);
@@ -147,6 +171,8 @@ struct Walk<'w, 'p> {
     stepper: Stepper<'w, 'p>,
     space: &'w mut Space,
     gave_up: bool,
+    /// Steps that are left.
+    steps: u64,
 }
 
 /// Where control goes after a block.
@@ -158,7 +184,8 @@ enum After {
 }
 
 impl Walk<'_, '_> {
-    fn find_fixed_point(&mut self) {
+    /// False if that takes more steps than there are.
+    fn find_fixed_point(&mut self) -> bool {
         let graph = self.graph;
         for (n, &entry) in graph.entries.iter().enumerate() {
             let is_entry = n == 0 && graph.blocks[entry as usize].start == self.function.entry;
@@ -170,6 +197,9 @@ impl Walk<'_, '_> {
         let mut state = std::mem::take(&mut self.space.state);
         while let Some(index) = self.space.pop() {
             let block = &graph.blocks[index as usize];
+            let steps = graph.instructions(block).len() + graph.successors(block).len();
+            let Some(left) = self.steps.checked_sub(steps as u64) else { return false };
+            self.steps = left;
             let point = &mut self.space.points[index as usize];
             point.visits = point.visits.saturating_add(1);
             state.clone_from(&point.state);
@@ -178,6 +208,7 @@ impl Walk<'_, '_> {
             }
         }
         self.space.state = state;
+        true
     }
 
     fn spread(&mut self, block: &Block, after: &mut State) {

@@ -21,7 +21,7 @@ mod value;
 pub(crate) use event::{Access, Event, EventKind, Target};
 pub(crate) use events::Events;
 pub(crate) use facts::Facts;
-pub(crate) use function::Interpreter;
+pub(crate) use function::{Followed, Interpreter};
 pub(crate) use handles::Handles;
 pub(crate) use irql::Range;
 pub(crate) use summary::Summary;

@@ -121,6 +121,12 @@ impl State {
         self.slots.retain(|(slot, _)| *slot < at || *slot >= end);
     }
 
+    /// What lies on the stack in these bytes.
+    pub(crate) fn within(&self, at: i32, bytes: i32) -> &[(i32, Value)] {
+        let place = |at: i32| self.slots.partition_point(|(slot, _)| *slot < at);
+        &self.slots[place(at)..place(at.saturating_add(bytes))]
+    }
+
     /// The handles of sections that lie on the stack, in these bytes.
     pub(crate) fn handles(&self, at: i32, bytes: i32) -> impl Iterator<Item = Value> {
         let range = at..at.saturating_add(bytes);

@@ -1,5 +1,7 @@
 //! The contexts in which each function is entered.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::handles::{self, Kept};
@@ -11,6 +13,10 @@ use crate::model::Model;
 
 /// Most contexts of one function. What comes later is left out, and counted.
 const MAX_CONTEXTS: usize = 12;
+
+/// Ways from function to function that are followed: at least, and for each instruction. Drivers need less than one.
+const MIN_STEPS: u64 = 1 << 20;
+const STEPS: u64 = 8;
 
 /// A context, in the order in which they were found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +56,10 @@ pub(crate) struct Reach {
     first: Vec<Option<ContextId>>,
     /// Contexts left out.
     pub(crate) left_out: u32,
+    /// Functions of which contexts were left out.
+    pub(crate) crowded: BTreeSet<usize>,
+    /// There were more ways than are followed.
+    pub(crate) unfinished: bool,
     pub(crate) objects: Objects,
     pub(crate) kept: Kept,
 }
@@ -71,7 +81,8 @@ impl Reach {
     fn follow_roots(model: &Model<'_>, roots: Vec<Root>, objects: Objects) -> Reach {
         let first = vec![None; model.functions.all.len()];
         let kept = Kept::find(model, &objects);
-        let mut reach = Reach { roots, contexts: Vec::new(), first, left_out: 0, objects, kept };
+        let (contexts, crowded) = (Vec::new(), BTreeSet::new());
+        let mut reach = Reach { roots, contexts, first, left_out: 0, crowded, unfinished: false, objects, kept };
         let (held_between, locked) = (reach.held_between_calls(model), model.locked_anywhere());
         for index in 0..reach.roots.len() {
             let Root { function, role, .. } = reach.roots[index];
@@ -84,9 +95,11 @@ impl Reach {
             let (function, root) = (function as u32, index as u32);
             reach.enter(Context { function, irql: role.irql(), held, initialised, from: None, root, next: None });
         }
-        let mut next = 0;
-        while next < reach.contexts.len() {
-            reach.follow(model, ContextId(next as u32));
+        let (mut next, mut steps) = (0, MIN_STEPS + STEPS * model.functions.instructions);
+        while next < reach.contexts.len() && !reach.unfinished {
+            let taken = reach.follow(model, ContextId(next as u32));
+            reach.unfinished = taken > steps;
+            steps = steps.saturating_sub(taken);
             next += 1;
         }
         reach
@@ -113,6 +126,7 @@ impl Reach {
         }
         if known >= MAX_CONTEXTS {
             self.left_out += 1;
+            self.crowded.insert(context.function as usize);
             return;
         }
         let id = Some(ContextId(self.contexts.len() as u32));
@@ -123,12 +137,15 @@ impl Reach {
         self.contexts.push(context);
     }
 
-    fn follow(&mut self, model: &Model<'_>, id: ContextId) {
+    /// Follows what a function calls in a context; how many ways that were.
+    fn follow(&mut self, model: &Model<'_>, id: ContextId) -> u64 {
         let context = *self.context(id);
+        let mut taken = 0;
         for event in model.events.of(context.function as usize) {
             let EventKind::Call { target, .. } = event.kind else { continue };
             let Some(irql) = event.irql.at(context.irql) else { continue };
             let callees: SmallVec<[usize; 4]> = self.targets(model, context.function as usize, target).collect();
+            taken += callees.len() as u64;
             for callee in callees {
                 let (function, from) = (callee as u32, Some((id, event.at)));
                 // It matters only where both may be: it makes no contexts elsewhere.
@@ -137,6 +154,7 @@ impl Reach {
                 self.enter(Context { function, irql, held, from, next: None, ..context });
             }
         }
+        taken
     }
 
     /// The functions, by index, that a call in a function may lead to.

@@ -12,4 +12,4 @@ pub(crate) use handles::unlocked;
 pub(crate) use objects::{Meaning, Object, Place};
 pub(crate) use path::path;
 pub use path::{Step, StepKind};
-pub(crate) use roots::{Root, roots};
+pub(crate) use roots::{Root, missing, roots};

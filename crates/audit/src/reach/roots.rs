@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use nt_types::Rva;
+
 use super::layouts;
 use super::objects::{Object, Objects};
 use crate::ddi::{Does, Holds, PASSIVE, Parent, Role, Unless};
@@ -31,11 +33,7 @@ mod driver_object {
 
 /// Finds the routines that the system calls, those with a known role first.
 pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
-    let mut roots = Vec::new();
-    let entry = model.program.image.headers().entry_point.and_then(|rva| model.functions.at(rva.0));
-    roots.extend(entry.map(|function| Root { function, role: Role::DriverEntry, named_at: None }));
-    add_of_driver_object(model, entry, &mut roots);
-    add_registered(model, &mut roots);
+    let Named { mut roots, .. } = named(model);
     if devices_are_passive(model) {
         let inherits = roots.iter_mut().filter(|root| root.role == Role::OfParent);
         inherits.for_each(|root| root.role = Role::Notification);
@@ -49,8 +47,39 @@ pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
     roots
 }
 
+/// Code that the driver names to the system, where no function was found: certainly one begins there.
+pub(crate) fn missing(model: &Model<'_>) -> Vec<Rva> {
+    named(model).missing.into_iter().filter(|rva| model.program.is_executable(*rva)).map(Rva).collect()
+}
+
+/// What a driver names to the system.
+#[derive(Default)]
+struct Named {
+    roots: Vec<Root>,
+    /// Where no function was found.
+    missing: BTreeSet<u32>,
+}
+
+impl Named {
+    fn add(&mut self, model: &Model<'_>, code: u32, role: Role, named_at: u32) {
+        match model.functions.at(code) {
+            Some(function) => self.roots.push(Root { function, role, named_at: Some(named_at) }),
+            None => _ = self.missing.insert(code),
+        }
+    }
+}
+
+fn named(model: &Model<'_>) -> Named {
+    let mut named = Named::default();
+    let entry = model.program.image.headers().entry_point.and_then(|rva| model.functions.at(rva.0));
+    named.roots.extend(entry.map(|function| Root { function, role: Role::DriverEntry, named_at: None }));
+    add_of_driver_object(model, entry, &mut named);
+    add_registered(model, &mut named);
+    named
+}
+
 /// Routines that DriverEntry, or what it calls with the driver object, stores in the driver object.
-fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec<Root>) {
+fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, named: &mut Named) {
     let seed = entry.map(|function| ((function as u32, 0), Object::Driver));
     let objects = Objects::follow(model, seed);
     for (function, parameter) in objects.parameters(Object::Driver) {
@@ -64,8 +93,8 @@ fn add_of_driver_object(model: &Model<'_>, entry: Option<usize>, roots: &mut Vec
                 }
                 _ => continue,
             };
-            if let (Some(role), Some(function)) = (role, model.functions.at(code)) {
-                roots.push(Root { function, role, named_at: Some(event.at) });
+            if let Some(role) = role {
+                named.add(model, code, role, event.at);
             }
         }
     }
@@ -88,23 +117,20 @@ fn in_extension(field: i32, offset: i32) -> Option<Role> {
 }
 
 /// Routines whose address is a parameter of a routine that takes callbacks, or lies in a structure that is.
-fn add_registered(model: &Model<'_>, roots: &mut Vec<Root>) {
+fn add_registered(model: &Model<'_>, named: &mut Named) {
     let mut found = BTreeSet::new();
     for (_, event) in model.all_events() {
         if let EventKind::Register { role, code } = event.kind
-            && let Some(function) = model.functions.at(code)
-            && found.insert((function, role))
+            && found.insert((code, role))
         {
-            roots.push(Root { function, role, named_at: Some(event.at) });
+            named.add(model, code, role, event.at);
         }
     }
     for (_, event, id, arguments) in model.import_calls() {
         let does = model.program.import(id).routine.map_or(&[][..], |routine| routine.does);
         for (place, role) in does.iter().flat_map(|does| in_structure(model, *does, arguments)) {
-            for function in model.targets(Target::Place { rva: place, table: false }) {
-                if found.insert((function, role)) {
-                    roots.push(Root { function, role, named_at: Some(event.at) });
-                }
+            for code in model.codes_at(place).filter(|code| found.insert((*code, role))).collect::<Vec<_>>() {
+                named.add(model, code, role, event.at);
             }
         }
     }

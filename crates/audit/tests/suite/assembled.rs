@@ -25,6 +25,8 @@ pub(crate) struct Source {
     imports: Vec<&'static str>,
     sections: [Vec<Write>; 3],
     data: Vec<(u32, Datum)>,
+    /// Routines that the function table does not list.
+    unlisted: Vec<(Section, usize)>,
 }
 
 /// What lies at a place of `.data`.
@@ -49,7 +51,13 @@ const SECTIONS: [(Section, &str); 3] = [(Section::Text, ".text"), (Section::Page
 
 impl Source {
     pub(crate) fn new(imports: &[&'static str]) -> Source {
-        Source { module: "ntoskrnl.exe", imports: imports.to_vec(), sections: Default::default(), data: Vec::new() }
+        Source {
+            module: "ntoskrnl.exe",
+            imports: imports.to_vec(),
+            sections: Default::default(),
+            data: Vec::new(),
+            unlisted: Vec::new(),
+        }
     }
 
     /// Imports come from this module.
@@ -66,6 +74,16 @@ impl Source {
     ) -> Source {
         self.sections[section as usize].push(Box::new(write));
         self
+    }
+
+    /// Adds a routine that the function table does not list.
+    pub(crate) fn leaf(
+        mut self,
+        section: Section,
+        write: impl Fn(&mut Routine<'_>) -> Result<(), IcedError> + 'static,
+    ) -> Source {
+        self.unlisted.push((section, self.sections[section as usize].len()));
+        self.routine(section, write)
     }
 
     pub(crate) fn text(self, write: impl Fn(&mut Routine<'_>) -> Result<(), IcedError> + 'static) -> Source {
@@ -117,7 +135,9 @@ impl Source {
                 let start = before.routine(section, number);
                 let routine = assemble(before, start, write);
                 assert!(routine.len() < ROUTINE as usize, "the routine is too long");
-                table.push([start, start + routine.len() as u32]);
+                if !self.unlisted.contains(&(section, number)) {
+                    table.push([start, start + routine.len() as u32]);
+                }
                 code.resize(number * ROUTINE as usize, 0xcc);
                 code.extend(routine);
             }
@@ -209,6 +229,12 @@ impl Routine<'_> {
     pub(crate) fn routine(&mut self, section: Section, number: usize) -> Result<(), IcedError> {
         let target = u64::from(self.layout.routine(section, number));
         self.code.call(target)
+    }
+
+    /// Jumps to a routine of the driver.
+    pub(crate) fn jump_to(&mut self, section: Section, number: usize) -> Result<(), IcedError> {
+        let target = u64::from(self.layout.routine(section, number));
+        self.code.jmp(target)
     }
 
     /// Puts the address of a routine into a register.

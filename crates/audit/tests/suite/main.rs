@@ -12,5 +12,6 @@ mod extension;
 mod good;
 mod hostile;
 mod jumps;
+mod leaves;
 mod levels;
 mod lists;

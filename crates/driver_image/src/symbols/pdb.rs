@@ -191,15 +191,17 @@ impl Reader<'_> {
             return;
         }
         let Ok(data) = symbol.parse() else { return };
-        let (rank, name, place, length) = match data {
-            SymbolData::Procedure(function) => (Rank::Private, function.name, function.offset, Some(function.len)),
-            SymbolData::Data(datum) => (Rank::Private, datum.name, datum.offset, None),
-            SymbolData::Public(public) => (Rank::Public, public.name, public.offset, None),
+        let (rank, name, place, length, is_function) = match data {
+            SymbolData::Procedure(function) => {
+                (Rank::Private, function.name, function.offset, Some(function.len), true)
+            }
+            SymbolData::Data(datum) => (Rank::Private, datum.name, datum.offset, None, false),
+            SymbolData::Public(public) => (Rank::Public, public.name, public.offset, None, public.function),
             _ => return,
         };
         let Some(start) = self.rva(place) else { return };
         let end = length.map(|length| u64::from(start.0) + u64::from(length));
-        self.contents.names.push(Name { start, rank, name: name.to_string().into_owned(), end });
+        self.contents.names.push(Name { start, rank, name: name.to_string().into_owned(), end, is_function });
     }
 
     fn add_row(&mut self, raw: &RawRow) {

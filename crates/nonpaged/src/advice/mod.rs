@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use audit::{Destination, Placed};
 use driver_image::{Image, ImageError, Section};
 use nt_types::{Irql, PAGE_SIZE};
-use report::table::{Advice, Move, Moved, Split, Used, Uses};
+use report::table::{Advice, Doubt, Doubtful, Move, Moved, Split, Used, Uses};
 use report::{Diagnostic, Place};
 
 use crate::check::{incomplete, locator};
 use crate::driver::Driver;
+use crate::locate::Locator;
 
 pub use profile::{Profile, ProfileError};
 
@@ -27,6 +28,7 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Opt
         advice.functions.iter().map(|function| profile.map(|profile| profile.uses(function))).collect();
     let rare_times = profile.map_or(0, Profile::rare_times);
     let (mut moves, mut stay, mut splits) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let doubtful = advice.functions.iter().filter_map(|placed| doubtful(&locator, placed)).collect();
     for (placed, uses) in advice.functions.iter().zip(&uses) {
         let Some(destination) = placed.to else { continue };
         let (function, bytes, uses) = (locator.place(placed.function), placed.bytes(), *uses);
@@ -46,7 +48,15 @@ pub fn advise(driver: &Driver, profile: Option<&Profile>) -> Result<(Advice, Opt
         used::pageable_sections(&driver.image).map(|(_, section)| u64::from(section.virtual_size)).sum();
     let used = profile.map(|profile| Used { stay, ..used::used(&driver.image, profile, &advice.functions, &uses) });
     let merges = advice.merges.into_iter().map(|merge| (merge.sections, merge.bytes)).collect();
-    Ok((Advice { moves, splits, merges, pageable_code, used }, incomplete(not_seen)))
+    Ok((Advice { moves, doubtful, splits, merges, pageable_code, used }, incomplete(not_seen)))
+}
+
+fn doubtful(locator: &Locator, placed: &Placed) -> Option<Doubtful> {
+    let why = match placed.stays? {
+        audit::Doubt::Unseen => Doubt::Unseen,
+        audit::Doubt::Pointer => Doubt::Pointer,
+    };
+    Some(Doubtful { function: locator.place(placed.function), bytes: placed.bytes(), why })
 }
 
 fn split(section: &Section, functions: Vec<(Place, u32)>) -> Split {

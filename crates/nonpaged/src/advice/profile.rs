@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn function(start: u32, end: u32) -> Placed {
-        Placed { function: Rva(start), parts: std::iter::once(start..end).collect(), to: None }
+        Placed { function: Rva(start), parts: std::iter::once(start..end).collect(), to: None, stays: None }
     }
 
     #[test]

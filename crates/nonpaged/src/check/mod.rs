@@ -85,22 +85,30 @@ fn diagnostic(locator: &Locator, finding: &Finding) -> Diagnostic {
 pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
     let Incomplete {
         undecoded_functions,
+        long_functions,
+        doubtful_addresses,
         unresolved_jumps,
         given_up_functions,
+        unfollowed_functions,
         left_out_contexts,
+        too_many_ways,
         too_many_functions,
         unreadable_function_table,
         empty_code_sections,
     } = incomplete;
     let counted = [
         (undecoded_functions, "function", "with bytes that are no instructions, or with too many"),
+        (long_functions, "function", "longer than 1 MiB"),
+        (doubtful_addresses, "pointer", "to what may be code or data"),
         (unresolved_jumps, "jump", "through tables that are not understood"),
         (given_up_functions, "function", "too involved to follow every value"),
+        (unfollowed_functions, "function", "too involved to follow at all"),
         (left_out_contexts, "way", "into functions that have too many"),
         (empty_code_sections, "executable section", "without bytes in the file: the code is made at run time"),
     ];
     let stated = [
         (too_many_functions, "there are more functions, or more of them overlap, than are looked at"),
+        (too_many_ways, "there are more ways from function to function than are followed"),
         (unreadable_function_table, "the function table cannot be read: functions that it lists are missing"),
     ];
     let counted = counted.into_iter().filter(|(count, ..)| *count > 0);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::span::Place;
-use crate::table::{self, Moved};
+use crate::table::{self, Doubt, Moved};
 
 /// What could lie elsewhere.
 #[derive(Serialize)]
@@ -19,6 +19,9 @@ pub(super) struct Advice {
     init_pages: u64,
     /// Whole pages that all moves to a section of their own fill.
     apart_pages: u64,
+    /// Functions that no way is known to that needs them in memory, and that may have one, by address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    doubtful: Vec<Doubtful>,
     /// Pageable sections that are locked as a whole although not all of it needs to be.
     splits: Vec<Split>,
     /// Pageable sections that could be one.
@@ -41,6 +44,18 @@ struct Move {
     /// With `--log`: what it was used for.
     #[serde(skip_serializing_if = "Option::is_none")]
     uses: Option<Uses>,
+}
+
+/// A function that stays although no way is known that needs it to.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct Doubtful {
+    #[serde(flatten)]
+    function: Function,
+    /// Its length.
+    bytes: u32,
+    /// `unseen`: code that was not looked at may lead there. `pointer`: so may a call through a pointer at DISPATCH_LEVEL.
+    why: &'static str,
 }
 
 /// A function.
@@ -145,6 +160,7 @@ impl From<&table::Advice> for Advice {
             page_pages: advice.pages(Moved::Page),
             init_pages: advice.pages(Moved::Init),
             apart_pages: advice.pages(Moved::Apart),
+            doubtful: advice.doubtful.iter().map(Doubtful::from).collect(),
             splits: advice.splits.iter().map(Split::from).collect(),
             merges: merges.collect(),
             used: advice.used.as_ref().map(Used::from),
@@ -165,6 +181,16 @@ impl From<&table::Move> for Move {
             after_initialisation,
         });
         Move { function: Function::from(&one.function), bytes: one.bytes, to, uses }
+    }
+}
+
+impl From<&table::Doubtful> for Doubtful {
+    fn from(one: &table::Doubtful) -> Doubtful {
+        let why = match one.why {
+            Doubt::Unseen => "unseen",
+            Doubt::Pointer => "pointer",
+        };
+        Doubtful { function: Function::from(&one.function), bytes: one.bytes, why }
     }
 }
 

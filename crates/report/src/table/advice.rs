@@ -13,6 +13,8 @@ use crate::span::Place;
 pub struct Advice {
     /// Nonpaged functions that could move, by address.
     pub moves: Vec<Move>,
+    /// Functions that no way is known to that needs them in memory, and that may have one, by address.
+    pub doubtful: Vec<Doubtful>,
     /// Pageable sections that are locked as a whole although not all of it needs to be.
     pub splits: Vec<Split>,
     /// Names of pageable sections that could be one, and their bytes together.
@@ -34,6 +36,26 @@ pub struct Move {
     pub to: Moved,
     /// What it was used for, where logs say so.
     pub uses: Option<Uses>,
+}
+
+/// A function that stays although no way is known that needs it to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Doubtful {
+    /// The function.
+    pub function: Place,
+    /// Its length.
+    pub bytes: u32,
+    /// Why it stays.
+    pub why: Doubt,
+}
+
+/// What may lead to a function at DISPATCH_LEVEL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// Code that was not looked at.
+    Unseen,
+    /// A call through a pointer.
+    Pointer,
 }
 
 /// What of a pageable section that the driver locks could lie in another that it does not lock.
@@ -149,6 +171,12 @@ impl Advice {
         for split in &self.splits {
             text += &split.text();
         }
+        for (why, reason) in [
+            (Doubt::Unseen, "code that was not looked at may lead there"),
+            (Doubt::Pointer, "a call through a pointer at DISPATCH_LEVEL may lead there"),
+        ] {
+            text += &doubtful(self.doubtful.iter().filter(|one| one.why == why), reason);
+        }
         for (sections, bytes) in &self.merges {
             let _ = writeln!(text, "\n{} could be one section of {}", sections.join(" + "), size(*bytes));
             text.push_str("a section below 4 KB costs more than it saves, and none of these is locked on its own\n");
@@ -158,11 +186,27 @@ impl Advice {
     }
 }
 
+/// Functions that stay for one reason.
+fn doubtful<'a>(functions: impl Iterator<Item = &'a Doubtful> + Clone, reason: &str) -> String {
+    let (count, bytes) =
+        functions.clone().fold((0, 0), |(count, bytes), one| (count + 1, bytes + u64::from(one.bytes)));
+    if count == 0 {
+        return String::new();
+    }
+    let heading =
+        format!("\n{} of {} must stay as far as is known: {reason}\n", plural(count, "function"), size(bytes));
+    functions.fold(heading, |text, one| text + &row(&one.function, one.bytes, ""))
+}
+
+fn row(function: &Place, bytes: u32, uses: &str) -> String {
+    let section = function.section.as_deref().unwrap_or_default();
+    format!("{:04x}  {bytes:>6}  {section:<8}  {uses}{function}\n", function.rva.0)
+}
+
 impl Move {
     fn row(&self) -> String {
-        let section = self.function.section.as_deref().unwrap_or_default();
         let uses = self.uses.map_or_else(String::new, |uses| format!("{:<12}  ", uses.word()));
-        format!("{:04x}  {:>6}  {section:<8}  {uses}{}\n", self.function.rva.0, self.bytes, self.function)
+        row(&self.function, self.bytes, &uses)
     }
 }
 

@@ -7,7 +7,7 @@ mod requests;
 mod summary;
 mod watched;
 
-pub use advice::{Advice, Move, Moved, SectionUses, Split, Used, Uses};
+pub use advice::{Advice, Doubt, Doubtful, Move, Moved, SectionUses, Split, Used, Uses};
 pub use map::{Map, Run, Totals};
 pub use requests::{RequestAnswer, RequestMade};
 pub use summary::{Sample, SectionUse, Summary};

@@ -2,7 +2,7 @@ use driver_image::builder::{CODE, CONSTANTS, PeBuilder, VARIABLES};
 use driver_image::pageability::DiscardMode;
 use driver_image::{Image, SectionFlags};
 use nt_types::{Irql, Rva};
-use report::table::{Advice, Map, Move, Moved, SectionUses, Split, Used, Uses};
+use report::table::{Advice, Doubt, Doubtful, Map, Move, Moved, SectionUses, Split, Used, Uses};
 use report::{Ended, Place, Symbol, Verdict, draw, explain, json};
 
 use crate::{assert_golden, fixture};
@@ -69,7 +69,9 @@ fn advice_says_what_it_is_worth() {
     let merges = vec![(vec!["PAGEA".to_owned(), "PAGEB".to_owned()], 5300)];
     let functions = vec![(function(0x7000, Some("Open")), 3000), (function(0x8000, Some("Close")), 2000)];
     let splits = vec![Split { section: "PAGESER".to_owned(), functions, bytes: 5000 }];
-    let advice = Advice { moves, splits, merges, pageable_code: 5000, used: None };
+    let doubtful = [(0x9000, Doubt::Unseen), (0x9100, Doubt::Pointer), (0x9200, Doubt::Pointer)]
+        .map(|(rva, why)| Doubtful { function: function(rva, Some("Called")), bytes: 40, why });
+    let advice = Advice { moves, doubtful: doubtful.into(), splits, merges, pageable_code: 5000, used: None };
     let pages = (advice.pages(Moved::Page), advice.pages(Moved::Init));
     assert_eq!(pages, (1, 0), "904 bytes lie in the last page already");
     let map = Map::new("sample.sys", &image(0x1000, 0x1000), DiscardMode::Documented);

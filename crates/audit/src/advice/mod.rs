@@ -1,10 +1,14 @@
 //! Where code could go instead: what is reached at or below APC_LEVEL only need not stay in memory (R5, R10).
 
+mod doubts;
+
 use core::ops::Range;
 use std::collections::BTreeSet;
 
 use driver_image::SectionFlags;
 use nt_types::{Irql, PAGE_SIZE, Rva};
+
+use doubts::Doubts;
 
 use crate::code::Class;
 use crate::ddi::Does;
@@ -30,6 +34,8 @@ pub struct Placed {
     pub parts: Vec<Range<u32>>,
     /// Where it could go, if anywhere: where it lies in a pageable section, to one that the driver does not lock.
     pub to: Option<Destination>,
+    /// Why it stays, although no way is known that needs it to.
+    pub stays: Option<Doubt>,
 }
 
 impl Placed {
@@ -48,6 +54,16 @@ pub enum Destination {
     Init,
 }
 
+/// Why a function stays although no way is known that needs it to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Doubt {
+    /// Code that was not looked at may lead there.
+    Unseen,
+    /// So may a call through a pointer at DISPATCH_LEVEL: it is not known where that leads, nor where all goes that the driver
+    /// does with the address of the function.
+    Pointer,
+}
+
 /// Pageable sections of one kind that nothing locks and of which at least one has less than 4 KB.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Merge {
@@ -57,13 +73,15 @@ pub struct Merge {
     pub bytes: u64,
 }
 
-/// Finds what could lie elsewhere.
-pub(crate) fn advise(model: &Model<'_>, reach: &Reach) -> Advice {
+/// Finds what could lie elsewhere. `hides_code` says that code was not looked at, and is known nowhere.
+pub(crate) fn advise(model: &Model<'_>, reach: &Reach, hides_code: bool) -> Advice {
     let locked = locked_sections(model);
-    let functions = model.functions.all.iter().enumerate().map(|(index, function)| Placed {
-        function: Rva(function.entry),
-        parts: function.parts.to_vec(),
-        to: destination(model, reach, locked.as_ref(), index),
+    let doubts = Doubts::new(model, reach, hides_code);
+    let functions = model.functions.all.iter().enumerate().map(|(index, function)| {
+        let to = destination(model, reach, locked.as_ref(), index);
+        let stays = to.and_then(|_| doubts.of(index));
+        let to = to.filter(|_| stays.is_none());
+        Placed { function: Rva(function.entry), parts: function.parts.to_vec(), to, stays }
     });
     let merges = [true, false].into_iter().filter_map(|code| merge(model, locked.as_ref()?, code));
     Advice { functions: functions.collect(), merges: merges.collect() }
