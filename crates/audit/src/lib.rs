@@ -92,6 +92,8 @@ pub struct Incomplete {
     pub too_many_ways: bool,
     /// There were more functions than are looked at.
     pub too_many_functions: bool,
+    /// There were more findings than are told.
+    pub too_many_findings: bool,
     /// The function table cannot be read.
     pub unreadable_function_table: bool,
     /// Executable sections of which the file has no bytes: their code is made at run time, as packers do.
@@ -156,6 +158,7 @@ fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
         left_out_contexts: reach.left_out,
         too_many_ways: reach.unfinished,
         too_many_functions: model.functions.too_many,
+        too_many_findings: false,
         unreadable_function_table: model.functions.unreadable_table,
         empty_code_sections: empty_code_sections(model.program.image),
     }
@@ -189,6 +192,7 @@ pub fn audit(image: &Image, names: &[Rva]) -> Result<Audit, ImageError> {
         Entry { routine, role: root.role.name(), irql: (levels.low, levels.high) }
     };
     let entries = reach.roots.iter().map(entry).collect();
-    let (findings, incomplete) = (Collector::all(&model, &reach), incomplete(&model, &reach));
+    let (findings, too_many_findings) = Collector::all(&model, &reach);
+    let incomplete = Incomplete { too_many_findings, ..incomplete(&model, &reach) };
     Ok(Audit { entries, findings, extent, incomplete })
 }

@@ -60,8 +60,7 @@ fn unseen(model: &Model<'_>, reach: &Reach) -> BTreeSet<usize> {
 fn has_open_call(model: &Model<'_>, reach: &Reach) -> bool {
     model.all_events().any(|(function, event)| match event.kind {
         EventKind::Call { target, .. } if model.is_open(target) => {
-            let kept = matches!(target, Target::Loaded(_))
-                && reach.targets(model, function, target).next().is_some();
+            let kept = matches!(target, Target::Loaded(_)) && reach.targets(model, function, target).next().is_some();
             !kept && reach.at(function, event).any(|way| way.irql.high >= Irql::DISPATCH.level())
         }
         _ => false,

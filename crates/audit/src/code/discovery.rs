@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::candidate::{self, Judge, Verdict};
 use super::decode::{Code, direct_target, taken_address};
 use super::program::Program;
-use super::scopes;
+use super::scopes::{self, Scopes};
 
 /// Most functions of one image.
 const MAX_FUNCTIONS: usize = 500_000;
@@ -168,6 +168,8 @@ struct Search<'p> {
     judge: Judge,
     /// Instructions decoded, and memory prepared for them: overlapping functions could cost without end.
     spent: u64,
+    /// Filters and blocks that scope tables named.
+    scopes: u64,
     /// Instructions of functions that are instructions of other ones as well.
     again: u64,
     result: Functions,
@@ -187,6 +189,7 @@ impl<'p> Search<'p> {
             code: Code::default(),
             judge: Judge::default(),
             spent: 0,
+            scopes: 0,
             again: 0,
             result: Functions::default(),
         }
@@ -244,7 +247,12 @@ impl<'p> Search<'p> {
         if self.listed.last().is_none_or(|last| last.entry != entry) {
             self.listed.push(Function::new(entry));
         }
-        let scopes = scopes::scopes(self.program, part);
+        // Tables of parts that do not share them take sixteen bytes a row.
+        if self.scopes > MIN_AGAIN + self.program.bytes.len() as u64 / 16 {
+            self.result.too_many = true;
+        }
+        let scopes = if self.result.too_many { Scopes::default() } else { scopes::scopes(self.program, part) };
+        self.scopes += (scopes.routines.len() + scopes.blocks.len()) as u64;
         if let Some(function) = self.listed.last_mut() {
             function.parts.push(part.begin.0..part.end.0);
             function.handlers.extend(scopes.blocks);

@@ -237,6 +237,9 @@ pub enum Use {
     Named,
 }
 
+/// Most findings of one image. A driver with more has been told enough.
+const MAX_FINDINGS: usize = 10_000;
+
 /// Collects findings; of those that say the same, the first stays.
 pub(crate) struct Collector<'m, 'a> {
     pub(crate) model: &'m Model<'a>,
@@ -247,11 +250,14 @@ pub(crate) struct Collector<'m, 'a> {
     /// Objects in pageable sections that were told.
     objects: BTreeSet<(Kind, Option<Target>)>,
     found: Vec<Finding>,
+    /// There were more.
+    left_out: bool,
 }
 
 impl<'m, 'a> Collector<'m, 'a> {
     /// Everything that is wrong, in the order of addresses.
-    pub(crate) fn all(model: &'m Model<'a>, reach: &'m Reach) -> Vec<Finding> {
+    /// And whether some were left out because there were too many.
+    pub(crate) fn all(model: &'m Model<'a>, reach: &'m Reach) -> (Vec<Finding>, bool) {
         let mut collector = Collector {
             model,
             reach,
@@ -259,6 +265,7 @@ impl<'m, 'a> Collector<'m, 'a> {
             seen: BTreeSet::new(),
             objects: BTreeSet::new(),
             found: Vec::new(),
+            left_out: false,
         };
         residency::find(&mut collector);
         irql::find(&mut collector);
@@ -272,7 +279,7 @@ impl<'m, 'a> Collector<'m, 'a> {
         let key = |finding: &Finding| (finding.at, finding.kind.clone(), finding.assumes.clone());
         collector.found.sort_by_cached_key(key);
         collector.found.dedup_by(|next, one| (next.at, &next.kind) == (one.at, &one.kind));
-        collector.found
+        (collector.found, collector.left_out)
     }
 
     /// Adds a finding at an instruction, reached in a context of its function at a level.
@@ -294,6 +301,10 @@ impl<'m, 'a> Collector<'m, 'a> {
         way: Option<(ContextId, Range)>,
         assumes: Option<Assumption>,
     ) {
+        if self.found.len() >= MAX_FINDINGS {
+            self.left_out = true;
+            return;
+        }
         let path = way.map_or_else(Vec::new, |(context, irql)| path(self.model, self.reach, context, at, irql));
         self.add_with(kind, at, path, assumes);
     }

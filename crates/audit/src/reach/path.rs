@@ -78,6 +78,9 @@ fn raise_before(model: &Model<'_>, function: usize, at: u32, from: Range, to: Ra
             .any(|callee| model.summaries[callee].irql.only_absolute().is_some_and(Range::never_faults)),
         _ => false,
     };
-    let found = model.events.of(function).iter().rfind(|event| event.at < at && raises(&event.kind))?;
+    // Nearly in the order of addresses: a long function with many findings is not gone through for each of them.
+    let events = model.events.of(function);
+    let before = &events[..events.partition_point(|event| event.at < at)];
+    let found = before.iter().rfind(|event| event.at < at && raises(&event.kind))?;
     Some(Step { at: Rva(found.at), kind: StepKind::Raised { from: from.low, to: to.low } })
 }

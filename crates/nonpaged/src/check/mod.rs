@@ -93,6 +93,7 @@ pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
         left_out_contexts,
         too_many_ways,
         too_many_functions,
+        too_many_findings,
         unreadable_function_table,
         empty_code_sections,
     } = incomplete;
@@ -109,6 +110,7 @@ pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
     let stated = [
         (too_many_functions, "there are more functions, or more of them overlap, than are looked at"),
         (too_many_ways, "there are more ways from function to function than are followed"),
+        (too_many_findings, "there are more findings than are told"),
         (unreadable_function_table, "the function table cannot be read: functions that it lists are missing"),
     ];
     let counted = counted.into_iter().filter(|(count, ..)| *count > 0);
