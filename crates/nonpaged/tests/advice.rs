@@ -71,6 +71,30 @@ fn r10_a_log_says_what_is_used() {
     assert!(without.get("used").is_none() && without["moves"][0].get("uses").is_none(), "{without}");
 }
 
+/// The images below a folder.
+fn images(folder: &Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(folder).expect("the samples are there").map(|entry| entry.expect("it is there").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let found = files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "sys"));
+    found.chain(folders.iter().flat_map(|folder| images(folder))).collect()
+}
+
+/// R5: of all samples, nothing that the audit lets go ran at DISPATCH_LEVEL or above in a run, however that ended.
+#[test]
+fn r5_no_run_contradicts_the_advice() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let log = folder.path().join("log").display().to_string();
+    let mut moves = 0;
+    for driver in images(&drivers()) {
+        nonpaged(&["run", &driver.display().to_string(), "--log", &log]);
+        let advice = json(&advice(&driver, &[&log]))["advice"].clone();
+        assert_eq!(advice["used"]["stay"], Value::Array(Vec::new()), "{}", driver.display());
+        moves += advice["moves"].as_array().map_or(0, Vec::len);
+    }
+    assert!(moves > 500, "{moves}");
+}
+
 /// Counts of several logs add up.
 #[test]
 fn logs_merge() {
