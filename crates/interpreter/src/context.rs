@@ -44,7 +44,8 @@ struct Reason {
 }
 
 impl<'a, M: Mmu> Context<'a, M> {
-    /// Takes over the state of the processor.
+    /// Takes over the state of the processor. Inlined, so that registers are copied once: a run may be a few instructions.
+    #[inline(always)]
     pub(crate) fn enter(cpu: &'a mut Cpu, mmu: &'a mut M, budget: u64) -> Context<'a, M> {
         cpu.answers.rewind();
         let mut context = Context {

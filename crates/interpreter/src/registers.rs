@@ -7,6 +7,7 @@ pub(crate) const ZERO: u8 = 16;
 pub(crate) struct Registers([u64; 32]);
 
 impl Registers {
+    #[inline(always)]
     pub(crate) fn new(gpr: &[u64; 16]) -> Registers {
         let mut all = [0; 32];
         all[..16].copy_from_slice(gpr);

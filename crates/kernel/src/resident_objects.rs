@@ -1,12 +1,14 @@
 //! Objects that the kernel uses at raised IRQL: they must not lie where memory can leave them (R22, K11).
 
+use std::sync::LazyLock;
+
 use memory::PageState;
 use nt_types::Va;
 use nt_types::layout::dispatcher_header;
 
 use crate::call::{Call, Next, Outcome};
 use crate::event::EventKind;
-use crate::exports::Export;
+use crate::exports::{EXPORTS, Export};
 use crate::finding::FindingKind;
 use crate::machine::Machine;
 use crate::routine::ObjectKind;
@@ -14,6 +16,40 @@ use crate::stop::Cause;
 
 /// Most objects that one wait may name (`MAXIMUM_WAIT_OBJECTS`).
 const MAX_OBJECTS: u64 = 64;
+
+/// What a service names first, of those that use an object.
+#[derive(Clone, Copy)]
+enum Named {
+    /// Its address.
+    Object(ObjectKind),
+    /// The address of one whose header says what it is.
+    Waitable,
+    /// A number of objects; an array of them follows.
+    Several,
+}
+
+/// By the rows of the table: each call asks.
+static NAMED: LazyLock<Vec<Option<Named>>> = LazyLock::new(|| EXPORTS.iter().map(|export| named_by(export)).collect());
+
+fn named_by(export: &Export) -> Option<Named> {
+    let Export { name, parameters, .. } = export;
+    if !(name.starts_with("Ke") || name.starts_with("Ex")) || name.contains("Initialize") {
+        return None;
+    }
+    let (first, _) = parameters.first()?;
+    Some(Named::Object(match *first {
+        "event" => ObjectKind::Event,
+        "semaphore" => ObjectKind::Semaphore,
+        "timer" => ObjectKind::Timer,
+        "dpc" => ObjectKind::Dpc,
+        "resource" => ObjectKind::Resource,
+        "mutex" if name.contains("Fast") || name.contains("Guarded") => ObjectKind::FastMutex,
+        "mutex" => ObjectKind::Mutex,
+        "object" => return Some(Named::Waitable),
+        _ if *name == "KeWaitForMultipleObjects" => return Some(Named::Several),
+        _ => return None,
+    }))
+}
 
 impl Machine {
     /// The end of a service that initialised an object. It must not lie where memory can leave it (R22): K11, or with the
@@ -58,29 +94,18 @@ impl Machine {
         }
     }
 
-    /// A driver calls a service for an object. Spin locks are looked at where they are taken, new objects once they are made.
-    pub(crate) fn check_objects_of_call(&mut self, export: &Export, call: &Call) {
-        if !(export.name.starts_with("Ke") || export.name.starts_with("Ex")) {
-            return;
-        }
-        let Some((first, _)) = export.parameters.first() else { return };
-        let Ok(address) = call.raw(self, 0).map(Va) else { return };
-        let kind = match *first {
-            "event" => Some(ObjectKind::Event),
-            "semaphore" => Some(ObjectKind::Semaphore),
-            "timer" => Some(ObjectKind::Timer),
-            "dpc" => Some(ObjectKind::Dpc),
-            "resource" => Some(ObjectKind::Resource),
-            "mutex" if export.name.contains("Fast") || export.name.contains("Guarded") => Some(ObjectKind::FastMutex),
-            "mutex" => Some(ObjectKind::Mutex),
-            "object" => self.kind_of_object(address),
-            _ if export.name == "KeWaitForMultipleObjects" => return self.check_objects_of_wait(address.0, call),
-            _ => None,
+    /// A driver calls a service, by its row of the table. Spin locks are looked at where they are taken, new objects once they
+    /// are made.
+    pub(crate) fn check_objects_of_call(&mut self, index: usize, call: &Call) {
+        let Some(named) = NAMED[index] else { return };
+        let Ok(argument) = call.raw(self, 0) else { return };
+        let kind = match named {
+            Named::Object(kind) => Some(kind),
+            Named::Waitable => self.kind_of_object(Va(argument)),
+            Named::Several => return self.check_objects_of_wait(argument, call),
         };
-        if let Some(kind) = kind
-            && !export.name.contains("Initialize")
-        {
-            self.check_object_in_use(call.return_address, address, kind);
+        if let Some(kind) = kind {
+            self.check_object_in_use(call.return_address, Va(argument), kind);
         }
     }
 

@@ -207,23 +207,32 @@ impl Machine {
             Ok(return_address) => {
                 let call = Call { service, rsp, return_address: Va(return_address) };
                 self.attempt(&call);
-                self.note_passed(EXPORTS[index], &call);
-                self.check_objects_of_call(EXPORTS[index], &call);
-                let Some(failure) = self.choose_failure(EXPORTS[index].name, &call) else { return };
-                self.check_service_irql(EXPORTS[index], &call).and_then(|()| match failure {
-                    Some(failure) => {
-                        self.failed_deliberately(EXPORTS[index].name);
-                        match failure {
-                            Failure::Returns(value) => Ok(Next::Return(value)),
-                            Failure::Raises(status) => Err(Trap::Raise(status)),
-                        }
-                    }
-                    None => (EXPORTS[index].handler)(self, &call),
-                })
+                let Some(outcome) = self.checked_call(index, &call) else { return };
+                outcome
             }
             Err(trap) => Err(trap),
         };
         self.finish(outcome, rsp, service);
+    }
+
+    /// Judges the call, and makes it or has it fail; `None` while that is undecided.
+    fn checked_call(&mut self, index: usize, call: &Call) -> Option<Outcome> {
+        let export = EXPORTS[index];
+        self.note_passed(export, call);
+        self.check_objects_of_call(index, call);
+        let failure = self.choose_failure(export.name, call)?;
+        Some(self.check_service_irql(export, call).and_then(|()| match failure {
+            Some(failure) => self.fail(export, failure),
+            None => (export.handler)(self, call),
+        }))
+    }
+
+    fn fail(&mut self, export: &Export, failure: Failure) -> Outcome {
+        self.failed_deliberately(export.name);
+        match failure {
+            Failure::Returns(value) => Ok(Next::Return(value)),
+            Failure::Raises(status) => Err(Trap::Raise(status)),
+        }
     }
 
     /// Records which addresses a service gets that will be discarded: it may keep them for longer.

@@ -7,6 +7,7 @@ use engine::{Branch, Exception, Exit, Mmu, Rflags};
 
 impl<M: Mmu> Context<'_, M> {
     /// Executes a block until it jumps out, one of its operations stops, the budget is used up or all are done.
+    #[inline]
     pub(crate) fn execute(&mut self, block: &Block<M>) -> Result<(), Stop> {
         loop {
             self.execute_until(block, self.budget)?;
