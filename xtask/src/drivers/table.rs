@@ -31,13 +31,22 @@ struct Driver {
     #[serde(default)]
     place: Placement,
     /// Also build `-a80`: section and file alignment of 128 bytes, as many real drivers have.
-    #[serde(default)]
-    sub_page: bool,
+    sub_page: Option<SubPage>,
     /// Also build `-fixed`, the repaired twin, with `FIXED` defined.
     fixed: Option<Twin>,
     /// How to reach what the image is there to show; for people and for scenario files.
     #[serde(default, rename = "exercise")]
     _exercise: Vec<String>,
+}
+
+/// What sections look like that are not aligned to pages.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum SubPage {
+    /// Whatever lies at their ends shares pages with their neighbours.
+    AsIs,
+    /// What `place` has in `INIT` and in pageable sections lies between fillers, on pages of the section's own.
+    Inner,
 }
 
 #[derive(Deserialize, Clone)]
@@ -62,6 +71,8 @@ pub(crate) struct Image {
     /// Further options of the linker.
     pub(crate) link: Vec<String>,
     pub(crate) place: Placement,
+    /// Sections that have a page of filler at each end.
+    pub(crate) filled: Vec<String>,
 }
 
 /// Reads the table and spells out its images.
@@ -84,6 +95,7 @@ fn images(driver: &Driver) -> Vec<Image> {
         compile: driver.compile.clone(),
         link: driver.link.clone(),
         place: driver.place.clone(),
+        filled: Vec::new(),
     }];
     if let Some(twin) = &driver.fixed {
         let mut fixed = images[0].clone();
@@ -93,14 +105,18 @@ fn images(driver: &Driver) -> Vec<Image> {
         fixed.link = twin.link.clone().unwrap_or(fixed.link);
         images.push(fixed);
     }
-    if driver.sub_page {
-        images.extend(images.clone().into_iter().map(sub_page));
+    if let Some(how) = driver.sub_page {
+        images.extend(images.clone().into_iter().map(|image| sub_page(image, how)));
     }
     images
 }
 
-fn sub_page(mut image: Image) -> Image {
+fn sub_page(mut image: Image, how: SubPage) -> Image {
     image.output.push_str("-a80");
+    if let SubPage::Inner = how {
+        let may_leave = |section: &&String| section.starts_with("PAGE") || *section == "INIT";
+        image.filled = image.place.keys().filter(may_leave).cloned().collect();
+    }
     image.link.extend(["/align:128".to_owned(), "/filealign:128".to_owned()]);
     image
 }
@@ -121,8 +137,17 @@ mod tests {
 
     #[test]
     fn twins_and_alignments_multiply() {
-        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nsub_page = true\nfixed = {}";
+        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nsub_page = 'as-is'\nfixed = {}";
         assert_eq!(outputs(row), ["a", "a-fixed", "a-a80", "a-fixed-a80"]);
+    }
+
+    #[test]
+    fn what_may_leave_is_between_fillers() {
+        let row = "[[driver]]\noutput = 'a'\nsources = ['a.c']\nsub_page = 'inner'\n\
+            place = { PAGEA = ['F'], INIT = ['DriverEntry'], '.text' = ['G'] }";
+        let table: Table = toml::from_str(row).expect("a valid row");
+        let filled: Vec<_> = table.driver.iter().flat_map(images).map(|image| image.filled).collect();
+        assert_eq!(filled, [vec![], vec!["INIT".to_owned(), "PAGEA".to_owned()]]);
     }
 
     #[test]

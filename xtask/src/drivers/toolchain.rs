@@ -21,6 +21,8 @@ const INSTALL: &str = "apt install clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64-
 const RUNTIME: &str = "common/crt.c";
 /// What lies here is the same in every image.
 const SHARED: &str = "common/";
+/// A page of a section that is not aligned to pages.
+const FILLER: &str = "packed/filler.c";
 
 const COMPILE: &[&str] = &[
     "--target=x86_64-pc-windows-msvc",
@@ -148,7 +150,8 @@ impl Object {
     }
 }
 
-/// The objects of an image. What all images share is compiled without their defines, and so once.
+/// The objects of an image, in the order of the linker's command line. What all images share is compiled without their
+/// defines, and so once.
 pub(crate) fn objects(image: &Image) -> Vec<Object> {
     let sources = image.sources.iter().map(String::as_str).chain([RUNTIME]);
     let object = |source: &str| {
@@ -156,7 +159,19 @@ pub(crate) fn objects(image: &Image) -> Vec<Object> {
         let own = |options: &[String]| if shared { Vec::new() } else { options.to_vec() };
         Object { source: source.to_owned(), defines: own(&image.defines), options: own(&image.compile) }
     };
-    sources.map(object).collect()
+    let fillers = |end: &'static str| image.filled.iter().map(move |section| filler(section, end));
+    fillers("START").chain(sources.map(object)).chain(fillers("END")).collect()
+}
+
+/// Sections of one name are one where their flags are the same, too; files are taken once, so that each end has its own.
+fn filler(section: &str, end: &str) -> Object {
+    let flags = match section {
+        "INIT" => "xrD",
+        _ if section.contains("DATA") => "dw",
+        _ => "xr",
+    };
+    let defines = vec![format!("SECTION={section}"), format!("FLAGS={flags}"), end.to_owned()];
+    Object { source: FILLER.to_owned(), defines, options: Vec::new() }
 }
 
 fn check_installed() -> Result<()> {

@@ -1,7 +1,7 @@
 //! The committed drivers in a machine: load them, send them requests, see what the machine says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use devices::{Bus, SerialLine, Uart16550};
 use driver_image::Image;
@@ -45,6 +45,11 @@ impl Setup {
     pub(crate) const NEVER: Setup = Setup { trim: TrimPolicy::Never, ..Setup::TRIMMED };
     /// `[V]`: the verifier with its own trim.
     pub(crate) const VERIFIED: Setup = Setup { trim: TrimPolicy::OnRaise, verifier: Verifier::ON, ..Setup::TRIMMED };
+}
+
+/// The file of a sample: its path below `drivers/`, without extension.
+pub(crate) fn sample_path(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{path}.sys"))
 }
 
 /// A machine with sample drivers.
@@ -95,7 +100,7 @@ impl Lab {
 
     /// Maps `drivers/<path>.sys` for the sake of its exports, or to be initialised later.
     pub(crate) fn map(&mut self, path: &str) -> Va {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{path}.sys"));
+        let file = sample_path(path);
         let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let image = Image::parse(bytes).expect("the image is well formed");
         let name = file.file_name().expect("it has a name").to_string_lossy().into_owned();

@@ -3,7 +3,7 @@
 use kernel::{Action, Stop};
 use nt_types::Va;
 
-use crate::sample::{IOCTL, Lab};
+use crate::sample::{IOCTL, Lab, sample_path};
 
 /// A step of such a life.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,13 @@ pub(super) fn life(name: &str) -> &'static [Act] {
         "x28-dpc-pageable" | "c8-isr-raised" => &[Open, Interrupt, Close, Unload],
         _ => &[Open, Ioctl(0), Close, Unload],
     }
+}
+
+/// The images of a driver: with sections on pages, and packed at 128 bytes where it is built so, too.
+pub(super) fn alignments(driver: &str) -> impl Iterator<Item = String> {
+    let packed = format!("{driver}-a80");
+    let exists = sample_path(&format!("broken/{packed}")).exists();
+    [driver.to_owned()].into_iter().chain(exists.then_some(packed))
 }
 
 /// Loads the driver and leads its life. A driver that refuses to start has none.

@@ -6,7 +6,7 @@ use kernel::{Action, Stop};
 use nt_types::Va;
 
 use super::expected::{P, differences};
-use super::life::{lead, life};
+use super::life::{alignments, lead, life};
 use crate::sample::{Lab, Setup, bug_check};
 
 /// When the second request begins, in steps after the first, and how many steps a processor takes before the other.
@@ -44,29 +44,35 @@ fn run(driver: &str, Schedule { delay, slice }: Schedule) -> (Lab, Option<Box<St
 /// interrupt finds its service routine out. Equal schedules end equally.
 #[test]
 fn x08_both_outcomes() {
+    for image in alignments("x08-page-entire-race") {
+        let outcomes: BTreeSet<bool> = schedules().map(|schedule| is_found_out(&image, schedule)).collect();
+        assert_eq!(outcomes, [false, true].into(), "{image}: both are reached");
+    }
+}
+
+/// True where the interrupt finds its service routine out.
+fn is_found_out(image: &str, schedule: Schedule) -> bool {
     const DIRQL: u64 = 10;
     let expected = (0xD1, [P::At("X08Interrupt"), P::Is(DIRQL), P::Is(8), P::First]);
-    let mut outcomes = BTreeSet::new();
-    for schedule in schedules() {
-        let (lab, stop) = run("x08-page-entire-race", schedule);
-        let check = stop.as_ref().map(|stop| bug_check(stop));
-        if let Some(check) = &check {
-            assert_eq!(differences(&lab, check, &expected), Vec::<String>::new(), "{schedule:?}");
-            let (again, stop) = run("x08-page-entire-race", schedule);
-            assert_eq!(stop.map(|stop| bug_check(&stop)), Some(*check), "{schedule:?}");
-            assert_eq!(again.machine.steps(), lab.machine.steps(), "{schedule:?}");
-        }
-        assert_eq!(lab.codes().contains("K19"), check.is_some(), "{schedule:?}: {:?}", lab.codes());
-        outcomes.insert(check.is_some());
+    let (lab, stop) = run(image, schedule);
+    let check = stop.as_ref().map(|stop| bug_check(stop));
+    if let Some(check) = &check {
+        assert_eq!(differences(&lab, check, &expected), Vec::<String>::new(), "{image}, {schedule:?}");
+        let (again, stop) = run(image, schedule);
+        assert_eq!(stop.map(|stop| bug_check(&stop)), Some(*check), "{image}, {schedule:?}");
+        assert_eq!(again.machine.steps(), lab.machine.steps(), "{image}, {schedule:?}");
     }
-    assert_eq!(outcomes, [false, true].into(), "both are reached");
+    assert_eq!(lab.codes().contains("K19"), check.is_some(), "{image}, {schedule:?}: {:?}", lab.codes());
+    check.is_some()
 }
 
 #[test]
 fn x08_repaired_has_one_outcome() {
-    for schedule in schedules() {
-        let (lab, stop) = run("x08-page-entire-race-fixed", schedule);
-        assert!(stop.is_none() && lab.codes().is_empty(), "{schedule:?}: {:?} {stop:?}", lab.codes());
+    for image in alignments("x08-page-entire-race-fixed") {
+        for schedule in schedules() {
+            let (lab, stop) = run(&image, schedule);
+            assert!(stop.is_none() && lab.codes().is_empty(), "{image}, {schedule:?}: {:?} {stop:?}", lab.codes());
+        }
     }
 }
 
@@ -77,16 +83,15 @@ fn x29_unloads_during_a_first_lock() {
     let stale = (0x1A, [P::Is(0x1010), P::Handle, P::Is(5), P::Within("X29Thread")]);
     let gone = (0xCE, [P::Within("X29Thread"), P::Is(0), P::First, P::Is(0)]);
     for (processors, expected, codes) in [(1, stale, vec!["K20"]), (2, gone, vec!["K05", "K20"])] {
-        for setup in [Setup::TRIMMED, Setup::VERIFIED] {
+        let images = || alignments("x29-unload-during-lock");
+        for (setup, image) in [Setup::TRIMMED, Setup::VERIFIED].into_iter().flat_map(|s| images().map(move |i| (s, i)))
+        {
             let mut lab = Lab::new(Setup { processors, ..setup });
-            let name = "x29-unload-during-lock";
-            let stop = lead(&mut lab, name, life(name)).expect_err("the thread has no way back");
-            assert_eq!(
-                differences(&lab, &bug_check(&stop), &expected),
-                Vec::<String>::new(),
-                "{processors} processors"
-            );
-            assert_eq!(lab.codes().into_iter().collect::<Vec<_>>(), codes, "{processors} processors");
+            let life = life("x29-unload-during-lock");
+            let stop = lead(&mut lab, &image, life).expect_err("the thread has no way back");
+            let wrong = differences(&lab, &bug_check(&stop), &expected);
+            assert!(wrong.is_empty(), "{image}, {processors} processors: {wrong:?}");
+            assert_eq!(lab.codes().into_iter().collect::<Vec<_>>(), codes, "{image}, {processors} processors");
         }
     }
 }

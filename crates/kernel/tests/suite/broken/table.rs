@@ -1,7 +1,7 @@
 //! One row for each shape of mistake and each way of trimming that changes its diagnosis (SAMPLES section 2).
 
 use super::expected::{Check, P, differences};
-use super::life::{Act, lead, life};
+use super::life::{Act, alignments, lead, life};
 use crate::sample::{Lab, Setup, bug_check};
 
 const NEVER: Setup = Setup::NEVER;
@@ -218,13 +218,10 @@ fn judge(lab: &mut Lab, driver: &str, life: &[Act], expected: Option<&Check>, co
 fn x01_to_x31_each_broken_driver_gets_the_diagnosis_of_its_file() {
     let mut wrong = Vec::new();
     for (driver, setups, expected, codes) in ROWS {
-        for setup in *setups {
-            let found = judge(&mut Lab::new(*setup), driver, life(driver), expected.as_ref(), codes);
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|what| format!("{driver}, {:?}, verifier {}: {what}", setup.trim, setup.verifier.verified)),
-            );
+        for (setup, image) in setups.iter().flat_map(|setup| alignments(driver).map(move |image| (setup, image))) {
+            let found = judge(&mut Lab::new(*setup), &image, life(driver), expected.as_ref(), codes);
+            let at = format!("{image}, {:?}, verifier {}", setup.trim, setup.verifier.verified);
+            wrong.extend(found.into_iter().map(|what| format!("{at}: {what}")));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -256,10 +253,10 @@ fn d11_without_poison_what_is_used_is_seen_and_goes_on() {
 fn x14_locks_what_is_no_section() {
     for (input, value, reason) in [(0, P::At("DriverEntry"), 3), (1, P::Some, 1), (2, P::Some, 2), (3, P::Is(0), 4)] {
         let expected = (0x1A, [P::Is(0x1234), value, P::Is(reason), P::Within("X14LockAndUnlock")]);
-        for setup in ANY {
+        for (setup, image) in ANY.iter().flat_map(|setup| alignments("x14-lock-of-nothing").map(move |i| (setup, i))) {
             let life = [Act::Open, Act::Ioctl(input)];
-            let wrong = judge(&mut Lab::new(*setup), "x14-lock-of-nothing", &life, Some(&expected), &[]);
-            assert!(wrong.is_empty(), "input {input}: {wrong:?}");
+            let wrong = judge(&mut Lab::new(*setup), &image, &life, Some(&expected), &[]);
+            assert!(wrong.is_empty(), "{image}, input {input}: {wrong:?}");
         }
     }
 }

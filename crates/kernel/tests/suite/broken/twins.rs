@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::life::{Act, lead, life};
+use super::life::{Act, alignments, lead, life};
 use crate::sample::{Lab, Setup};
 
 /// Twins that need another driver, a device to start, or none at all: they have tests of their own, or cases in tests/ui.
@@ -34,7 +34,9 @@ fn x01_to_x31_each_repaired_twin_runs_clean() {
     for name in twins.iter().filter(|name| !ELSEWHERE.contains(&name.as_str())) {
         for setup in [Setup::TRIMMED, Setup::NEVER, Setup::VERIFIED] {
             for processors in [1, 2] {
-                runs_clean(&format!("{name}-fixed"), Setup { processors, ..setup }, life(name));
+                for image in alignments(&format!("{name}-fixed")) {
+                    runs_clean(&image, Setup { processors, ..setup }, life(name));
+                }
             }
         }
     }
