@@ -10,6 +10,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     // Who unlocks by the handle of another field forgets the right one: that is told once.
     if !never_set(collector) {
         never_unlocked(collector);
+        thrown_away(collector);
     }
 }
 
@@ -32,6 +33,36 @@ fn never_unlocked(collector: &mut Collector<'_, '_>) {
         let leaves = reach.of(function).any(|(_, context)| left(context.root));
         if leaves && model.summaries[function].held.gained.has(Facts::section(section)) && !unlocked.contains(&place) {
             kept(collector, section, LeftBy::Handle, event.at, |locker, _| locker == function);
+        }
+    }
+}
+
+/// K05: a request leaves a section locked and forgets the handle on each of its ways, and no call that unlocks can be given a
+/// handle of it.
+fn thrown_away(collector: &mut Collector<'_, '_>) {
+    let (model, reach) = (collector.model, collector.reach);
+    if !reach.roots.iter().any(|root| root.role == Role::Unload) {
+        return;
+    }
+    let Some(unlocked) = unlocked(model, &reach.objects) else { return };
+    let unlockable = |section| unlocked.iter().any(|place| reach.kept.section(*place).is_none_or(|it| it == section));
+    let keeps = |event: &Event| matches!(event.kind, EventKind::KeepsHandle { sections, .. } if !sections.is_empty());
+    for (function, event, _, arguments) in
+        model.import_calls().filter(|(_, _, id, _)| model.does(*id, Does::LockAddress))
+    {
+        let Some(Value::Image(rva)) = arguments.first() else { continue };
+        let Some(section) = model.program.section_at(*rva) else { continue };
+        let summary = &model.summaries[function];
+        let left = summary.held.gained.has(Facts::section(section)) && !matches!(summary.result, Value::Handle(_));
+        let request = |root: u32| {
+            let root = &reach.roots[root as usize];
+            let stays = model.summaries[root.function].held.perhaps.has(Facts::section(section));
+            stays && matches!(root.role, Role::Dispatch(_) | Role::AddDevice)
+        };
+        let is_request = reach.of(function).any(|(_, context)| request(context.root));
+        let pageable = model.program.image.sections()[section].is_pageable_by_name();
+        if left && is_request && pageable && !unlockable(section) && !model.events.of(function).iter().any(keeps) {
+            kept(collector, section, LeftBy::Nobody, event.at, |locker, _| locker == function);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Collector, FindingKind};
 use crate::code::{Class, ImportId};
 use crate::ddi::Does;
 use crate::flow::{Event, EventKind, Range, Target, Value};
+use crate::model::Model;
 use crate::reach::Way;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
@@ -13,6 +14,9 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
                 if let Some(to) = to.only_absolute().filter(|to| to.never_faults()) {
                     raises(collector, function, event, by, to);
                 }
+            }
+            EventKind::Call { target: Target::Function(callee), .. } => {
+                goes_on(collector, function, event, callee as usize);
             }
             EventKind::Call { target: Target::Import(id), arguments } => {
                 let import = collector.model.program.import(id);
@@ -50,6 +54,31 @@ fn raises(collector: &mut Collector<'_, '_>, function: usize, event: &Event, by:
         let way = found.map(|way| (way.context, way.irql));
         collector.add(FindingKind::RaiseInPageable { section, routine, to: to.low }, event.at, way);
     }
+}
+
+/// K13: pageable code goes on after a call that returns where a page fault is fatal. What raises in the same section is told
+/// there.
+fn goes_on(collector: &mut Collector<'_, '_>, function: usize, event: &Event, callee: usize) {
+    let (model, reach) = (collector.model, collector.reach);
+    let summary = &model.summaries[callee];
+    let Some(to) = summary.irql.only_absolute().filter(|to| to.never_faults()) else { return };
+    let next = event.at + u32::from(event.length);
+    let Class::Pageable { section, leaves: true } = model.program.class(next) else { return };
+    let same = model.program.class(model.functions.all[callee].entry).section() == Some(section);
+    if same || summary.never_returns || !is_call(model, event) {
+        return;
+    }
+    let locked = |way: &Way| way.held.or(summary.held.perhaps).has_section(section);
+    if let Some(way) = reach.at(function, event).find(|way| !way.irql.never_faults() && !locked(way)) {
+        let kind = FindingKind::PageableCode { target: collector.target(section, next), irql: to.low };
+        collector.add(kind, next, Some((way.context, to)));
+    }
+}
+
+/// Is it a call, and no jump to another function?
+fn is_call(model: &Model<'_>, event: &Event) -> bool {
+    let code = model.program.bytes.get(event.at as usize..).unwrap_or_default();
+    matches!(code, [0xe8, ..] | [0xff | 0x41, 0x10..=0x17 | 0x50..=0x57 | 0xd0..=0xd7 | 0xff, ..])
 }
 
 /// K02: the rule IrqlMmApcLte.

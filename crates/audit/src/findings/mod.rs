@@ -222,6 +222,8 @@ pub enum LeftBy {
     ErrorPath,
     /// A way through a routine that deletes a device, in whose extension alone the handle lies.
     Device,
+    /// A routine that throws the handle away, in a driver that unlocks this section nowhere.
+    Nobody,
     /// Whoever stores the handle where nobody who unlocks looks for one.
     Handle,
 }

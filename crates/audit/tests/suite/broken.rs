@@ -73,6 +73,8 @@ broken! {
     k05_add_device_fails "k05-add-device-fails" ["K05AddDevice: UnloadWithLocks"]
     x33_k05_lock_leak_on_error "x33-lock-leak-on-error" ["X33Create: UnloadWithLocks"]
     k05_device_deleted "k05-device-deleted" ["DeletedAddDevice: UnloadWithLocks"]
+    k05_never_unlocked "k05-never-unlocked" ["NeverCreate: UnloadWithLocks"]
+    k13_helper_returns_raised "k13-helper-returns-raised" ["HelpedRequest: PageableCode"]
     k05_left_in_extension "k05-left-in-extension" ["LockOpened: UnloadWithLocks"]
     x11_a01_unlock_twice_by_extension "x11-unlock-twice-by-extension" ["LockClosed: UnlockWithoutLock"]
     x14_unlocks_an_empty_field "x14-unlocks-an-empty-field" ["LockClosed: NullHandle"]

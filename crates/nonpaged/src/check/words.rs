@@ -74,6 +74,7 @@ fn left_by(left_by: audit::LeftBy) -> LeftBy {
         audit::LeftBy::Unload => LeftBy::Unload,
         audit::LeftBy::ErrorPath => LeftBy::ErrorPath,
         audit::LeftBy::Device => LeftBy::Device,
+        audit::LeftBy::Nobody => LeftBy::Nobody,
         audit::LeftBy::Handle => LeftBy::Handle,
     }
 }

@@ -129,6 +129,8 @@ pub enum LeftBy {
     ErrorPath,
     /// A way through a routine that deletes the device in whose extension the handle lies.
     Device,
+    /// A routine that throws the handle away, where nobody unlocks the section.
+    Nobody,
     /// A routine that stores the handle where nobody looks for it.
     Handle,
 }
@@ -396,6 +398,10 @@ fn lock_kept(section: &str, left_by: LeftBy) -> Words {
         LeftBy::Device => (
             format!("a device is deleted while section `{section}` is locked, and the handle with it"),
             "unlock it before `IoDeleteDevice`: the handle lies in the extension of the device only",
+        ),
+        LeftBy::Nobody => (
+            format!("section `{section}` is locked, the handle is thrown away, and nobody unlocks it"),
+            "keep the handle, and unlock by it when the device or file is closed, or in `Unload`",
         ),
         LeftBy::Handle => (
             format!("section `{section}` is locked, and nobody unlocks it by the handle that is kept here"),

@@ -463,6 +463,7 @@ fn audit() -> Vec<Diagnostic> {
         Audit::LockKept { section: section(), left_by: LeftBy::ErrorPath },
         Audit::LockKept { section: section(), left_by: LeftBy::Device },
         Audit::LockKept { section: section(), left_by: LeftBy::Handle },
+        Audit::LockKept { section: section(), left_by: LeftBy::Nobody },
         Audit::NoSection { routine: "MmLockPagableDataSection".into() },
         Audit::UnlockWithoutLock,
         Audit::RepeatLock { section: section(), places: 2 },
