@@ -71,6 +71,12 @@ const EXPECTED: &[(&str, &str, u32, &str)] = &[
         "WdfSpinLockAcquire called in PAGESER",
     ),
     ("2fa0d45e3977f223bbbc365730b48cacc27cbd1d7071ac21def408c0fcbd368c", "K26", 0x1a0cf, "the same, after a wait"),
+    (
+        "3660389704a752d741f593be5a28bcb8ac6ab1502b8222c8e4c9a0c16edb6007",
+        "K13",
+        0x1532d,
+        "1190h in `.text` calls WdfSpinLockAcquire through the table at 21ba0h, and returns to PAGE; the driver locks nothing",
+    ),
     ("3be5a9d35b3ebf8603021e89b8bc1ab9f2e7a3ca6bb103b019dbd538f9f42d02", "K14", 0x2b346, "the same in another version"),
     ("633caf34181cf1a402a401348c9e7d82beaef86b38db1f05a91764f64709dd85", "K16", 0x3200, "a section in lower case"),
     ("633caf34181cf1a402a401348c9e7d82beaef86b38db1f05a91764f64709dd85", "K16", 0x5080, "a section in lower case"),
