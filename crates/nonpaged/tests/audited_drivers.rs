@@ -28,6 +28,12 @@ const EXPECTED: &[(&str, &str, u32, &str)] = &[
         "section `init`, not discardable",
     ),
     (
+        "11fdca2ced2e96f40fe1c8baa280d1e800e5092e5454f88e9a8261486fd5b857",
+        "K13",
+        0x1103b,
+        "1190h in `.text` calls WdfSpinLockAcquire, and returns to PAGE; the driver locks nothing",
+    ),
+    (
         "186e698f4d527ae8b4d7d1fbbd068de1f75083930c47941cd6e04a6f46d70f1f",
         "K26",
         0xbe8f,
