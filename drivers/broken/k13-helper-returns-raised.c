@@ -1,7 +1,7 @@
 // A helper in resident code takes a spin lock and returns. Its caller is pageable, and goes on at DISPATCH_LEVEL: nothing in it
 // raises, and nothing enters it raised.
 //
-//   expected  out: 0xD1 (in HelpedRequest, 2, 8, the same); else K13
+//   expected  K26; out: 0xD1 (in HelpedRequest, 2, 8, the same); else K13
 //   trigger   ioctl 0x222000
 //   repaired  the caller is resident
 #include "sample.h"
