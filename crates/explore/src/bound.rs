@@ -5,6 +5,7 @@ use std::fmt;
 use kernel::{Bound, ChoicePoints, DeedKind};
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::plan::Plan;
 use crate::seen::Tally;
 
 /// A round of the exhaustive search: all schedules with one number of deeds.
@@ -28,10 +29,10 @@ impl From<Tally> for Round {
 
 impl Round {
     pub(crate) fn add(&mut self, more: Round) {
-        self.units += more.units;
-        self.schedules += more.schedules;
-        self.failed += more.failed;
-        self.unknown += more.unknown;
+        self.units = self.units.saturating_add(more.units);
+        self.schedules = self.schedules.saturating_add(more.schedules);
+        self.failed = self.failed.saturating_add(more.failed);
+        self.unknown = self.unknown.saturating_add(more.unknown);
     }
 }
 
@@ -42,6 +43,8 @@ pub struct Done {
     pub units: u64,
     /// Schedules that they have, and the one without deeds.
     pub schedules: u64,
+    /// Number of single deeds: so many units each round of the exhaustive search has.
+    pub singles: u64,
     /// By number of deeds, what the exhaustive search has done in them.
     pub rounds: Vec<Round>,
 }
@@ -50,11 +53,16 @@ impl Done {
     /// Counts the work of one more unit; `round` is its number of deeds in the exhaustive search.
     pub(crate) fn add(&mut self, round: Option<usize>, work: Round) {
         self.schedules += work.schedules;
-        let Some(round) = round else { return };
+        if let Some(round) = round {
+            self.round(round).add(work);
+        }
+    }
+
+    pub(crate) fn round(&mut self, round: usize) -> &mut Round {
         if self.rounds.len() <= round {
             self.rounds.resize(round + 1, Round::default());
         }
-        self.rounds[round].add(work);
+        &mut self.rounds[round]
     }
 }
 
@@ -80,6 +88,43 @@ pub struct Proven {
 }
 
 impl Proven {
+    /// What this work of a part has shown.
+    pub(crate) fn new(plan: &Plan, done: &Done, shard: (u64, u64), bound: Bound, points: ChoicePoints) -> Proven {
+        let units = |round: usize| plan.beginnings(round, shard);
+        let whole = done.rounds.iter().enumerate().take_while(|(number, round)| round.units >= units(*number)).count();
+        let mut sum = Round::default();
+        done.rounds[..whole].iter().for_each(|round| sum.add(*round));
+        Proven {
+            deeds: whole.checked_sub(1).map(|deeds| deeds as u32),
+            schedules: sum.schedules,
+            next_round: done.rounds.get(whole).map_or((0, 0), |round| (round.units, units(whole))),
+            unknown: sum.unknown,
+            failed: sum.failed,
+            shard: (shard.1 > 1).then_some(shard),
+            bound,
+            points,
+        }
+    }
+
+    /// What came of them; nothing is said of those of which nothing is known.
+    fn outcome(&self) -> String {
+        let Proven { schedules, failed, unknown, .. } = *self;
+        let known = schedules.saturating_sub(unknown);
+        let nothing = "ended at a limit or at something not modelled";
+        let outcome = match failed {
+            _ if unknown > 0 && known == 0 => return format!(" {nothing}: nothing is shown"),
+            0 if unknown > 0 => format!(": no failure in {known}"),
+            0 => ": no failure".to_owned(),
+            1 => ": 1 fails".to_owned(),
+            failed => format!(": {failed} fail"),
+        };
+        match unknown {
+            0 => outcome,
+            1 => format!("{outcome}; 1 {nothing}, and says nothing"),
+            unknown => format!("{outcome}; {unknown} {nothing}, and say nothing"),
+        }
+    }
+
     /// What the schedules that were run have in common, after "schedules".
     fn extent(&self, deeds: u32) -> String {
         let bounded = DeedKind::ALL.iter().filter(|(_, asked, ..)| self.points.has(*asked));
@@ -117,14 +162,7 @@ impl fmt::Display for Proven {
         if let Some((index, count)) = self.shard {
             write!(f, " in part {index} of {count}")?;
         }
-        match self.failed {
-            0 => f.write_str(": no failure")?,
-            1 => f.write_str(": 1 fails")?,
-            failed => write!(f, ": {failed} fail")?,
-        }
-        if self.unknown > 0 {
-            write!(f, "; {} ended at a limit or at something not modelled, and say nothing", self.unknown)?;
-        }
+        f.write_str(&self.outcome())?;
         let (done, of) = self.next_round;
         if done > 0 && done < of {
             let next = match self.deeds.unwrap_or_default() + 1 {
@@ -146,7 +184,7 @@ mod tests {
         let proven = Proven { deeds: Some(1), schedules: 812, ..Proven::default() };
         assert_eq!(proven.to_string(), "all 812 schedules with at most 1 deed: no failure");
         let proven = Proven { unknown: 3, next_round: (5, 811), ..proven };
-        let expected = "all 812 schedules with at most 1 deed: no failure; 3 ended at a limit or at something not \
+        let expected = "all 812 schedules with at most 1 deed: no failure in 809; 3 ended at a limit or at something not \
                         modelled, and say nothing; of those with 2 deeds, 5 of 811 beginnings were searched";
         assert_eq!(proven.to_string(), expected);
         assert_eq!(Proven::default().to_string(), "nothing is shown: no round of the search came to its end");
@@ -159,5 +197,20 @@ mod tests {
         assert_eq!(fewer.to_string(), expected);
         let part = Proven { deeds: Some(0), schedules: 1, failed: 1, shard: Some((1, 4)), ..Proven::default() };
         assert_eq!(part.to_string(), "the schedule without a deed in part 1 of 4: 1 fails");
+    }
+
+    #[test]
+    fn nothing_is_said_of_schedules_of_which_nothing_is_known() {
+        let of = |deeds, schedules, failed, unknown| {
+            Proven { deeds: Some(deeds), schedules, failed, unknown, ..Proven::default() }.to_string()
+        };
+        let ended = "ended at a limit or at something not modelled";
+        assert_eq!(of(0, 1, 0, 1), format!("the schedule without a deed {ended}: nothing is shown"));
+        assert_eq!(of(1, 9, 0, 9), format!("all 9 schedules with at most 1 deed {ended}: nothing is shown"));
+        assert_eq!(
+            of(1, 9, 0, 1),
+            format!("all 9 schedules with at most 1 deed: no failure in 8; 1 {ended}, and says nothing")
+        );
+        assert_eq!(of(1, 9, 2, 3), format!("all 9 schedules with at most 1 deed: 2 fail; 3 {ended}, and say nothing"));
     }
 }

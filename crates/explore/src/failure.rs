@@ -30,8 +30,26 @@ pub struct Signature {
     pub kind: Kind,
     /// Bug check or number of the finding, as reports write it; of an assertion, where it stands.
     pub code: String,
-    /// The instruction, as an address of the run; 0 for an assertion.
+    /// The instruction, as an address of the run; 0 for an assertion. Written in hex: readers of JSON round large numbers.
+    #[serde(with = "hex")]
     pub place: u64,
+}
+
+/// An address as text.
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(place: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{place:#x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(from)?;
+        let digits = text.strip_prefix("0x").unwrap_or_default();
+        u64::from_str_radix(digits, 16).map_err(|problem| D::Error::custom(format!("`{text}`: {problem}")))
+    }
 }
 
 impl fmt::Display for Signature {

@@ -25,7 +25,7 @@ mod walk;
 pub use bound::{Done, Proven, Round};
 pub use campaign::{Campaign, Limits, Outcome, Progress, Watched};
 pub use failure::{Failure, Kind, Signature};
-pub use store::{Merged, Record, Store, StoreError, merge};
+pub use store::{Merged, Record, Search, Store, StoreError, merge};
 pub use strategy::Strategy;
 pub use subject::{Ending, Subject};
 pub use token::{Token, TokenError};

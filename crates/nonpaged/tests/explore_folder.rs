@@ -28,10 +28,10 @@ fn progress(folder: &Path) -> serde_json::Value {
 }
 
 /// Cause and place of each failure in the folder.
-fn failures(folder: &Path) -> BTreeSet<(String, u64)> {
+fn failures(folder: &Path) -> BTreeSet<(String, String)> {
     let text = fs::read_to_string(folder.join("failures.jsonl")).expect("failures");
     let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a whole line"));
-    records.map(|r| (r["code"].to_string(), r["place"].as_u64().expect("an address"))).collect()
+    records.map(|r| (r["code"].to_string(), r["place"].as_str().expect("an address").to_owned())).collect()
 }
 
 fn last_line(output: &Output) -> String {
@@ -127,4 +127,29 @@ fn a_damaged_folder_is_named() {
     let refused = run(&out);
     assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("failures.jsonl`, line 1"), "{}", stderr(&refused));
+}
+
+/// What is written is data: an address is not rounded, and a bound has a name.
+#[test]
+fn what_is_written_is_data() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let out = folder.path().join("out");
+    let found = search(&out).arg("--bound=switch=1,trim=1").output().expect("the program runs");
+    assert_eq!(found.status.code(), Some(10), "{}", stderr(&found));
+    assert!(failures(&out).iter().all(|(_, place)| place.starts_with("0x")), "{:?}", failures(&out));
+    let search = &progress(&out)["search"];
+    assert_eq!(search["bound"], serde_json::json!({"switch": 1, "trim": 1}));
+    assert_eq!((&search["strategy"], &search["depth"]), (&"exhaustive".into(), &1.into()));
+}
+
+/// A folder of another version of the format is named as one, and left alone.
+#[test]
+fn a_folder_of_another_version_is_refused() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let old = r#"{"format": 2, "search": "np2-x Bound([None])", "shard": [1, 1], "units": 3}"#;
+    fs::write(folder.path().join("progress.json"), old).expect("it is writable");
+    let refused = run(folder.path());
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("was written in version 2 of the format of results"), "{}", stderr(&refused));
+    assert_eq!(fs::read_to_string(folder.path().join("progress.json")).expect("it is there"), old);
 }

@@ -51,8 +51,8 @@ struct State {
 
 impl Board {
     pub(super) fn new(campaign: &Campaign, options: &Options, survey: &Survey, plan: Plan) -> Board {
-        let choices = (u64::from(survey.walked.choices), plan.singles());
-        let done = campaign.done.clone();
+        let choices = (u64::from(survey.walked.choices), plan.singles);
+        let done = Done { singles: plan.singles, ..campaign.done.clone() };
         let mut failures = Failures::default();
         campaign.known.iter().cloned().for_each(|failure| failures.adopt(failure));
         let state = State { next: done.units, all: done.clone(), settled: done, choices, failures, ..State::default() };
@@ -201,21 +201,7 @@ impl Board {
     }
 
     fn proven(&self, state: &State) -> Proven {
-        let shard = self.campaign.shard;
-        let units = |round: usize| self.plan.beginnings(round, shard);
-        let whole =
-            state.all.rounds.iter().enumerate().take_while(|(number, round)| round.units >= units(*number)).count();
-        let done = &state.all.rounds[..whole];
-        Proven {
-            deeds: whole.checked_sub(1).map(|deeds| deeds as u32),
-            schedules: done.iter().map(|round| round.schedules).sum(),
-            next_round: state.all.rounds.get(whole).map_or((0, 0), |round| (round.units, units(whole))),
-            unknown: done.iter().map(|round| round.unknown).sum(),
-            failed: done.iter().map(|round| round.failed).sum(),
-            shard: (shard.1 > 1).then_some(shard),
-            bound: self.bound,
-            points: self.points,
-        }
+        Proven::new(&self.plan, &state.all, self.campaign.shard, self.bound, self.points)
     }
 }
 

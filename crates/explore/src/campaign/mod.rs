@@ -2,7 +2,7 @@
 
 mod board;
 mod listener;
-mod plan;
+pub(crate) mod plan;
 mod worker;
 
 use std::num::NonZeroUsize;

@@ -7,7 +7,7 @@ use super::Campaign;
 
 /// A unit of work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     /// All schedules that begin with this single deed and have so many more.
     Exhaustive { single: usize, more: u32 },
     /// One schedule that chance makes.
@@ -16,11 +16,11 @@ pub(super) enum Unit {
 
 /// The order of units.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    strategy: Strategy,
-    depth: u32,
-    /// Number of schedules with one deed.
-    singles: u64,
+pub(crate) struct Plan {
+    pub(crate) strategy: Strategy,
+    pub(crate) depth: u32,
+    /// Number of single deeds: the beginnings of each round of the exhaustive search.
+    pub(crate) singles: u64,
 }
 
 /// Schedules by chance in the mixed strategy before it goes on with two deeds: for each schedule with one deed.
@@ -29,27 +29,22 @@ const CHANCES_FOR_ONE: u64 = 8;
 const TURNS: [Strategy; 3] = [Strategy::Random, Strategy::Coverage, Strategy::Pct];
 
 impl Plan {
-    pub(super) fn new(campaign: &Campaign, survey: &Survey) -> Plan {
+    pub(crate) fn new(campaign: &Campaign, survey: &Survey) -> Plan {
         let singles = survey.single_deeds().count() as u64;
         Plan { strategy: campaign.strategy, depth: campaign.depth, singles }
     }
 
-    /// Number of single deeds: the beginnings of each round of the exhaustive search.
-    pub(super) fn singles(&self) -> u64 {
-        self.singles
-    }
-
     /// How many beginnings of a round of the exhaustive search a part has; the round without deeds has one.
-    pub(super) fn beginnings(&self, round: usize, (index, count): (u64, u64)) -> u64 {
+    pub(crate) fn beginnings(&self, round: usize, (index, count): (u64, u64)) -> u64 {
         let Some(before) = (round as u64).checked_sub(1) else { return 1 };
         let skipped = if self.strategy == Strategy::Mixed && before > 0 { CHANCES_FOR_ONE } else { 0 };
-        let first = (before + skipped) * self.singles;
-        let up_to = |end: u64| (end + count - index) / count;
-        up_to(first + self.singles) - up_to(first)
+        let first = (before + skipped).saturating_mul(self.singles);
+        let up_to = |end: u64| end.saturating_add(count - index) / count;
+        up_to(first.saturating_add(self.singles)) - up_to(first)
     }
 
     /// The unit of this number; `None` after the last one.
-    pub(super) fn unit(&self, number: u64) -> Option<Unit> {
+    pub(crate) fn unit(&self, number: u64) -> Option<Unit> {
         match self.strategy {
             Strategy::Exhaustive => self.exhaustive(number, 0),
             Strategy::Mixed => self.mixed(number),
@@ -59,7 +54,7 @@ impl Plan {
     }
 
     fn mixed(&self, number: u64) -> Option<Unit> {
-        let chances = CHANCES_FOR_ONE * self.singles;
+        let chances = CHANCES_FOR_ONE.saturating_mul(self.singles);
         let Some(after) = number.checked_sub(self.singles) else { return self.exhaustive(number, 0) };
         if after < chances {
             let strategy = TURNS[(after % TURNS.len() as u64) as usize];

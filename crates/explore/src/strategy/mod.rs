@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::spine::Survey;
 use crate::walk::Decider;
@@ -16,7 +17,8 @@ use crate::walk::Decider;
 pub(crate) use coverage::Corpus;
 
 /// How a campaign chooses its schedules.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// Every schedule with one deed, then turns of the three that follow, then every schedule with two deeds and more.
     #[default]

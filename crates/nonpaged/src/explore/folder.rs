@@ -1,8 +1,8 @@
 //! A search whose results are kept in a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use explore::{Campaign, Failure, Outcome, Record, Store, StoreError, Token, Watched};
+use explore::{Campaign, Failure, Outcome, Record, Search, Signature, Store, StoreError, Token, Watched};
 use kernel::Bound;
 
 use super::{Run, engine};
@@ -22,11 +22,14 @@ impl Folder {
     /// # Errors
     /// The folder cannot be used, or has results of another search.
     pub fn open(path: &Path, token: &Token, campaign: &mut Campaign, bound: Bound) -> Result<Folder, StoreError> {
-        let Campaign { strategy, depth, .. } = campaign;
-        let search = format!("{} --strategy={strategy} --depth={depth} {bound:?}", token.encode());
-        let store = Store::open(path, &search, campaign.shard)?;
+        let store = Store::open(path, Search::new(token, campaign, bound), campaign.shard)?;
         (campaign.done, campaign.known) = (store.done().clone(), store.known());
         Ok(Folder { store, token: token.clone(), lost: None })
+    }
+
+    /// The file with the token of this failure, where it was written.
+    pub fn token_file(&self, signature: &Signature) -> Option<PathBuf> {
+        self.store.token_file(signature)
     }
 
     /// Keeps what a search tells, until a write fails: progress after it would count as kept what is not there. False from
@@ -34,7 +37,7 @@ impl Folder {
     fn keep(&mut self, watched: Watched<'_>) -> bool {
         if self.lost.is_none() {
             let written = match watched {
-                Watched::Failure(failure) => self.store.write(&record(&self.token, failure)),
+                Watched::Failure(failure) => self.store.write(record(&self.token, failure)),
                 Watched::Progress(now) => self.store.progress(&now.done),
             };
             self.lost = written.err();
@@ -84,7 +87,7 @@ pub fn search<E: Send>(
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use explore::{Kind, Progress, Signature};
+    use explore::{Kind, Progress};
     use kernel::ChoicePoints;
 
     use super::*;

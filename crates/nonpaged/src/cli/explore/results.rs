@@ -1,6 +1,7 @@
 //! What a search has found, as reports, text and JSON.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use explore::{Failure, Kind, Merged, Outcome as Found, Progress, Record, Token};
@@ -112,13 +113,25 @@ fn text(options: &ExploreOptions, token: &Token, found: &Found) -> String {
 
 /// What several folders have together.
 pub(super) fn merged(merged: &Merged) -> String {
-    let Merged { records, schedules, parts, missing } = merged;
-    let missing: Vec<String> = missing.iter().map(|part| format!("{part}/{parts}")).collect();
-    let lacking = if missing.is_empty() { String::new() } else { format!("; missing: {}", missing.join(", ")) };
-    let mut text = format!("parts     {} of {parts}{lacking}\n", *parts - missing.len() as u64);
+    let Merged { records, schedules, parts, missing, unfinished, proven } = merged;
+    let part = |part: &u64| format!("{part}/{parts}");
+    let range = |range: &RangeInclusive<u64>| match range.start() == range.end() {
+        true => part(range.start()),
+        false => format!("{} to {}", part(range.start()), part(range.end())),
+    };
+    let lacking: u64 = missing.iter().map(|range| range.end() - range.start() + 1).sum();
+    let missing = list("missing", missing.iter().map(range).collect());
+    let unfinished = list("unfinished", unfinished.iter().map(part).collect());
+    let mut text = format!("parts     {} of {parts}{missing}{unfinished}\n", parts - lacking);
     text.push_str(&format!("schedules {schedules}\nfailures  {}\n", records.len()));
     text.extend(records.iter().map(line));
+    text.push_str(&format!("shown     {proven}\n"));
     text
+}
+
+/// "; missing: 1/3, 2/3", or nothing.
+fn list(name: &str, words: Vec<String>) -> String {
+    if words.is_empty() { String::new() } else { format!("; {name}: {}", words.join(", ")) }
 }
 
 /// A failure in two lines: what, and what replays it.
