@@ -1,7 +1,8 @@
 //! A run as one word: what was run, and the deeds.
 //!
 //! `np2-` and the rest in base64url: a checksum, a checksum and the length of the driver, where it was asked, the deeds with
-//! the distance of each choice from the one before, and the arguments that made the machine.
+//! the distance of each choice from the one before, the arguments that made the machine, and a checksum of the files beside the
+//! driver, where there are any.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +16,8 @@ pub struct Token {
     pub arguments: Vec<String>,
     /// CRC-32 and length of the driver's file.
     pub driver: (u32, u64),
+    /// Checksum of what else was read, such as a scenario; `None` where nothing was.
+    pub files: Option<u32>,
     /// Where was asked.
     pub points: ChoicePoints,
     /// The deeds.
@@ -42,6 +45,8 @@ pub enum TokenError {
 const PREFIX: &str = "np2-";
 /// What tokens of all versions begin with.
 const ANY_PREFIX: &str = "np";
+/// Between the arguments and what follows them: no text has it.
+const END_OF_TEXT: u8 = 0xff;
 /// Bits of the kind of a deed.
 const KIND_BITS: u32 = 4;
 /// Deeds in a token at most: more than any schedule has choices.
@@ -63,6 +68,10 @@ impl Token {
             before = *index;
         }
         body.extend(self.arguments.join("\0").as_bytes());
+        if let Some(files) = self.files {
+            body.push(END_OF_TEXT);
+            body.extend(files.to_le_bytes());
+        }
         let mut bytes = crc32fast::hash(&body).to_le_bytes().to_vec();
         bytes.extend(body);
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
@@ -103,9 +112,13 @@ fn read(body: &[u8]) -> Option<Token> {
         index = index.checked_add(u32::try_from(distance).ok()?)?;
         schedule.push((index, deed(kind, &mut rest)?));
     }
-    let text = String::from_utf8(rest.to_vec()).ok()?;
+    let (text, files) = match rest.iter().position(|byte| *byte == END_OF_TEXT) {
+        None => (rest, None),
+        Some(end) => (&rest[..end], Some(u32::from_le_bytes(rest[end + 1..].try_into().ok()?))),
+    };
+    let text = String::from_utf8(text.to_vec()).ok()?;
     let arguments = if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
-    Some(Token { arguments, driver: (u32::from_le_bytes(*crc), length), points, schedule })
+    Some(Token { arguments, driver: (u32::from_le_bytes(*crc), length), files, points, schedule })
 }
 
 /// A deed in numbers: its kind, for another order whose turn it is, and what it is about. Part of the format.
@@ -216,7 +229,7 @@ mod tests {
 
     fn token(schedule: Schedule) -> Token {
         let arguments = ["drivers/broken/x08-page-entire-race.sys", "--cpus=2"].map(str::to_owned).to_vec();
-        Token { arguments, driver: (0xdead_beef, 12_345), points: ChoicePoints::USUAL, schedule }
+        Token { arguments, driver: (0xdead_beef, 12_345), files: None, points: ChoicePoints::USUAL, schedule }
     }
 
     #[test]
@@ -225,6 +238,16 @@ mod tests {
         let word = token(deeds.to_vec()).encode();
         assert!(word.len() < 200, "{} characters: {word}", word.len());
         assert!(word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{word}");
+    }
+
+    #[test]
+    fn a_checksum_of_further_files_adds_no_more_than_eight_characters() {
+        let without = token(vec![(17, Deed::Trim)]);
+        for checksum in [0, 0xffff_ffff, 0x00ff_80ff] {
+            let with = Token { files: Some(checksum), ..without.clone() };
+            assert_eq!(Token::decode(&with.encode()), Ok(with.clone()));
+            assert!(with.encode().len() - without.encode().len() <= 8, "{}", with.encode());
+        }
     }
 
     #[test]
@@ -246,6 +269,10 @@ mod tests {
             format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
         };
         let head = [0, 0, 0, 0, 1, 1];
+        for files in [&[0xff, 1, 2, 3][..], &[0xff, 1, 2, 3, 4, 5], &[0xff]] {
+            let word = seal(&[&head[..], &[0], b"x.sys", files].concat());
+            assert_eq!(Token::decode(&word), Err(TokenError::NoSchedule), "{files:?}");
+        }
         for deeds in [&[1, 15][..], &[1, 1], &[2, 0], &[1, 11, 99]] {
             let word = seal(&[&head, deeds].concat());
             assert_eq!(Token::decode(&word), Err(TokenError::NoSchedule), "{deeds:?}");
@@ -260,7 +287,7 @@ mod tests {
             vec![(3, Deed::Trim), (9, Deed::Switch(ThreadId(4))), (20, Deed::TrimPage(Va(0xffff_f800_0000_1000)))];
         let arguments = vec!["drivers/null/null.sys".to_owned()];
         let points = ChoicePoints::from_bits(0b11_1111).and(ChoicePoints::TRIM_PAGE);
-        let expected = Token { arguments, driver: (0xdead_beef, 12_345), points, schedule };
+        let expected = Token { arguments, driver: (0xdead_beef, 12_345), files: None, points, schedule };
         let word = "np2-lPOeie--rd65YL8EAzBiBLkBgKCAgICA_v__AWRyaXZlcnMvbnVsbC9udWxsLnN5cw";
         assert_eq!(Token::decode(word), Ok(expected));
     }
@@ -278,10 +305,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(steps in prop::collection::vec((1u32..100_000, any_deed()), 0..200)) {
+        fn what_is_encoded_is_decoded(
+            steps in prop::collection::vec((1u32..100_000, any_deed()), 0..200),
+            files: Option<u32>,
+        ) {
             let mut index = 0;
             let schedule = steps.into_iter().map(|(step, deed)| { index += step; (index, deed) }).collect();
-            let token = token(schedule);
+            let token = Token { files, ..token(schedule) };
             prop_assert_eq!(Token::decode(&token.encode()), Ok(token));
         }
 

@@ -102,7 +102,12 @@ impl Machine {
 
     /// True where the kernel or a loaded driver is the image with this file name.
     pub fn has_image(&self, file: &str) -> bool {
-        KernelImages::has_image(file) || self.modules.driver_named(file).is_some()
+        Machine::is_kernel_image(file) || self.modules.driver_named(file).is_some()
+    }
+
+    /// True where the kernel of every machine is the image with this file name.
+    pub fn is_kernel_image(file: &str) -> bool {
+        KernelImages::has_image(file)
     }
 
     /// Writes the address of every import into the image; what nobody exports gets an address that names it. Returns the

@@ -58,7 +58,12 @@ impl Driver {
     /// The drivers beside this one that it imports from, directly or through others, and that the machine does not have
     /// yet: each before those that import from it.
     pub fn libraries(&self, machine: &Machine) -> Vec<Driver> {
-        let mut found = Libraries { machine, seen: BTreeSet::from([self.name.to_lowercase()]), drivers: Vec::new() };
+        self.libraries_without(&|name| machine.has_image(name))
+    }
+
+    /// The same for a machine that has these images.
+    pub(crate) fn libraries_without(&self, has_image: &dyn Fn(&str) -> bool) -> Vec<Driver> {
+        let mut found = Libraries { has_image, seen: BTreeSet::from([self.name.to_lowercase()]), drivers: Vec::new() };
         found.add_for(self);
         found.drivers
     }
@@ -66,7 +71,7 @@ impl Driver {
 
 /// Libraries found so far.
 struct Libraries<'m> {
-    machine: &'m Machine,
+    has_image: &'m dyn Fn(&str) -> bool,
     /// Names that were looked for, in lower case.
     seen: BTreeSet<String>,
     drivers: Vec<Driver>,
@@ -75,7 +80,7 @@ struct Libraries<'m> {
 impl Libraries<'_> {
     fn add_for(&mut self, importer: &Driver) {
         for module in importer.image.imports() {
-            let known = self.machine.has_image(&module.name) || self.seen.len() >= MAX_LIBRARIES;
+            let known = (self.has_image)(&module.name) || self.seen.len() >= MAX_LIBRARIES;
             if known || !is_file_name(&module.name) || !self.seen.insert(module.name.to_lowercase()) {
                 continue;
             }

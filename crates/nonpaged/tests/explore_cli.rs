@@ -210,3 +210,80 @@ fn a_section_leaves_alone() {
     let replayed = nonpaged(&["replay", &token]);
     assert_eq!(replayed.status.code(), Some(10), "{}", stderr(&replayed));
 }
+
+const OPEN_AND_CLOSE: &str = "[[steps]]\nopen = {}\n\n[[steps]]\nclose = {}\n";
+const WITH_IOCTL: &str = "[[steps]]\nopen = {}\n\n[[steps]]\nioctl = { code = 0x222000 }\n\n[[steps]]\nclose = {}\n";
+
+/// A search of every schedule with one deed, with a scenario.
+fn search_with(driver: &str, scenario: &Path, more: &[&str]) -> Output {
+    let scenario = format!("--scenario={}", scenario.display());
+    nonpaged(&[&["explore", driver, &scenario], &WHOLE[..], more].concat())
+}
+
+/// What a search knows of a scenario says nothing about what the file became later; comments are no part of it.
+#[test]
+fn a_folder_is_not_gone_on_with_when_the_scenario_has_changed() {
+    let driver = "drivers/broken/x18-locks-the-other-section.sys";
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let (scenario, out) = (folder.path().join("s.toml"), folder.path().join("out").display().to_string());
+    let resumed = |text: &str| {
+        std::fs::write(&scenario, text).expect("it is writable");
+        search_with(driver, &scenario, &["--out", &out])
+    };
+    let clean = resumed(OPEN_AND_CLOSE);
+    assert_eq!(clean.status.code(), Some(0), "{}{}", stdout(&clean), stderr(&clean));
+    let other = resumed(WITH_IOCTL);
+    assert_eq!(other.status.code(), Some(64), "{}{}", stdout(&other), stderr(&other));
+    assert!(stderr(&other).contains("or a file that it read has changed"), "{}", stderr(&other));
+    let same = resumed(&format!("# the same\n{OPEN_AND_CLOSE}"));
+    assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+    assert_eq!(stdout(&same).lines().last(), stdout(&clean).lines().last());
+}
+
+#[test]
+fn a_token_says_that_the_scenario_has_changed() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let scenario = folder.path().join("s.toml");
+    std::fs::write(&scenario, WITH_IOCTL).expect("it is writable");
+    let found = search_with("drivers/broken/x18-locks-the-other-section.sys", &scenario, &["--until-first"]);
+    let token = tokens(&found).remove(0);
+    let note = format!("`{}` is not what the token was made with", scenario.display());
+    let same = nonpaged(&["replay", &token]);
+    assert_eq!(same.status.code(), Some(10), "{}", stderr(&same));
+    assert!(!stderr(&same).contains(&note), "{}", stderr(&same));
+    std::fs::write(&scenario, OPEN_AND_CLOSE).expect("it is writable");
+    let other = nonpaged(&["replay", &token]);
+    assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));
+    assert!(stderr(&other).contains(&note), "{}", stderr(&other));
+}
+
+/// The registry, what came over the serial line, a driver that the scenario loads, and one that is imported from.
+#[test]
+fn a_folder_is_not_gone_on_with_when_a_further_file_has_changed() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let drivers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers");
+    let at = |name: &str| folder.path().join(name);
+    let path = |name: &str| at(name).display().to_string();
+    for (from, to) in [("library/client", "client"), ("library/library", "library"), ("null/null", "other")] {
+        std::fs::copy(drivers.join(from).with_extension("sys"), at(to).with_extension("sys")).expect("it is copied");
+    }
+    let write = |name: &str, text: &[u8]| std::fs::write(at(name), text).expect("it is writable");
+    write("s.toml", b"[[steps]]\nload = { driver = \"other.sys\" }\n");
+    write("r.reg", b"Windows Registry Editor Version 5.00\n");
+    write("line.txt", b"1 41\n");
+    let (registry, line) =
+        (format!("--registry={}", path("r.reg")), format!("--serial-line=replay:{}", path("line.txt")));
+    let search = || {
+        let more = ["--schedules=1", &registry, &line, "--out", &path("out")];
+        search_with(&path("client.sys"), &at("s.toml"), &more)
+    };
+    for (name, more) in [("r.reg", "\n"), ("line.txt", "2 42\n"), ("other.sys", "x"), ("library.sys", "x")] {
+        let same = search();
+        assert_eq!(same.status.code(), Some(0), "{name}: {}", stderr(&same));
+        let before = std::fs::read(at(name)).expect("it is there");
+        write(name, &[&before[..], more.as_bytes()].concat());
+        let other = search();
+        assert_eq!(other.status.code(), Some(64), "{name}: {}", stderr(&other));
+        write(name, &before);
+    }
+}

@@ -13,7 +13,7 @@ use explore::Token;
 use kernel::{ChoicePoints, Deed, DeedKind, Options};
 use memory::MemoryConfig;
 use nonpaged::Driver;
-use nonpaged::explore::{blank_token, player};
+use nonpaged::explore::{Inputs, blank_token, player};
 use nonpaged::scenario::{PlayError, Scenario};
 use nonpaged::session::{PLENTY_OF_FRAMES, Session, SessionError};
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn run(case: Case, token: Option<&Token>) -> Told {
     let report = report(&mut session, result);
     session.chronicle.finish_log(&session.machine).expect("the test keeps it");
     let schedule = session.machine.schedule_so_far().clone();
-    let token = Token { schedule, ..blank_token(Vec::new(), &driver, case.points) };
+    let token = Token { schedule, ..blank_token(Vec::new(), &driver, &Inputs::default(), case.points) };
     Told { report, log: log.0.take(), token }
 }
 

@@ -15,7 +15,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The folder has results of something else.
-    #[error("`{}` has results of another search; name another folder, or remove it", path.display())]
+    #[error("`{}` has results of another search, or a file that it read has changed; name another folder, or remove it", path.display())]
     OtherSearch {
         /// The folder.
         path: PathBuf,

@@ -99,7 +99,8 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         std::os::unix::fs::symlink("/dev/full", folder.path().join("failures.jsonl")).expect("a link");
         let points = ChoicePoints::USUAL;
-        let token = Token { arguments: vec!["x.sys".into()], driver: (0, 0), points, schedule: Vec::new() };
+        let token =
+            Token { arguments: vec!["x.sys".into()], driver: (0, 0), files: None, points, schedule: Vec::new() };
         let mut kept =
             Folder::open(folder.path(), &token, &mut Campaign::default(), Bound::default()).expect("it opens");
         let signature = Signature { kind: Kind::Finding, code: "K01".into(), place: 0 };

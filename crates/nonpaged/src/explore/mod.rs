@@ -2,6 +2,7 @@
 
 mod error;
 mod folder;
+mod inputs;
 mod machine;
 mod run;
 mod search;
@@ -14,6 +15,8 @@ use explore::Token;
 use interpreter::Interpreter;
 use memory::Memory;
 use nt_types::Va;
+use report::Diagnostic;
+use report::cause::{Cause, Remark};
 
 use crate::driver::Driver;
 use crate::scenario::{Player, Scenario};
@@ -21,6 +24,7 @@ use crate::session::Devices;
 
 pub use self::error::ExploreError;
 pub use self::folder::{Folder, Searched, record, search};
+pub use self::inputs::Inputs;
 pub use self::machine::{Awaited, Handle, Machine, Request, Thread};
 pub use self::run::Run;
 pub use self::search::{Explore, in_rust};
@@ -45,12 +49,21 @@ pub fn engine() -> Box<dyn Engine<Memory>> {
 }
 
 /// The token of the run without deeds; `arguments` make machine and exercise, as words of a command line.
-pub fn blank_token(arguments: Vec<String>, driver: &Driver, points: ChoicePoints) -> Token {
-    Token { arguments, driver: identity(driver), points, schedule: Vec::new() }
+pub fn blank_token(arguments: Vec<String>, driver: &Driver, inputs: &Inputs, points: ChoicePoints) -> Token {
+    let (driver, files) = (identity(driver), inputs.checksum());
+    Token { arguments, driver, files, points, schedule: Vec::new() }
+}
+
+/// Notes on what is read now and is not what the token was made with.
+pub fn changed(token: &Token, driver: &Driver, inputs: &Inputs) -> Vec<Diagnostic> {
+    let path = driver.path.display().to_string();
+    let driver = (identity(driver) != token.driver).then_some(Remark::DriverChanged { path });
+    let files = (inputs.checksum() != token.files).then(|| Remark::FilesChanged { paths: inputs.paths() });
+    driver.into_iter().chain(files).map(|remark| Diagnostic::from(Cause::Remark(remark))).collect()
 }
 
 /// Checksum and length of a driver's file.
-pub fn identity(driver: &Driver) -> (u32, u64) {
+fn identity(driver: &Driver) -> (u32, u64) {
     let file = driver.image.file();
     (crc32fast::hash(file), file.len() as u64)
 }

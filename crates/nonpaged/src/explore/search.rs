@@ -11,7 +11,7 @@ use kernel::{Bound, ChoicePoints, Options};
 use memory::MemoryConfig;
 
 use super::folder::{Folder, Searched};
-use super::{ExploreError, Machine, Run, blank_token, folder, player};
+use super::{ExploreError, Inputs, Machine, Run, blank_token, folder, player};
 use crate::driver::Driver;
 use crate::scenario::{PlayError, Player, Refutation, Scenario, SerialEnd, Test};
 use crate::session::{PLENTY_OF_FRAMES, Session};
@@ -269,7 +269,16 @@ impl Explore {
         arguments.extend((processors != 1).then(|| format!("--cpus={processors}")));
         arguments.extend((seed != 0).then(|| format!("--seed={seed}")));
         arguments.extend(self.in_rust.as_ref().map(|place| format!("{IN_RUST}{place}")));
-        blank_token(arguments, driver, choices)
+        blank_token(arguments, driver, &self.inputs(driver), choices)
+    }
+
+    /// What is read beside the driver.
+    pub(super) fn inputs(&self, driver: &Driver) -> Inputs {
+        let scenario = match &self.steps {
+            Steps::File(path) => Some(path.as_path()),
+            Steps::Exercise | Steps::Test(_) => None,
+        };
+        Inputs::new(driver, scenario, [])
     }
 }
 

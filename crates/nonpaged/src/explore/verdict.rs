@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use explore::{Failure, Kind, Outcome, Token};
-use report::cause::{Cause, Remark};
+use report::cause::Cause;
 use report::{Diagnostic, Level, Replay, draw, plural};
 
-use super::{Explore, ExploreError, Machine, identity};
+use super::{Explore, ExploreError, Machine, changed};
 use crate::scenario::PlayError;
 use crate::session::SessionError;
 
@@ -72,14 +72,11 @@ impl Explore {
         let token = Token::decode(word)?;
         let driver = Arc::new(self.read()?);
         let (mut session, player) = self.session(&driver, token.points)?;
-        let path = self.driver.display().to_string();
+        let mut reports = changed(&token, &driver, &self.inputs(&driver));
         let of = |driver: String| Replay::of_token(driver, word.to_owned());
-        session.chronicle.story.replay = self.in_rust.is_none().then(|| of(path.clone()));
+        session.chronicle.story.replay = self.in_rust.is_none().then(|| of(self.driver.display().to_string()));
         session.machine.follow(token.schedule);
         let ended = session.play(player, |_, _| ());
-        let changed = identity(&driver) != token.driver;
-        let mut reports: Vec<Diagnostic> =
-            changed.then(|| Diagnostic::from(Cause::Remark(Remark::DriverChanged { path }))).into_iter().collect();
         reports.append(&mut session.chronicle.reports);
         reports.extend(session.parted());
         match ended {

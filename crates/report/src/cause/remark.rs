@@ -57,6 +57,11 @@ pub enum Remark {
         /// Its path.
         path: String,
     },
+    /// What is read beside the driver is not what it was when the token was made.
+    FilesChanged {
+        /// The paths of all that is read now.
+        paths: Vec<String>,
+    },
 }
 
 impl Remark {
@@ -93,7 +98,20 @@ impl Remark {
                 .help("`--write-baseline` writes the baseline without it"),
             Remark::DriverChanged { path } => words(format!("`{path}` is not the driver that the token was made with"))
                 .note("its schedule is followed for as long as it fits"),
+            Remark::FilesChanged { paths } => {
+                words(files_changed(paths)).note("its schedule is followed for as long as it fits")
+            }
             Remark::StoppedHere => words("this is where the run stands".to_owned()).label("next instruction"),
         }
+    }
+}
+
+/// The token has one checksum for all of them.
+fn files_changed(paths: &[String]) -> String {
+    let quoted: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+    match quoted.as_slice() {
+        [] => "the token was made with files beside the driver that are not there".to_owned(),
+        [one] => format!("{one} is not what the token was made with"),
+        all => format!("{}: one of them is not what the token was made with", all.join(", ")),
     }
 }

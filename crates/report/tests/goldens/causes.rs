@@ -542,6 +542,9 @@ fn remarks() -> Vec<Diagnostic> {
         missing(Some("C:\\build\\serial.pdb")),
         missing(None),
         Remark::StoppedHere,
+        Remark::FilesChanged { paths: vec!["close.toml".into()] },
+        Remark::FilesChanged { paths: ["close.toml", "library.sys"].map(str::to_owned).to_vec() },
+        Remark::FilesChanged { paths: Vec::new() },
     ]
     .map(|remark| Diagnostic::from(Cause::Remark(remark)))
     .to_vec()

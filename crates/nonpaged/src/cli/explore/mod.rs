@@ -4,12 +4,12 @@ pub(crate) mod args;
 mod replay;
 mod results;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use explore::{Campaign, Limits, StoreError, Watched};
 use nonpaged::Driver;
-use nonpaged::explore::{Folder, Run, Searched, blank_token, player, search};
+use nonpaged::explore::{Folder, Inputs, Run, Searched, blank_token, player, search};
 use report::cause::Input;
 use report::{Diagnostic, ExitCode};
 
@@ -34,7 +34,7 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     let mut progress = Logged::new(&setup.driver.display().to_string(), options.json);
     progress.phase("reading the image".to_owned());
     let driver = Arc::new(input::driver(&setup.driver)?);
-    let token = blank_token(words(setup), &driver, options.points());
+    let token = blank_token(words(setup), &driver, &inputs(setup, &driver), options.points());
     let mut campaign = campaign(options);
     let open = |path: &PathBuf| Folder::open(path, &token, &mut campaign, options.bound).map_err(unusable);
     let mut folder = options.out.as_ref().map(open).transpose()?;
@@ -75,6 +75,16 @@ fn campaign(options: &ExploreOptions) -> Campaign {
     let mut campaign = Campaign { strategy, seed, depth, limits, shard, ..Campaign::default() };
     campaign.threads = options.threads.unwrap_or(campaign.threads);
     campaign
+}
+
+/// What the arguments have read beside the driver.
+fn inputs(setup: &Setup, driver: &Driver) -> Inputs {
+    let recording = match &setup.serial_line {
+        Some(SerialLine::Replay(path)) => Some(path.as_path()),
+        _ => None,
+    };
+    let further: [Option<&Path>; 2] = [setup.registry.as_deref(), recording];
+    Inputs::new(driver, setup.scenario.as_deref(), further.into_iter().flatten())
 }
 
 /// What decides everything that happens, as words of a command line.

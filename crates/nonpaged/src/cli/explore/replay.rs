@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use explore::Token;
-use nonpaged::explore::{identity, in_rust};
+use nonpaged::explore::{changed, in_rust};
 use report::Diagnostic;
-use report::cause::{Cause, Input, Remark};
+use report::cause::Input;
 
 use super::super::Outcome;
 use super::super::args::{ReplayOptions, Setup};
@@ -12,6 +12,7 @@ use super::super::input::{self, refuse};
 use super::super::output::Output;
 use super::super::run::{Job, conclude};
 use super::super::tail::Tail;
+use super::inputs;
 
 /// The words of a token as a command line.
 #[derive(Parser)]
@@ -34,8 +35,8 @@ pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
     if let Some(driver) = &options.driver {
         setup.driver.clone_from(driver);
     }
-    let changed = (identity(&input::driver(&setup.driver)?) != token.driver)
-        .then(|| Diagnostic::from(Cause::Remark(Remark::DriverChanged { path: setup.driver.display().to_string() })));
+    let driver = input::driver(&setup.driver)?;
+    let changed = changed(&token, &driver, &inputs(&setup, &driver));
     let tail = options.trace.then(Tail::default);
     let mut conclusion =
         Job { setup: &setup, show: &options.show, token: Some(&token), tail: tail.clone() }.perform()?;
