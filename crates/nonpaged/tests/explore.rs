@@ -10,7 +10,8 @@ use explore::{Campaign, Ending, Subject, Watched};
 use kernel::Machine;
 use memory::Memory;
 use nonpaged::Explore;
-use nonpaged::explore::{Outcome, Run, Strategy, about, engine};
+use nonpaged::explore::{Failure, Kind, Outcome, Run, Signature, Strategy, about, engine};
+use report::Diagnostic;
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../drivers/{name}.sys"))
@@ -183,4 +184,24 @@ fn progress_is_told_however_long_a_unit_takes() {
 #[should_panic(expected = "nonpaged replay np2-")]
 fn a_test_that_fails_prints_the_token() {
     Explore::new(path("broken/x06-init-after-discard")).schedules(200).until_first().assert_clean();
+}
+
+/// The scenario was edited after the token was made.
+#[test]
+fn a_replay_from_rust_says_that_the_scenario_has_changed() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let write = |text: &str| std::fs::write(file.path(), text).expect("it is writable");
+    write("[[steps]]\nopen = {}\n");
+    let search = Explore::new(path("null/null")).scenario(file.path()).schedules(1);
+    let failure = Failure {
+        signature: Signature { kind: Kind::Finding, code: "K01".into(), place: 0 },
+        schedule: Vec::new(),
+        found_by: 0,
+        times: 1,
+    };
+    let token = search.token(&failure).expect("the driver is there").encode();
+    let notes = || search.replay(&token).expect("it replays").iter().map(Diagnostic::title).collect::<Vec<_>>();
+    assert_eq!(notes(), Vec::<String>::new());
+    write("[[steps]]\nopen = {}\n\n[[steps]]\nclose = {}\n");
+    assert_eq!(notes(), [format!("`{}` is not what the token was made with", file.path().display())]);
 }
