@@ -142,6 +142,37 @@ fn what_is_written_is_data() {
     assert_eq!((&search["strategy"], &search["depth"]), (&"exhaustive".into(), &1.into()));
 }
 
+/// A token that is too long to be pasted is named by its file, which is as good.
+#[test]
+fn a_long_token_is_named_by_its_file() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let (out, long) = (folder.path().join("out put"), folder.path().join(format!("{}.sys", "x".repeat(180))));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::copy(root.join(BROKEN), &long).expect("a copy");
+    let nonpaged = |command: &mut Command| command.current_dir(folder.path()).output().expect("the program runs");
+    let mut searched = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
+    searched.arg("explore").arg(&long).args(["--strategy=exhaustive", "--depth=1", "--time=1000h", "--out"]).arg(&out);
+    let found = nonpaged(&mut searched);
+    assert_eq!(found.status.code(), Some(10), "{}", stderr(&found));
+    let (file, text) = (out.join("failure-1.token"), String::from_utf8_lossy(&found.stdout).into_owned());
+    let hint = format!("nonpaged replay \"{}\"", file.display());
+    assert!(text.contains(&hint) && stderr(&found).contains(&hint), "{text}{}", stderr(&found));
+    assert!(!text.contains("np2-") && !stderr(&found).contains("np2-"), "{text}{}", stderr(&found));
+    let replay = |word: &str| nonpaged(Command::new(env!("CARGO_BIN_EXE_nonpaged")).args(["replay", word]));
+    let token = fs::read_to_string(&file).expect("the token");
+    let (by_file, by_token) = (replay(&file.display().to_string()), replay(token.trim()));
+    assert_eq!((by_file.status.code(), by_token.status.code()), (Some(10), Some(10)), "{}", stderr(&by_file));
+    // A line is broken before a long word.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let named = stderr(&by_token).replace(token.trim(), &format!("\"{}\"", file.display()));
+    assert_eq!(words(&stderr(&by_file)), words(&named));
+    assert_eq!(by_file.stdout, by_token.stdout);
+    fs::write(&file, "np2-AAAAAAAA\n").expect("it is writable");
+    let damaged = replay(&file.display().to_string());
+    assert_eq!(damaged.status.code(), Some(64), "{}", stderr(&damaged));
+    assert!(stderr(&damaged).contains("failure-1.token`: the token is damaged"), "{}", stderr(&damaged));
+}
+
 /// A folder of another version of the format is named as one, and left alone.
 #[test]
 fn a_folder_of_another_version_is_refused() {

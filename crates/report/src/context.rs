@@ -121,7 +121,7 @@ pub struct Replay {
     pub seed: u64,
     /// Further arguments that differ from their defaults, each as written on the command line.
     pub arguments: Vec<String>,
-    /// The token of the schedule; `None` for the run in which nothing unplanned happens. It says all the rest, too.
+    /// The token of the schedule, or the file that has it; `None` for the run in which nothing unplanned happens. It says all the rest, too.
     pub token: Option<String>,
     /// The step of the report.
     pub stop_at: Step,
@@ -137,7 +137,7 @@ impl Replay {
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(token) = &self.token {
-            return write!(f, "nonpaged replay {token} --stop-at {}", self.stop_at);
+            return write!(f, "nonpaged replay {} --stop-at {}", quoted(token), self.stop_at);
         }
         write!(f, "nonpaged run {}", quoted(&self.driver))?;
         if let Some(scenario) = &self.scenario {
@@ -151,7 +151,7 @@ impl fmt::Display for Replay {
 }
 
 /// An argument as a shell takes it: in quotes where it has blanks.
-fn quoted(argument: &str) -> String {
+pub fn quoted(argument: &str) -> String {
     if argument.contains(char::is_whitespace) { format!("\"{argument}\"") } else { argument.to_owned() }
 }
 

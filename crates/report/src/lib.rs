@@ -29,7 +29,7 @@ mod words;
 pub use assumption::Assumption;
 pub use check::{Check, CheckedFile, fingerprint, fingerprint_v1, number};
 pub use code::{Class, Code, Level};
-pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner};
+pub use context::{Context, Departure, DepartureReason, Frame, Replay, Runner, quoted};
 pub use diagnostic::Diagnostic;
 pub use event::{Deed, Event, EventKind, Keeper, Order, RaisedBy, Step, Timed};
 pub use exit_code::ExitCode;

@@ -73,7 +73,7 @@ impl Records {
 }
 
 /// The file with the token of the failure at this place of the order.
-pub(super) fn token_file(folder: &Path, place: usize) -> PathBuf {
+fn token_file(folder: &Path, place: usize) -> PathBuf {
     folder.join(format!("failure-{}.token", place + 1))
 }
 
@@ -149,11 +149,15 @@ struct Version {
     format: u32,
 }
 
-/// All failures as one file, and a file for the token of each.
-pub(super) fn write_failures(folder: &Path, records: &[Record]) -> Result<(), StoreError> {
-    let lines = records.iter().flat_map(line).collect::<Vec<u8>>();
+/// All failures as one file, and a file for the token of each: these files.
+pub(super) fn write_failures(folder: &Path, records: Records) -> Result<Vec<(Record, PathBuf)>, StoreError> {
+    let lines = records.all.iter().flat_map(line).collect::<Vec<u8>>();
     replace(&folder.join(FAILURES), &lines)?;
-    records.iter().enumerate().try_for_each(|(place, record)| write_token(&token_file(folder, place), record))
+    let with_files = records.all.into_iter().enumerate().map(|(place, record)| {
+        let file = token_file(folder, place);
+        write_token(&file, &record).map(|()| (record, file))
+    });
+    with_files.collect()
 }
 
 /// A failure as a line.

@@ -14,8 +14,8 @@ use crate::bound::{Done, Proven};
 /// What several folders have together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Merged {
-    /// The failures.
-    pub records: Vec<Record>,
+    /// The failures, each with the file that has its token.
+    pub records: Vec<(Record, PathBuf)>,
     /// Schedules that all have run; the one without deeds counts once, though each part has run it.
     pub schedules: u64,
     /// Number of parts of the search.
@@ -44,11 +44,10 @@ pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Merged, StoreError> {
     let Some((_, first)) = parts.first_key_value() else { return Err(StoreError::NoResults { path: into.to_owned() }) };
     let done = together(parts.values().map(|state| &state.done));
     let whole = State { shard: None, done, ..first.clone() };
-    let merged = summary(&parts, &whole, records.into_all());
     files::make_folder(into)?;
-    files::write_failures(into, &merged.records)?;
+    let records = files::write_failures(into, records)?;
     files::write_state(into, &whole)?;
-    Ok(merged)
+    Ok(summary(&parts, &whole, records))
 }
 
 fn refuse_old(into: &Path, from: &[PathBuf]) -> Result<(), StoreError> {
@@ -95,7 +94,7 @@ fn together<'a>(parts: impl Iterator<Item = &'a Done>) -> Done {
     whole
 }
 
-fn summary(parts: &BTreeMap<u64, State>, whole: &State, records: Vec<Record>) -> Merged {
+fn summary(parts: &BTreeMap<u64, State>, whole: &State, records: Vec<(Record, PathBuf)>) -> Merged {
     let count = parts.values().find_map(|state| state.shard).map_or(0, |(_, count)| count);
     let is_unfinished =
         |(part, state): (&u64, &State)| whole.search.is_unfinished((*part, count), &state.done).then_some(*part);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use explore::Token;
 use kernel::Registry;
 use kernel::registry::RegistryError;
 use nonpaged::advice::{Profile, ProfileError};
@@ -33,6 +34,24 @@ pub(crate) fn scenario(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
     let bytes = read(path, "scenario", MAX_TEXT_FILE)?;
     let text = String::from_utf8(bytes).map_err(|error| unreadable(path, "scenario", &error.utf8_error()))?;
     Scenario::parse(&text).map_err(|error| malformed(path, error))
+}
+
+/// The token that is written out, or the one in the file of this name.
+pub(crate) fn token(word: &str) -> Result<(Token, Option<PathBuf>), Box<Diagnostic>> {
+    let problem = match Token::decode(word) {
+        Ok(token) => return Ok((token, None)),
+        Err(error) => error.to_string(),
+    };
+    let path = PathBuf::from(word);
+    if !path.is_file() {
+        return Err(refuse(Input::Arguments { problem: format!("{problem}; nor is there a file of that name") }));
+    }
+    let bytes = read(&path, "token", MAX_TEXT_FILE)?;
+    let token = Token::decode(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        let (line, column, text, problem) = (None, None, None, error.to_string());
+        refuse(Input::Malformed { role: "token", path: name(&path), line, column, text, problem })
+    })?;
+    Ok((token, Some(path)))
 }
 
 /// Reads a baseline.

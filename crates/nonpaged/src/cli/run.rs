@@ -1,5 +1,6 @@
 //! `nonpaged run`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use explore::Token;
@@ -17,6 +18,7 @@ use super::input;
 use super::log_file::LogFile;
 use super::output::Output;
 use super::progress::Progress;
+use super::replay::pasted;
 use super::serial::FarEnd;
 use super::tail::Tail;
 use super::{Outcome, machine, replay};
@@ -44,13 +46,15 @@ pub(super) struct Job<'a> {
     pub(super) show: &'a Show,
     /// The schedule to follow; `None` for the run in which nothing unplanned happens.
     pub(super) token: Option<&'a Token>,
+    /// The file that has the token.
+    pub(super) token_file: Option<&'a Path>,
     /// Takes the last events.
     pub(super) tail: Option<Tail>,
 }
 
 /// Runs the driver and reports.
 pub(crate) fn run(options: &RunOptions, output: &Output) -> Outcome {
-    let job = Job { setup: &options.setup, show: &options.show, token: None, tail: None };
+    let job = Job { setup: &options.setup, show: &options.show, token: None, token_file: None, tail: None };
     machine::check(job.setup, job.show.json)?;
     let conclusion = job.perform()?;
     conclude(job.show, output, &conclusion)
@@ -101,7 +105,10 @@ impl Job<'_> {
         far_end: &mut FarEnd,
         progress: &Progress,
     ) -> Result<Conclusion, Box<Diagnostic>> {
-        let replay = Replay { token: self.token.map(Token::encode), ..replay::of(self.setup) };
+        let replay = Replay {
+            token: self.token.map(|token| pasted(&token.encode(), self.token_file)),
+            ..replay::of(self.setup)
+        };
         session.chronicle.story.replay = Some(replay);
         let mut reports = layout::findings(&driver.name, &driver.image);
         let base = machine::load(session, self.setup, driver)?;

@@ -84,7 +84,7 @@ impl ExploreOptions {
 /// Arguments of `nonpaged replay`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayOptions {
-    /// The token of a report
+    /// The token of a report, or a file that has it
     pub(crate) token: String,
 
     /// The driver image; without it, the file that the token names

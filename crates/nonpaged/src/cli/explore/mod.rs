@@ -20,6 +20,7 @@ use super::progress::Logged;
 use super::serial::FarEnd;
 use super::{Outcome, machine};
 use args::ExploreOptions;
+use results::Kept;
 
 pub(crate) use replay::replay;
 
@@ -53,7 +54,7 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     drop(progress);
     let Searched { found, lost } = found?;
     // What was found is told all the same.
-    let conclusion = results::conclude(options, output, &token, &found)?;
+    let conclusion = results::conclude(options, output, &Kept { token: &token, folder: folder.as_ref() }, &found)?;
     output.after(conclusion, lost.map_or(Ok(()), |error| Err(unwritten(error))))
 }
 

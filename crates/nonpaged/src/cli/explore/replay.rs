@@ -1,7 +1,6 @@
 //! `nonpaged replay`.
 
 use clap::Parser;
-use explore::Token;
 use nonpaged::explore::{changed, in_rust};
 use report::Diagnostic;
 use report::cause::Input;
@@ -24,7 +23,7 @@ struct Words {
 
 /// Runs the schedule of a token.
 pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
-    let token = Token::decode(&options.token).map_err(|error| arguments(&error))?;
+    let (token, file) = input::token(&options.token)?;
     if let Some(place) = in_rust(&token) {
         let problem = format!("the token belongs to a test, and what it does is written at `{place}`");
         return Err(refuse(Input::Arguments {
@@ -38,8 +37,14 @@ pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
     let driver = input::driver(&setup.driver)?;
     let changed = changed(&token, &driver, &inputs(&setup, &driver));
     let tail = options.trace.then(Tail::default);
-    let mut conclusion =
-        Job { setup: &setup, show: &options.show, token: Some(&token), tail: tail.clone() }.perform()?;
+    let mut conclusion = Job {
+        setup: &setup,
+        show: &options.show,
+        token: Some(&token),
+        token_file: file.as_deref(),
+        tail: tail.clone(),
+    }
+    .perform()?;
     conclusion.reports.splice(..0, changed);
     if let Some(tail) = tail {
         output.result(&tail.text())?;

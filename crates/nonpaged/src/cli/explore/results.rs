@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use explore::{Failure, Kind, Merged, Outcome as Found, Progress, Record, Token};
-use nonpaged::explore::{about, record};
-use report::{Diagnostic, ExitCode, plural};
+use nonpaged::explore::{Folder, about, record};
+use report::{Diagnostic, ExitCode, plural, quoted};
 use serde_json::json;
 
 use super::super::Outcome;
 use super::super::args::Show;
 use super::super::output::Output;
+use super::super::replay::pasted;
 use super::super::run::Job;
 use super::args::ExploreOptions;
 
@@ -40,23 +42,38 @@ fn failures_by_code(now: &Progress) -> String {
     format!("failures: {}", kinds.collect::<Vec<_>>().join(", "))
 }
 
+/// How what was found is kept.
+pub(super) struct Kept<'a> {
+    /// The token of the run without deeds.
+    pub(super) token: &'a Token,
+    pub(super) folder: Option<&'a Folder>,
+}
+
+impl Kept<'_> {
+    /// The file with the token of a failure, where there is one.
+    fn token_file(&self, failure: &Failure) -> Option<PathBuf> {
+        self.folder?.token_file(&failure.signature).filter(|file| file.is_file())
+    }
+}
+
 /// Reports each failure once, then says what was searched and what that shows.
-pub(super) fn conclude(options: &ExploreOptions, output: &Output, token: &Token, found: &Found) -> Outcome {
-    let tokens: Vec<Token> =
-        found.failures.iter().map(|failure| Token { schedule: failure.schedule.clone(), ..token.clone() }).collect();
+pub(super) fn conclude(options: &ExploreOptions, output: &Output, kept: &Kept<'_>, found: &Found) -> Outcome {
     if options.json {
-        return output.after(exit_code(found), output.result(&document(token, found)));
+        return output.after(exit_code(found), output.result(&document(kept.token, found)));
     }
-    for (failure, token) in found.failures.iter().zip(&tokens) {
-        output.reports(&reports(options, failure, token)?);
+    for failure in &found.failures {
+        output.reports(&reports(options, failure, kept)?);
     }
-    output.after(exit_code(found), output.result(&text(options, token, found)))
+    output.after(exit_code(found), output.result(&text(options, kept, found)))
 }
 
 /// The reports of one failure: those with its code.
-fn reports(options: &ExploreOptions, failure: &Failure, token: &Token) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
+fn reports(options: &ExploreOptions, failure: &Failure, kept: &Kept<'_>) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
+    let (token, file) = (Token { schedule: failure.schedule.clone(), ..kept.token.clone() }, kept.token_file(failure));
     let show = Show { stop_at: None, json: true, log: None };
-    let conclusion = Job { setup: &options.setup, show: &show, token: Some(token), tail: None }.perform()?;
+    let conclusion =
+        Job { setup: &options.setup, show: &show, token: Some(&token), token_file: file.as_deref(), tail: None }
+            .perform()?;
     Ok(about(conclusion.reports, failure))
 }
 
@@ -83,11 +100,11 @@ fn ended(options: &ExploreOptions, found: &Found) -> String {
     }
 }
 
-fn text(options: &ExploreOptions, token: &Token, found: &Found) -> String {
+fn text(options: &ExploreOptions, kept: &Kept<'_>, found: &Found) -> String {
     let Progress { schedules, equal, elapsed, coverage, choices, unknown, .. } = &found.progress;
     let mut text = format!(
         "{}: {} in {:.1} s, {:.0} a second\n\n",
-        token.arguments.first().map_or("", String::as_str),
+        kept.token.arguments.first().map_or("", String::as_str),
         plural(*schedules, "schedule"),
         elapsed.as_secs_f64(),
         found.progress.rate()
@@ -104,7 +121,7 @@ fn text(options: &ExploreOptions, token: &Token, found: &Found) -> String {
     }
     text.push_str(&format!("failures  {}\n", found.failures.len()));
     for failure in &found.failures {
-        text.push_str(&line(&record(token, failure)));
+        text.push_str(&line(&record(kept.token, failure), kept.token_file(failure).as_deref()));
     }
     text.push_str(&format!("ended     {}\n", ended(options, found)));
     text.push_str(&format!("shown     {}\n", found.proven));
@@ -124,7 +141,7 @@ pub(super) fn merged(merged: &Merged) -> String {
     let unfinished = list("unfinished", unfinished.iter().map(part).collect());
     let mut text = format!("parts     {} of {parts}{missing}{unfinished}\n", parts - lacking);
     text.push_str(&format!("schedules {schedules}\nfailures  {}\n", records.len()));
-    text.extend(records.iter().map(line));
+    text.extend(records.iter().map(|(record, file)| line(record, Some(file))));
     text.push_str(&format!("shown     {proven}\n"));
     text
 }
@@ -135,10 +152,11 @@ fn list(name: &str, words: Vec<String>) -> String {
 }
 
 /// A failure in two lines: what, and what replays it.
-fn line(record: &Record) -> String {
+fn line(record: &Record, file: Option<&Path>) -> String {
     let Record { signature, token, found_by, times } = record;
+    let word = quoted(&pasted(token, file));
     let of = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
-    format!("  {signature}, first in schedule {found_by}, {of}\n    nonpaged replay {token}\n")
+    format!("  {signature}, first in schedule {found_by}, {of}\n    nonpaged replay {word}\n")
 }
 
 fn document(token: &Token, found: &Found) -> String {
