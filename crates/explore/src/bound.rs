@@ -52,7 +52,7 @@ pub struct Done {
 impl Done {
     /// Counts the work of one more unit; `round` is its number of deeds in the exhaustive search.
     pub(crate) fn add(&mut self, round: Option<usize>, work: Round) {
-        self.schedules += work.schedules;
+        self.schedules = self.schedules.saturating_add(work.schedules);
         if let Some(round) = round {
             self.round(round).add(work);
         }

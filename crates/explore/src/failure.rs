@@ -110,7 +110,7 @@ impl Failures {
     /// Counts one more; true where it is new. The shortest schedule stays, whichever thread is the first.
     pub(crate) fn note(&mut self, signature: &Signature, schedule: &Schedule, number: u64) -> bool {
         if let Some(known) = self.0.get_mut(signature) {
-            known.times += 1;
+            known.times = known.times.saturating_add(1);
             if schedule.len() < known.schedule.len() {
                 known.schedule.clone_from(schedule);
             }

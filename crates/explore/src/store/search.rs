@@ -82,7 +82,8 @@ impl Search {
 
 /// The first unit of this part from `number` on.
 fn next_own(number: u64, (index, count): (u64, u64)) -> u64 {
-    let ahead = (index - 1 + count - number % count) % count;
+    let (own, place) = (index - 1, number % count);
+    let ahead = if own >= place { own - place } else { count - (place - own) };
     number.saturating_add(ahead)
 }
 
@@ -108,6 +109,8 @@ mod tests {
         assert_eq!(own((1, 3)), [0, 3, 3, 3, 6, 6]);
         assert_eq!(own((3, 3)), [2, 2, 2, 5, 5, 5]);
         assert_eq!(own((1, 1)), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(next_own(u64::MAX - 1, (u64::MAX, u64::MAX)), u64::MAX - 1);
+        assert_eq!(next_own(3, (1, u64::MAX)), u64::MAX);
     }
 
     #[test]
