@@ -10,7 +10,7 @@ use super::event::EventKind;
 use super::events::Events;
 use super::handles::Handles;
 use super::irql::IrqlSet;
-use super::state::State;
+use super::state::{Compared, State};
 use super::step::{self, Stepper};
 use super::summary::Summary;
 use super::value::Value;
@@ -214,7 +214,9 @@ impl Walk<'_, '_> {
     fn spread(&mut self, block: &Block, after: &mut State) {
         let last = self.graph.last(block);
         let conditional = last.flow_control() == FlowControl::ConditionalBranch;
-        let (irql, held, compared) = (after.irql, after.held, after.compared);
+        let (held, compared) = (after.held, after.compared);
+        // What was read of the level is narrowed with it, on each way otherwise.
+        let wide = matches!(compared, Some(Compared::Irql(..))).then(|| after.clone());
         for &successor in self.graph.successors(block) {
             if conditional {
                 let start = self.graph.blocks[successor as usize].start;
@@ -238,7 +240,10 @@ impl Walk<'_, '_> {
             if changed && point.visits < u8::MAX {
                 self.space.push(successor);
             }
-            (after.irql, after.held, after.compared) = (irql, held, compared);
+            match &wide {
+                Some(wide) => after.clone_from(wide),
+                None => (after.held, after.compared) = (held, compared),
+            }
         }
     }
 

@@ -17,15 +17,6 @@ impl Range {
         Range { low, high }
     }
 
-    fn hull(self, other: Range) -> Range {
-        Range::new(self.low.min(other.low), self.high.max(other.high))
-    }
-
-    fn within(self, other: Range) -> Option<Range> {
-        let both = Range::new(self.low.max(other.low), self.high.min(other.high));
-        (both.low <= both.high).then_some(both)
-    }
-
     /// A page fault is fatal at some of these levels.
     pub(crate) fn may_not_fault(self) -> bool {
         self.high >= Irql::DISPATCH.level()
@@ -37,57 +28,89 @@ impl Range {
     }
 }
 
-/// A set of levels: that of the entry as far as it lies in a range, a level from before the entry, and absolute ones.
+/// Any levels: bit n stands for level n.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Levels(u16);
+
+impl Levels {
+    pub(crate) const NONE: Levels = Levels(0);
+    pub(crate) const ANY: Levels = Levels(u16::MAX);
+
+    /// Those of a range.
+    pub(crate) const fn of(range: Range) -> Levels {
+        Levels(u16::MAX << range.low & u16::MAX >> (15 - range.high))
+    }
+
+    /// Those of which this is true.
+    pub(crate) fn with(is: impl Fn(u8) -> bool) -> Levels {
+        Levels((0..16).filter(|level| is(*level)).fold(0, |levels, level| levels | 1 << level))
+    }
+
+    pub(crate) const fn or(self, other: Levels) -> Levels {
+        Levels(self.0 | other.0)
+    }
+
+    pub(crate) const fn and(self, other: Levels) -> Levels {
+        Levels(self.0 & other.0)
+    }
+
+    pub(crate) const fn others(self) -> Levels {
+        Levels(!self.0)
+    }
+
+    /// From the lowest to the highest.
+    fn hull(self) -> Option<Range> {
+        let (low, high) = (self.0.trailing_zeros() as u8, self.0.leading_zeros() as u8);
+        (self != Levels::NONE).then(|| Range::new(low, 15 - high))
+    }
+}
+
+/// A set of levels: that of the entry as far as it is one of some, a level from before the entry, and absolute ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct IrqlSet {
-    /// The level at entry, if it lies in this range.
-    entry: Option<Range>,
+    /// The level at entry, if it is one of these.
+    entry: Levels,
     /// The level that a caller had before it raised: what a routine leaves that ends what its caller began.
     restored: bool,
-    absolute: Option<Range>,
+    absolute: Levels,
 }
 
 impl IrqlSet {
     /// The level at entry.
-    pub(crate) const ENTRY: IrqlSet = IrqlSet { entry: Some(Range::ANY), restored: false, absolute: None };
+    pub(crate) const ENTRY: IrqlSet = IrqlSet { entry: Levels::ANY, ..IrqlSet::NONE };
     /// The level before the caller raised.
-    pub(crate) const RESTORED: IrqlSet = IrqlSet { entry: None, restored: true, absolute: None };
+    pub(crate) const RESTORED: IrqlSet = IrqlSet { restored: true, ..IrqlSet::NONE };
     /// No level: code that is not reached.
-    pub(crate) const NONE: IrqlSet = IrqlSet { entry: None, restored: false, absolute: None };
+    pub(crate) const NONE: IrqlSet = IrqlSet { entry: Levels::NONE, restored: false, absolute: Levels::NONE };
 
     pub(crate) const fn absolute(range: Range) -> IrqlSet {
-        IrqlSet { entry: None, restored: false, absolute: Some(range) }
+        IrqlSet { absolute: Levels::of(range), ..IrqlSet::NONE }
     }
 
     pub(crate) fn join(self, other: IrqlSet) -> IrqlSet {
         IrqlSet {
-            entry: either(self.entry, other.entry),
+            entry: self.entry.or(other.entry),
             restored: self.restored || other.restored,
-            absolute: either(self.absolute, other.absolute),
+            absolute: self.absolute.or(other.absolute),
         }
     }
 
-    /// The levels of the set that lie in `range`, where control goes on only then.
-    pub(crate) fn within(self, range: Range) -> IrqlSet {
-        IrqlSet {
-            entry: self.entry.and_then(|entry| entry.within(range)),
-            restored: self.restored,
-            absolute: self.absolute.and_then(|absolute| absolute.within(range)),
-        }
+    /// Those of the set that are among `levels`, where control goes on only then.
+    pub(crate) fn within(self, levels: Levels) -> IrqlSet {
+        IrqlSet { entry: self.entry.and(levels), restored: self.restored, absolute: self.absolute.and(levels) }
     }
 
     /// The levels where the entry has those of `entry`; none where such code is not reached.
     pub(crate) fn at(self, entry: Range) -> Option<Range> {
-        let from_entry = self.entry.and_then(|range| range.within(entry));
-        let restored = self.restored.then_some(Range::new(0, entry.high));
-        either(either(from_entry, restored), self.absolute)
+        let restored = if self.restored { Levels::of(Range::new(0, entry.high)) } else { Levels::NONE };
+        self.entry.and(Levels::of(entry)).or(restored).or(self.absolute).hull()
     }
 
     /// The set seen from the caller: `entry` is the caller's level at the call, `saved` its level before it raised.
     pub(crate) fn seen_by_caller(self, entry: IrqlSet, saved: Option<IrqlSet>) -> IrqlSet {
         let mut set = IrqlSet { absolute: self.absolute, ..IrqlSet::NONE };
-        if let Some(range) = self.entry {
-            set = set.join(entry.within(range));
+        if self.entry != Levels::NONE {
+            set = set.join(entry.within(self.entry));
         }
         if self.restored {
             set = set.join(saved.unwrap_or(IrqlSet::RESTORED));
@@ -97,14 +120,7 @@ impl IrqlSet {
 
     /// The absolute levels, where there are no others.
     pub(crate) fn only_absolute(self) -> Option<Range> {
-        if self.entry.is_none() && !self.restored { self.absolute } else { None }
-    }
-}
-
-fn either(one: Option<Range>, other: Option<Range>) -> Option<Range> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.hull(other)),
-        (one, other) => one.or(other),
+        self.absolute.hull().filter(|_| self.entry == Levels::NONE && !self.restored)
     }
 }
 
@@ -121,9 +137,13 @@ mod tests {
 
     #[test]
     fn a_test_of_the_level_makes_code_unreachable_elsewhere() {
-        let low = IrqlSet::ENTRY.within(Range::new(0, 1));
+        let low = IrqlSet::ENTRY.within(Levels::of(Range::new(0, 1)));
         assert_eq!(low.at(Range::new(2, 2)), None);
         assert_eq!(low.at(Range::new(0, 2)), Some(Range::new(0, 1)));
+        let other = IrqlSet::ENTRY.within(Levels::of(Range::new(2, 2)).others());
+        assert_eq!(other.at(Range::new(2, 2)), None);
+        assert_eq!(other.at(Range::new(0, 2)), Some(Range::new(0, 1)));
+        assert_eq!(other.at(Range::ANY), Some(Range::ANY));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod calls;
 mod event;
 mod events;
 mod facts;
+mod flags;
 mod function;
 mod handles;
 mod imports;

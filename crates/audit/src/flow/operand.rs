@@ -46,6 +46,14 @@ pub(super) fn place(state: &State, instruction: &Instruction) -> Place {
     }
 }
 
+/// The bytes that the first operand has.
+pub(super) fn bytes(instruction: &Instruction) -> usize {
+    match instruction.op0_kind() {
+        OpKind::Register => instruction.op0_register().size(),
+        _ => instruction.memory_size().size(),
+    }
+}
+
 /// What lies at a place.
 pub(super) fn load(program: &Program<'_>, state: &State, place: Place, bytes: usize) -> Value {
     let Place::At { base, indexed } = place else { return Value::Unknown };

@@ -3,7 +3,8 @@
 use iced_x86::Register;
 
 use super::facts::Held;
-use super::irql::IrqlSet;
+use super::flags::Flags;
+use super::irql::{IrqlSet, Levels};
 use super::value::Value;
 
 /// Most places of the stack that are followed.
@@ -32,8 +33,8 @@ pub(crate) struct State {
 /// What a comparison looks at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Compared {
-    /// The current level, with a number.
-    Irql(IrqlSet, u8),
+    /// The current level, which decides the flags.
+    Irql(IrqlSet, Flags),
     /// The handle of a section, with NULL: there is no lock where it is.
     Handle(Option<u8>),
     /// What lies in memory, with something.
@@ -147,6 +148,16 @@ impl State {
     pub(crate) fn raise(&mut self, to: IrqlSet) {
         self.saved.get_or_insert(self.irql);
         self.irql = to;
+    }
+
+    /// The current level turns out to be one of these, and so does what was read of it.
+    pub(crate) fn narrow(&mut self, levels: Levels) {
+        let (read, narrowed) = (Value::Irql(self.irql), self.irql.within(levels));
+        let slots = self.slots.iter_mut().map(|(_, value)| value);
+        for value in self.registers.iter_mut().chain(slots).filter(|value| **value == read) {
+            *value = Value::Irql(narrowed);
+        }
+        self.irql = narrowed;
     }
 
     /// Lowers to what `value` says, or to the level before the first raise.

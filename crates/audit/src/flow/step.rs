@@ -5,7 +5,7 @@ use iced_x86::{ConditionCode, FlowControl, Instruction, InstructionInfoFactory, 
 use super::calls::Calls;
 use super::event::{Access, EventKind};
 use super::facts::Facts;
-use super::irql::{IrqlSet, Range};
+use super::flags::Flags;
 use super::operand::{self, Place};
 use super::state::{Compared, State};
 use super::value::Value;
@@ -132,6 +132,7 @@ impl Stepper<'_, '_> {
         };
         state.compared = match value {
             Value::Major(less) => comes_at_passive(less),
+            _ if let Some(level) = self.level(state, instruction, one, other) => Some(level),
             _ => one.is_memory().then_some(Compared::Memory(one)),
         };
         self.assign(state, instruction, value);
@@ -154,8 +155,9 @@ impl Stepper<'_, '_> {
             (Mnemonic::And, Value::Irql(level), Value::Number(0xf | 0xff)) => Value::Irql(level),
             _ => Value::Unknown,
         };
+        let level = self.level(state, instruction, one, other);
         self.assign(state, instruction, value);
-        state.compared = one.is_memory().then_some(Compared::Memory(one));
+        state.compared = level.or(one.is_memory().then_some(Compared::Memory(one)));
     }
 
     fn xchg(&mut self, state: &mut State, instruction: &Instruction) {
@@ -166,21 +168,10 @@ impl Stepper<'_, '_> {
         }
     }
 
-    /// Remembers a comparison of the current level with a number, or of a handle with NULL.
+    /// Remembers what a comparison looks at.
     fn compare(&mut self, state: &mut State, instruction: &Instruction) {
         let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
-        if is_above_apc_test(state, instruction, one, other) {
-            self.calls.record(EventKind::ComparesWithApc);
-        }
-        state.compared = match (one, other) {
-            (Value::Irql(level), Value::Number(number))
-                if level == state.irql && instruction.mnemonic() == Mnemonic::Cmp =>
-            {
-                u8::try_from(number).ok().map(|number| Compared::Irql(level, number))
-            }
-            (Value::Irql(level), Value::Irql(_)) if level == state.irql && instruction.mnemonic() == Mnemonic::Test => {
-                Some(Compared::Irql(level, 0))
-            }
+        state.compared = self.level(state, instruction, one, other).or_else(|| match (one, other) {
             (Value::Major(less), Value::Number(number)) if instruction.mnemonic() == Mnemonic::Cmp => {
                 comes_at_passive(less.wrapping_add(number as u8))
             }
@@ -192,7 +183,30 @@ impl Stepper<'_, '_> {
             (one, _) if one.is_memory() => Some(Compared::Memory(one)),
             (_, other) if other.is_memory() => Some(Compared::Memory(other)),
             _ => None,
+        });
+    }
+
+    /// What an instruction says of the current level if it looks at that and, at most, at a constant.
+    fn level(&mut self, state: &State, instruction: &Instruction, one: Value, other: Value) -> Option<Compared> {
+        let current = Value::Irql(state.irql);
+        let known = |value: Value| value == current || value.number().is_some();
+        if one != current && other != current || !known(one) || !known(other) {
+            return None;
+        }
+        let operation: fn(u64, u64) -> (u64, u64) = match instruction.mnemonic() {
+            Mnemonic::Cmp | Mnemonic::Sub => |one, other| (one, other),
+            Mnemonic::Test | Mnemonic::And => |one, other| (one & other, 0),
+            Mnemonic::Or => |one, other| (one | other, 0),
+            _ => return None,
         };
+        let flags = Flags::of_difference(operand::bytes(instruction), |level| {
+            let at = |value: Value| value.number().unwrap_or(level.into());
+            operation(at(one), at(other))
+        });
+        if flags.tell_above_apc() {
+            self.calls.record(EventKind::ComparesWithApc);
+        }
+        Some(Compared::Irql(state.irql, flags))
     }
 
     /// `rep stosq`: an array is filled with one value.
@@ -265,7 +279,12 @@ impl Stepper<'_, '_> {
 /// What is known on the way that a conditional jump takes, or on the way past it.
 pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
     match state.compared {
-        Some(Compared::Irql(level, number)) if level == state.irql => refine_irql(state, jump, taken, level, number),
+        Some(Compared::Irql(level, flags)) if level == state.irql => {
+            if let Some(met) = flags.met_at(jump.condition_code()) {
+                state.narrow(if taken { met } else { met.others() });
+                state.compared = None;
+            }
+        }
         Some(Compared::Handle(section)) if jump.condition_code() == equal_condition(taken) => {
             state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
         }
@@ -285,34 +304,6 @@ fn comes_at_passive(major: u8) -> Option<Compared> {
 /// The condition of a jump after which what was compared is equal.
 fn equal_condition(taken: bool) -> ConditionCode {
     if taken { ConditionCode::e } else { ConditionCode::ne }
-}
-
-fn refine_irql(state: &mut State, jump: &Instruction, taken: bool, level: IrqlSet, number: u8) {
-    let below = || number.checked_sub(1).map(|high| Range::new(0, high));
-    let above = || (number < 15).then(|| Range::new(number + 1, 15));
-    let (yes, no) = match jump.condition_code() {
-        ConditionCode::b | ConditionCode::l => (below(), Some(Range::new(number, 15))),
-        ConditionCode::be | ConditionCode::le => (Some(Range::new(0, number)), above()),
-        ConditionCode::a | ConditionCode::g => (above(), Some(Range::new(0, number))),
-        ConditionCode::ae | ConditionCode::ge => (Some(Range::new(number, 15)), below()),
-        ConditionCode::e => (Some(Range::new(number, number)), if number == 0 { above() } else { Some(Range::ANY) }),
-        ConditionCode::ne => (if number == 0 { above() } else { Some(Range::ANY) }, Some(Range::new(number, number))),
-        _ => return,
-    };
-    state.irql = match if taken { yes } else { no } {
-        Some(range) => level.within(range),
-        None => IrqlSet::NONE,
-    };
-    state.compared = None;
-}
-
-/// `cmp level, 1` or `test level, 0feh`.
-fn is_above_apc_test(state: &State, instruction: &Instruction, one: Value, other: Value) -> bool {
-    let above_apc = match instruction.mnemonic() {
-        Mnemonic::Cmp => 1,
-        _ => 0xfe,
-    };
-    matches!(one, Value::Irql(level) if level == state.irql) && other.number().is_some_and(|it| it & 0xff == above_apc)
 }
 
 fn uses_memory(instruction: &Instruction) -> bool {

@@ -227,14 +227,19 @@ impl Routine<'_> {
 
     /// Calls a routine of the driver.
     pub(crate) fn routine(&mut self, section: Section, number: usize) -> Result<(), IcedError> {
-        let target = u64::from(self.layout.routine(section, number));
+        let target = self.address_of(section, number);
         self.code.call(target)
     }
 
     /// Jumps to a routine of the driver.
     pub(crate) fn jump_to(&mut self, section: Section, number: usize) -> Result<(), IcedError> {
-        let target = u64::from(self.layout.routine(section, number));
+        let target = self.address_of(section, number);
         self.code.jmp(target)
+    }
+
+    /// The address of a routine of the driver, to jump to.
+    pub(crate) fn address_of(&self, section: Section, number: usize) -> u64 {
+        self.layout.routine(section, number).into()
     }
 
     /// Puts the address of a routine into a register.

@@ -6,6 +6,7 @@ mod broken;
 mod callbacks;
 mod certainty;
 mod common;
+mod compared;
 mod crafted;
 mod entries;
 mod extension;
