@@ -62,6 +62,7 @@ broken! {
     k12_discarded_table "k12-dpc-uses-discarded-table" ["K13Dpc: Discarded"]
     k12_discarded_jump_table "k12-dpc-uses-discarded-jump-table" ["K13Dpc: Discarded"]
     k12_discarded_constant "k12-dpc-uses-discarded-constant-pool" ["K13Dpc: Discarded"]
+    k13_irql_wrong_way "k13-irql-wrong-way" ["K13Report: PageableCode"]
     k13_pageable_string "k13-dpc-uses-pageable-string" ["K13Dpc: PageableData"]
     k13_pageable_table "k13-dpc-uses-pageable-table" ["K13Dpc: PageableData"]
     k13_pageable_jump_table "k13-dpc-uses-pageable-jump-table" ["K13Dpc: PageableData"]

@@ -31,6 +31,8 @@ const ROWS: &[Row] = &[
     ("x02-inlined-helper", &[NEVER], None, &["K13", "K26"]),
     ("x03-helper-in-paged-file", STRICT, code_is_out(P::At("X03Helper"), DISPATCH), &[]),
     ("x03-helper-in-paged-file", &[NEVER], None, &["K13"]),
+    ("k13-irql-wrong-way", STRICT, code_is_out(P::At("K13Details"), DISPATCH), &[]),
+    ("k13-irql-wrong-way", &[NEVER], None, &["K13"]),
     ("x04-inlined-raise", STRICT, code_is_out(P::Within("X04Locked"), DISPATCH), &["K26"]),
     ("x04-inlined-raise", &[NEVER], None, &["K13", "K26"]),
     ("x05-dpc-reads-pagedata", STRICT, Some((0xD1, [P::At("X05Limit"), P::Is(DISPATCH), P::Is(0), P::Within("X05Dpc")])), &[]),
