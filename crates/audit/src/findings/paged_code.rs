@@ -32,8 +32,13 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
                     collector.add(FindingKind::PagedCodeInNonpaged, fails, None);
                 }
             }
-            // PAGED_CODE_LOCKED leaves no trace: routines of sections that are locked may have it.
-            (Class::Pageable { section, .. }, None) if !collector.locked.has_section(section) => missing.push(entry),
+            // PAGED_CODE_LOCKED leaves no trace: routines of sections that are locked may have it. What nothing leads to may be
+            // padding that a PDB has a name for.
+            (Class::Pageable { section, .. }, None)
+                if !collector.locked.has_section(section) && reach.is_reached(function) =>
+            {
+                missing.push(entry);
+            }
             _ => {}
         }
     }
