@@ -167,8 +167,15 @@ fn is_ordinary(instruction: &Instruction) -> bool {
         Mnemonic::Insb | Mnemonic::Insw | Mnemonic::Insd | Mnemonic::Outsb | Mnemonic::Outsw | Mnemonic::Outsd => {
             instruction.has_rep_prefix()
         }
-        Mnemonic::Mov | Mnemonic::Cli | Mnemonic::Sti | Mnemonic::In | Mnemonic::Out => true,
-        Mnemonic::Rdmsr | Mnemonic::Wrmsr | Mnemonic::Wbinvd | Mnemonic::Invlpg => true,
+        Mnemonic::Mov
+        | Mnemonic::Cli
+        | Mnemonic::Sti
+        | Mnemonic::In
+        | Mnemonic::Out
+        | Mnemonic::Rdmsr
+        | Mnemonic::Wrmsr
+        | Mnemonic::Wbinvd
+        | Mnemonic::Invlpg => true,
         _ => !instruction.is_privileged(),
     }
 }

@@ -4,7 +4,7 @@ use audit::{Advice, Destination, Doubt, Incomplete};
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use crate::assembled::{PROBE, Routine, Section, Source, audit, findings, probed};
+use crate::assembled::{PROBE, Routine, Section, Source, Step, audit, findings, probed};
 
 /// Offset of `MajorFunction[IRP_MJ_DEVICE_CONTROL]` in a driver object.
 const DEVICE_CONTROL: i32 = 0x70 + 8 * 14;
@@ -60,7 +60,7 @@ fn k13_a_leaf_that_is_a_dpc_calls_by_a_jump() {
 /// What drivers have in leaf functions, too: interrupts off, ports, model-specific registers, assertions, breakpoints.
 #[test]
 fn leaves_with_privileged_instructions() {
-    let steps: [fn(&mut Routine<'_>) -> Result<(), IcedError>; 7] =
+    let steps: [Step; 7] =
         [|r| r.cli(), |r| r.sti(), |r| r.in_(al, dx), |r| r.out(dx, al), |r| r.rdmsr(), |r| r.int(0x2c), |r| r.int3()];
     for (number, step) in steps.into_iter().enumerate() {
         let source = Source::new(&[PROBE]).text(|r| r.ret()).pointer(0, 1).leaf(Section::Text, move |r| {
@@ -110,7 +110,7 @@ fn advice(source: &Source) -> Vec<(Option<Destination>, Option<Doubt>)> {
 /// R5: what a DPC calls by a jump stays in memory.
 #[test]
 fn r5_what_a_leaf_jumps_to_stays() {
-    let count: fn(&mut Routine<'_>) -> Result<(), IcedError> = |r| {
+    let count: Step = |r| {
         r.data(rax, 0x40)?;
         r.inc(dword_ptr(rax))?;
         r.ret()
