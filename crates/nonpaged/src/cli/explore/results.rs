@@ -137,8 +137,8 @@ pub(super) fn merged(merged: &Merged) -> String {
         false => format!("{} to {}", part(range.start()), part(range.end())),
     };
     let lacking: u64 = missing.iter().map(|range| range.end() - range.start() + 1).sum();
-    let missing = list("missing", missing.iter().map(range).collect());
-    let unfinished = list("unfinished", unfinished.iter().map(part).collect());
+    let missing = list("missing", &missing.iter().map(range).collect::<Vec<_>>());
+    let unfinished = list("unfinished", &unfinished.iter().map(part).collect::<Vec<_>>());
     let mut text = format!("parts     {} of {parts}{missing}{unfinished}\n", parts - lacking);
     text.push_str(&format!("schedules {schedules}\nfailures  {}\n", records.len()));
     text.extend(records.iter().map(|(record, file)| line(record, Some(file))));
@@ -147,7 +147,7 @@ pub(super) fn merged(merged: &Merged) -> String {
 }
 
 /// "; missing: 1/3, 2/3", or nothing.
-fn list(name: &str, words: Vec<String>) -> String {
+fn list(name: &str, words: &[String]) -> String {
     if words.is_empty() { String::new() } else { format!("; {name}: {}", words.join(", ")) }
 }
 
