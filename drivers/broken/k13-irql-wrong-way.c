@@ -30,7 +30,6 @@ SECTION_FILLER(K13Filler, "PAGE", 8192)
 
 VOID K13Report(PK13 Device)
 {
-    Device->Count++;
 #ifdef FIXED
     if (KeGetCurrentIrql() < DISPATCH_LEVEL) {
 #else
@@ -38,6 +37,7 @@ VOID K13Report(PK13 Device)
 #endif
         K13Details(Device);
     }
+    Device->Count++;
 }
 
 VOID K13Dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
