@@ -171,7 +171,12 @@ fn an_interrupted_search_leaves_a_whole_folder() {
     let search = |schedules: &str| {
         with(&["explore", "--strategy=random", schedules, "--out", &out, "--time=1000h"], driver("null/null"))
     };
-    let child = search("--schedules=1000000000").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    // Whoever runs the tests may have SIGINT ignored, which children would inherit.
+    let endless = search("--schedules=1000000000");
+    let mut child = Command::new("env");
+    child.arg("--default-signal=INT").arg(endless.get_program()).args(endless.get_args());
+    child.current_dir(endless.get_current_dir().unwrap_or(Path::new(".")));
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("it starts");
     let patience = Instant::now() + Duration::from_secs(120);
     while !folder.path().join("out/progress.json").exists() {

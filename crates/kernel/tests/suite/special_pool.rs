@@ -2,7 +2,7 @@
 //! debugger/bug-check-0xc1, 0xcc, 0xcd). What a driver's own instructions do is in tests/ui.
 
 use kernel::{Options, StopKind, Verifier};
-use memory::{Backing, MemoryConfig, Protection, Region, TrimReason};
+use memory::{MemoryConfig, Region, TrimReason};
 use nt_types::{PAGE_SIZE, Va};
 
 use crate::probe::Probe;
@@ -125,29 +125,6 @@ fn an_mdl_that_is_written_beyond_its_end() {
     spoil(&mut probe, list + 0x38, 0xFF);
     let found = stopped(&mut probe, "IoFreeMdl", [list, 0]);
     assert_eq!(found, Some((0xC1, [list, list + 0x38, 0, 0x24])));
-}
-
-/// Where a block of 16 bytes comes from while so many frames are free.
-fn region_with(spare: u32) -> Option<Region> {
-    const FRAMES: u32 = 512;
-    let memory = MemoryConfig { frames: FRAMES, ..MemoryConfig::default() };
-    let mut probe = Probe::new(Options::default(), memory);
-    block(&mut probe, NONPAGED, 16);
-    probe.machine.options.verifier = SPECIAL;
-    while probe.machine.memory.counters().frames_used + spare < FRAMES {
-        let memory = &mut probe.machine.memory;
-        memory.allocate(Region::SystemMapping, 1, Backing::Resident, Protection::READ_WRITE).expect("there is a frame");
-    }
-    Region::of(Va(block(&mut probe, NONPAGED, 16)))
-}
-
-/// Not all requests are fulfilled: what finds no frame comes from where all pool does.
-#[test]
-fn a_block_that_finds_no_room_is_an_ordinary_one() {
-    let regions: Vec<_> =
-        (0..32).rev().map(region_with).take_while(|region| *region == Some(Region::SpecialPool)).collect();
-    assert!((1..32).contains(&regions.len()), "{regions:?}");
-    assert_eq!(region_with(31 - regions.len() as u32), Some(Region::NonpagedPool));
 }
 
 /// Nothing of it where the option is off.
