@@ -133,6 +133,24 @@ fn a_missing_pdb_is_told() {
     assert!(notified.contains(title), "{notified}");
 }
 
+/// In SARIF, source files are relative to the root that is named: then there is a file of that name in the repository.
+#[test]
+fn source_files_are_found_in_the_repository() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dpc = broken("x28-dpc-pageable.sys");
+    let artifact = |arguments: &[&str]| {
+        let log = json(&[&[dpc.as_str(), "--format", "sarif"], arguments].concat());
+        log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"].clone()
+    };
+    let below = artifact(&["--source-root", &repository.display().to_string()]);
+    assert_eq!(below["uriBaseId"], "%SRCROOT%");
+    assert!(repository.join(below["uri"].as_str().expect("a path")).is_file(), "{below}");
+    for root in ["D:\\a\\repo", "."] {
+        assert_eq!(artifact(&["--source-root", root]), below, "the sample's PDB has relative paths");
+    }
+    assert!(artifact(&[]).get("uriBaseId").is_none());
+}
+
 #[test]
 fn baselines_that_do_not_help() {
     let dpc = broken("x28-dpc-pageable.sys");
@@ -157,13 +175,15 @@ fn the_example_for_github_actions_holds() {
     let (yaml, _) = yaml.split_once("```").expect("it has an end");
     let workflow = &YamlLoader::load_from_str(yaml).expect("it is YAML")[0];
     assert_eq!(workflow["permissions"]["security-events"].as_str(), Some("write"), "uploads need it");
+    let root = workflow["jobs"]["audit"]["env"]["SOURCE_ROOT"].as_str().expect("it says where the sources were");
     let steps = workflow["jobs"]["audit"]["steps"].as_vec().expect("there are steps");
     let uses =
         |step: &&Yaml| step["uses"].as_str().is_some_and(|uses| uses.starts_with("github/codeql-action/upload-sarif@"));
     let upload = steps.iter().find(uses).expect("it uploads");
     let written = upload["with"]["sarif_file"].as_str().expect("it says which file");
     let commands: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
-    assert!(commands.iter().any(|command| command.ends_with(&format!("--format sarif > {written}"))), "{commands:?}");
+    let writes = format!("--source-root \"$SOURCE_ROOT\" --format sarif > {written}");
+    assert!(commands.iter().any(|command| command.ends_with(&writes)), "{commands:?}");
     let (_, listed) = DOCS.split_once("```\n").expect("there are commands");
     let listed = listed.split("```").next().unwrap_or_default().lines();
     let folder = TempDir::new().expect("a temporary folder");
@@ -171,10 +191,12 @@ fn the_example_for_github_actions_holds() {
     let mut count = 0;
     for audit in audits {
         let audit = audit.split(['>', '#']).next().unwrap_or_default().replace("build/*.sys", "build");
-        let arguments: Vec<String> = audit
-            .split_whitespace()
-            .map(|word| if word == "build" { drivers().join("mixer").display().to_string() } else { word.to_owned() })
-            .collect();
+        let word = |word: &str| match word {
+            "build" => drivers().join("mixer").display().to_string(),
+            "\"$SOURCE_ROOT\"" => root.to_owned(),
+            word => word.to_owned(),
+        };
+        let arguments: Vec<String> = audit.split_whitespace().map(word).collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nonpaged"));
         let output = command.current_dir(folder.path()).arg("check").args(arguments).output().expect("it starts");
         assert_eq!(output.status.code(), Some(0), "{audit}: {output:?}");

@@ -81,12 +81,18 @@ impl Diagnostic {
         self.words().title
     }
 
-    pub(crate) fn words(&self) -> Words {
+    /// The words where no way is drawn.
+    pub(crate) fn words_alone(&self) -> Words {
         let mut words = self.cause.words(self);
         if let Some(assumption) = &self.assumes {
             words.level = words.level.min(Level::Warning);
             words.notes.push(assumption.note());
         }
+        words
+    }
+
+    pub(crate) fn words(&self) -> Words {
+        let mut words = self.words_alone();
         if self.path.iter().any(|waypoint| waypoint.kind.leads_on()) {
             words.label = Some(words.label.map_or("to here".to_owned(), |label| format!("to here: {label}")));
         }

@@ -23,6 +23,7 @@ mod path;
 mod sarif;
 mod span;
 pub mod table;
+mod uri;
 mod verdict;
 mod words;
 
@@ -38,6 +39,7 @@ pub use junit::junit;
 pub use path::{Waypoint, WaypointKind};
 pub use sarif::sarif;
 pub use span::{Place, Source, Span, Symbol, Window};
+pub use uri::SourceRoot;
 pub use verdict::{Ended, Verdict};
 
 /// `1 page`, `2 pages`: the one place that counts in words.

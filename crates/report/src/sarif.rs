@@ -11,38 +11,54 @@ use crate::code::Level;
 use crate::diagnostic::Diagnostic;
 use crate::explain;
 use crate::span::{Place, Source};
+use crate::uri::{SourceRoot, uri};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+/// The usual name for the folder with the sources.
+const ROOT_ID: &str = "%SRCROOT%";
 
-/// An audit as one SARIF log.
-pub fn sarif(check: &Check) -> String {
+/// An audit as one SARIF log. Source files below the root are named relative to it, so that they are found wherever it lies by
+/// now.
+pub fn sarif(check: &Check, root: Option<&SourceRoot>) -> String {
     let all = || check.files.iter().flat_map(|file| file.findings().chain(file.known()));
     let mut codes: Vec<String> = all().map(|(report, _)| report.code().to_string()).collect();
     codes.sort();
     codes.dedup();
-    let results: Vec<Value> = check.files.iter().flat_map(|file| results(check, file, &codes)).collect();
     let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
-    let log = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "nonpaged",
-                "version": env!("CARGO_PKG_VERSION"),
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            } },
-            "columnKind": "utf16CodeUnits",
-            "artifacts": check.files.iter().map(artifact).collect::<Vec<_>>(),
-            "invocations": [{
-                "executionSuccessful": check.reports().all(is_about_driver),
-                "exitCode": check.exit_code().number(),
-                "toolExecutionNotifications": check.files.iter().flat_map(notifications).collect::<Vec<_>>(),
-            }],
-            "results": results,
+    let results = Results { root, codes, has_baseline: check.has_baseline };
+    let elsewhere = root.and_then(|root| nothing_below(root, all().map(|(report, _)| report)));
+    let notifications = check.files.iter().flat_map(notifications).chain(elsewhere);
+    let mut run = json!({
+        "tool": { "driver": {
+            "name": "nonpaged",
+            "version": env!("CARGO_PKG_VERSION"),
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "rules": rules,
+        } },
+        "columnKind": "utf16CodeUnits",
+        "artifacts": check.files.iter().map(artifact).collect::<Vec<_>>(),
+        "invocations": [{
+            "executionSuccessful": check.reports().all(is_about_driver),
+            "exitCode": check.exit_code().number(),
+            "toolExecutionNotifications": notifications.collect::<Vec<_>>(),
         }],
+        "results": check.files.iter().flat_map(|file| results.of(file)).collect::<Vec<_>>(),
     });
+    if let Some(root) = root {
+        let description = json!({ "text": "the sources, as the PDB files name them" });
+        run["originalUriBaseIds"] = json!({ ROOT_ID: { "uri": root.uri(), "description": description } });
+    }
+    let log = json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] });
     format!("{log:#}\n")
+}
+
+/// Says so if there are source files and none of them lies below the root: then it is not what PDB files name.
+fn nothing_below<'r>(root: &SourceRoot, reports: impl Iterator<Item = &'r Diagnostic>) -> Option<Value> {
+    let places = reports.flat_map(|report| report.at.iter().chain(report.path.iter().map(|waypoint| &waypoint.at)));
+    let mut files = places.filter_map(|span| span.place.source.as_ref()).map(|source| &source.file).peekable();
+    let first = *files.peek()?;
+    let text = format!("no source file lies below `{}`, the root that was given; one is `{first}`", root.uri());
+    files.all(|file| root.below(file).is_none()).then(|| json!({ "level": "warning", "message": { "text": text } }))
 }
 
 /// Findings, and remarks about what was not looked at; anything else is trouble of this program's input.
@@ -101,47 +117,98 @@ fn default_level(page: &explain::Page) -> &'static str {
     }
 }
 
-/// What is new, and where there is a baseline also what it knows: that is suppressed, so that nobody is told twice.
-fn results(check: &Check, file: &CheckedFile, codes: &[String]) -> Vec<Value> {
-    let found = file.findings().map(|found| result(file, found, codes));
-    if !check.has_baseline {
-        return found.collect();
-    }
-    let new = found.map(|mut result| {
-        result["baselineState"] = "new".into();
-        result
-    });
-    let known = file.known().map(|known| {
-        let mut result = result(file, known, codes);
-        result["baselineState"] = "unchanged".into();
-        let justification = "it is in the baseline";
-        result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": justification }]);
-        result
-    });
-    new.chain(known).collect()
+/// What all results need.
+struct Results<'a> {
+    root: Option<&'a SourceRoot>,
+    /// The codes of the rules, sorted.
+    codes: Vec<String>,
+    has_baseline: bool,
 }
 
-fn result(file: &CheckedFile, (report, fingerprint): (&Diagnostic, String), codes: &[String]) -> Value {
-    let code = report.code().to_string();
-    let place = report.at.as_ref().map(|span| &span.place);
-    let mut result = json!({
-        "ruleId": code,
-        "ruleIndex": codes.binary_search(&code).unwrap_or_default(),
-        "level": level(report.level()),
-        "message": { "text": report.title() },
-        "locations": [location(file, place, None)],
-        "partialFingerprints": { "nonpaged/v1": fingerprint_v1(&file.image, report), "nonpaged/v2": fingerprint },
-    });
-    if !report.path.is_empty() {
-        let on_the_way = report.path.iter().map(|waypoint| (&waypoint.at.place, waypoint.kind.sentence()));
-        let end = place.map(|place| (place, report.title()));
-        let locations: Vec<Value> = on_the_way
-            .chain(end)
-            .map(|(place, text)| json!({ "location": location(file, Some(place), Some(text)) }))
-            .collect();
-        result["codeFlows"] = json!([{ "threadFlows": [{ "locations": locations }] }]);
+impl Results<'_> {
+    /// What is new, and where there is a baseline also what it knows: that is suppressed, so that nobody is told twice.
+    fn of(&self, file: &CheckedFile) -> Vec<Value> {
+        let found = file.findings().map(|found| self.result(file, found));
+        if !self.has_baseline {
+            return found.collect();
+        }
+        let new = found.map(|mut result| {
+            result["baselineState"] = "new".into();
+            result
+        });
+        let known = file.known().map(|known| {
+            let mut result = self.result(file, known);
+            result["baselineState"] = "unchanged".into();
+            let justification = "it is in the baseline";
+            result["suppressions"] =
+                json!([{ "kind": "external", "status": "accepted", "justification": justification }]);
+            result
+        });
+        new.chain(known).collect()
     }
-    result
+
+    fn result(&self, file: &CheckedFile, (report, fingerprint): (&Diagnostic, String)) -> Value {
+        let code = report.code().to_string();
+        let place = report.at.as_ref().map(|span| &span.place);
+        let mut result = json!({
+            "ruleId": code,
+            "ruleIndex": self.codes.binary_search(&code).unwrap_or_default(),
+            "level": level(report.level()),
+            "message": { "text": message(report) },
+            "locations": [self.location(file, place, None)],
+            "partialFingerprints": { "nonpaged/v1": fingerprint_v1(&file.image, report), "nonpaged/v2": fingerprint },
+        });
+        if !report.path.is_empty() {
+            let on_the_way = report.path.iter().map(|waypoint| (&waypoint.at.place, waypoint.kind.sentence()));
+            let end = place.map(|place| (place, message(report)));
+            let locations: Vec<Value> = on_the_way
+                .chain(end)
+                .map(|(place, text)| json!({ "location": self.location(file, Some(place), Some(text)) }))
+                .collect();
+            result["codeFlows"] = json!([{ "threadFlows": [{ "locations": locations }] }]);
+        }
+        result
+    }
+
+    /// The source line where it is known, else the image; the address in either case.
+    fn location(&self, file: &CheckedFile, place: Option<&Place>, text: Option<String>) -> Value {
+        let source = place.and_then(|place| place.source.as_ref());
+        let (artifact, line) = match source {
+            Some(Source { file, line }) => (self.source(file), *line),
+            None => (json!({ "uri": uri(&file.path) }), 1),
+        };
+        let mut location = json!({
+            "physicalLocation": { "artifactLocation": artifact, "region": { "startLine": line } },
+        });
+        if let Some(place) = place {
+            location["physicalLocation"]["address"] = json!({ "relativeAddress": place.rva.0, "kind": "instruction", "fullyQualifiedName": place.to_string() });
+            if let Some(symbol) = &place.symbol {
+                location["logicalLocations"] = json!([{ "name": symbol.name, "kind": "function" }]);
+            }
+        }
+        if let Some(text) = text {
+            location["message"] = json!({ "text": text });
+        }
+        location
+    }
+
+    /// A source file: relative to the root if it lies below.
+    fn source(&self, file: &str) -> Value {
+        match self.root.and_then(|root| root.below(file)) {
+            Some(below) => json!({ "uri": uri(&below), "uriBaseId": ROOT_ID }),
+            None => json!({ "uri": uri(file) }),
+        }
+    }
+}
+
+/// What is wrong, in which function, what exactly is used there, and what else is to be known. A viewer shows nothing else
+/// beside the line.
+fn message(report: &Diagnostic) -> String {
+    let words = report.words_alone();
+    let function = report.at.as_ref().map(|span| format!(" in {}", span.place.function())).unwrap_or_default();
+    let label = words.label.map(|label| format!(": {label}")).unwrap_or_default();
+    let first = format!("{}{function}{label}", words.title);
+    std::iter::once(first).chain(words.notes).collect::<Vec<_>>().join("; ")
 }
 
 fn level(level: Level) -> &'static str {
@@ -149,57 +216,5 @@ fn level(level: Level) -> &'static str {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Info => "note",
-    }
-}
-
-/// The source line where it is known, else the image; the address in either case.
-fn location(file: &CheckedFile, place: Option<&Place>, text: Option<String>) -> Value {
-    let source = place.and_then(|place| place.source.as_ref());
-    let (uri, line) = source.map_or_else(|| (uri(&file.path), 1), |Source { file, line }| (uri(file), *line));
-    let mut location = json!({
-        "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": line } },
-    });
-    if let Some(place) = place {
-        location["physicalLocation"]["address"] =
-            json!({ "relativeAddress": place.rva.0, "kind": "instruction", "fullyQualifiedName": place.to_string() });
-        if let Some(symbol) = &place.symbol {
-            location["logicalLocations"] = json!([{ "name": symbol.name, "kind": "function" }]);
-        }
-    }
-    if let Some(text) = text {
-        location["message"] = json!({ "text": text });
-    }
-    location
-}
-
-/// A path as a URI reference (RFC 3986).
-fn uri(path: &str) -> String {
-    let path = path.replace('\\', "/");
-    let drive = path.as_bytes().get(1) == Some(&b':');
-    let prefix = match (drive, path.starts_with('/')) {
-        (true, _) => "file:///",
-        (false, true) => "file://",
-        (false, false) => "",
-    };
-    let mut uri = prefix.to_owned();
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
-            b':' if drive => uri.push(':'),
-            other => uri.push_str(&format!("%{other:02X}")),
-        }
-    }
-    uri
-}
-
-#[cfg(test)]
-mod tests {
-    use super::uri;
-
-    #[test]
-    fn paths_become_uris() {
-        assert_eq!(uri("src/a b.c"), "src/a%20b.c");
-        assert_eq!(uri("d:\\x\\y.c"), "file:///d:/x/y.c");
-        assert_eq!(uri("/x/y.c"), "file:///x/y.c");
     }
 }

@@ -297,6 +297,11 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,
 
+    /// In SARIF, name source files below DIR relative to it, as a code host needs them that shows findings beside the lines.
+    /// DIR is the folder with the sources where the drivers were built, such as D:\a\repo\repo; it need not exist here
+    #[arg(long, value_name = "DIR")]
+    pub(crate) source_root: Option<PathBuf>,
+
     /// How certain a finding must be
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::High)]
     pub(crate) level: Level,

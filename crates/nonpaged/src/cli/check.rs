@@ -9,7 +9,7 @@ use nonpaged::check::{Baseline, Certainty, Checked, Policy, check as audit};
 use nonpaged::locate::LocateError;
 use nonpaged::{Driver, fleet, sha256};
 use report::cause::{Cause, Input, Remark};
-use report::{Check, CheckedFile, Diagnostic, json, junit, sarif};
+use report::{Check, CheckedFile, Diagnostic, SourceRoot, json, junit, sarif};
 
 use super::args::{CheckOptions, Format, Level};
 use super::output::Output;
@@ -18,6 +18,7 @@ use super::{Outcome, input};
 /// Audits files and folders of files, and reports.
 pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
     let judge = Judge::new(options)?;
+    let root = options.source_root.as_deref().map(source_root).transpose()?;
     let files = in_parallel(&images(&options.drivers)?, |image| judge.file(image));
     let check = Check { files, has_baseline: options.baseline.is_some() };
     if let Some(path) = &options.write_baseline {
@@ -27,10 +28,20 @@ pub(crate) fn check(options: &CheckOptions, output: &Output) -> Outcome {
     match options.format {
         Format::Text => output.check(&check),
         Format::Json => output.result(&json::check(&check))?,
-        Format::Sarif => output.result(&sarif(&check))?,
+        Format::Sarif => output.result(&sarif(&check, root.as_ref()))?,
         Format::Junit => output.result(&junit(&check))?,
     }
     Ok(check.exit_code())
+}
+
+/// A folder as it was named, which may be one of another machine; a relative one is a folder of this machine.
+fn source_root(path: &Path) -> Result<SourceRoot, Box<Diagnostic>> {
+    if let Some(root) = SourceRoot::new(&path.to_string_lossy()) {
+        return Ok(root);
+    }
+    let absolute = std::path::absolute(path).map_err(|error| input::unreadable(path, "folder", &error))?;
+    let problem = || format!("`{}` is no folder that source files can be in", path.display());
+    SourceRoot::new(&absolute.to_string_lossy()).ok_or_else(|| input::refuse(Input::Arguments { problem: problem() }))
 }
 
 impl From<Level> for Certainty {

@@ -3,7 +3,8 @@
 use nt_types::{Irql, Rva};
 use report::cause::{Audit, Cause, Layout};
 use report::{
-    Check, CheckedFile, Diagnostic, Place, Source, Span, Symbol, Waypoint, WaypointKind, draw, json, junit, sarif,
+    Check, CheckedFile, Diagnostic, Place, Source, SourceRoot, Span, Symbol, Waypoint, WaypointKind, draw, json, junit,
+    sarif,
 };
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ fn against_baseline() -> Check {
 
 #[test]
 fn what_a_baseline_knows_is_suppressed() {
-    let log: Value = serde_json::from_str(&sarif(&against_baseline())).expect("JSON");
+    let log: Value = serde_json::from_str(&sarif(&against_baseline(), None)).expect("JSON");
     let results = log["runs"][0]["results"].as_array().expect("there are results");
     let states: Vec<_> =
         results.iter().map(|result| (&result["baselineState"], result.get("suppressions").is_some())).collect();
@@ -92,15 +93,38 @@ fn sarif_is_valid_by_its_schema() {
     }
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let empty = Check::default();
-    for check in [check(), against_baseline(), empty] {
-        let log: Value = serde_json::from_str(&sarif(&check)).expect("JSON");
+    let root = SourceRoot::new("D:\\X Y");
+    for (check, root) in [(check(), None), (check(), root.as_ref()), (against_baseline(), None), (empty, None)] {
+        let log: Value = serde_json::from_str(&sarif(&check, root)).expect("JSON");
         let errors: Vec<String> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
         assert_eq!(errors, [""; 0]);
     }
-    let mut broken: Value = serde_json::from_str(&sarif(&check())).expect("JSON");
+    let mut broken: Value = serde_json::from_str(&sarif(&check(), None)).expect("JSON");
     broken["runs"][0]["results"][0]["level"] = "fatal".into();
     assert!(!validator.is_valid(&broken), "the schema is looked at");
-    assert_golden("check.sarif", &sarif(&check()));
+    assert_golden("check.sarif", &sarif(&check(), None));
+}
+
+/// Source files below the root are relative to it, in results and on the ways to them; images and other files stay as they are.
+#[test]
+fn sarif_names_source_files_relative_to_a_root() {
+    let log =
+        |root: &str| -> Value { serde_json::from_str(&sarif(&check(), SourceRoot::new(root).as_ref())).expect("JSON") };
+    let (below, elsewhere) = (log("D:\\X Y"), log("D:\\X"));
+    let run = &below["runs"][0];
+    assert_eq!(run["originalUriBaseIds"]["%SRCROOT%"]["uri"], "file:///d:/X%20Y/");
+    let source = serde_json::json!({ "uri": "x.c", "uriBaseId": "%SRCROOT%" });
+    let result = &run["results"][0];
+    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"], source);
+    let on_the_way = &result["codeFlows"][0]["threadFlows"][0]["locations"][0]["location"];
+    assert_eq!(on_the_way["physicalLocation"]["artifactLocation"], source);
+    let image = &run["results"][1]["locations"][0]["physicalLocation"]["artifactLocation"];
+    assert_eq!(*image, serde_json::json!({ "uri": "a/x.sys" }));
+    let notified = |log: &Value| log["runs"][0]["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(!notified(&below).contains("no source file lies below"));
+    assert!(notified(&elsewhere).contains("no source file lies below `file:///d:/X/`"), "{}", notified(&elsewhere));
+    let uri = &elsewhere["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
+    assert_eq!(*uri, serde_json::json!({ "uri": "file:///d:/x%20y/x.c" }));
 }
 
 #[test]
