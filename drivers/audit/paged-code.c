@@ -5,12 +5,7 @@
 //   expected  A03 or A04, information; nothing breaks
 //   trigger   none: the code says it
 //   repaired  all three lie in PAGE, and all have the macro
-// Microsoft's compiler puts the text of an assertion into the PDB; clang has no such thing.
-#define __annotation(...) ((void)0)
-#include "sample.h"
-// One instruction that returns if a debugger says so; the intrinsic of clang is one that never returns.
-#undef DbgRaiseAssertionFailure
-#define DbgRaiseAssertionFailure() ({ __asm__ volatile("int $0x2c"); })
+#include "checked.h"
 
 DRIVER_INITIALIZE DriverEntry;
 DRIVER_DISPATCH PagedDeviceControl;

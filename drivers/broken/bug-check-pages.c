@@ -16,6 +16,7 @@
 //   trigger   ioctl 0x222000
 //   repaired  does what was meant
 #include "bug-check.h"
+#include "program-memory.h"
 
 // An MDL of a buffer whose pages are locked, or NULL.
 PMDL FatalLock(PVOID Buffer, ULONG Bytes, KPROCESSOR_MODE Mode)
@@ -34,18 +35,11 @@ PMDL FatalLock(PVOID Buffer, ULONG Bytes, KPROCESSOR_MODE Mode)
 
 #if defined(UNLOCK_TWICE)
 
-// Of ntifs.h.
-NTSYSAPI NTSTATUS NTAPI ZwAllocateVirtualMemory(HANDLE Process, PVOID *Address, ULONG_PTR ZeroBits, PSIZE_T Bytes,
-                                                ULONG Type, ULONG Protection);
-NTSYSAPI NTSTATUS NTAPI ZwFreeVirtualMemory(HANDLE Process, PVOID *Address, PSIZE_T Bytes, ULONG Type);
-
 ULONG FatalAct(PFATAL Fatal)
 {
-    PVOID buffer = NULL;
-    SIZE_T bytes = PAGE_SIZE;
-    NTSTATUS status = ZwAllocateVirtualMemory(ZwCurrentProcess(), &buffer, 0, &bytes, MEM_COMMIT, PAGE_READWRITE);
+    PVOID buffer = ProgramAllocatePage();
     UNREFERENCED_PARAMETER(Fatal);
-    if (NT_SUCCESS(status)) {
+    if (buffer != NULL) {
         PMDL mdl = FatalLock(buffer, PAGE_SIZE, UserMode);
         if (mdl != NULL) {
             MmUnlockPages(mdl);
@@ -54,8 +48,7 @@ ULONG FatalAct(PFATAL Fatal)
 #endif
             IoFreeMdl(mdl);
         }
-        bytes = 0;
-        ZwFreeVirtualMemory(ZwCurrentProcess(), &buffer, &bytes, MEM_RELEASE);
+        ProgramFreePage(buffer);
     }
     return 0;
 }

@@ -15,6 +15,7 @@
 //   trigger   ioctl 0x222000
 //   repaired  what was allocated is freed, once, with its address and tag
 #include "bug-check.h"
+#include "program-memory.h"
 
 #if defined(FREE_TWICE) || defined(FREE_PAGED_TWICE)
 
@@ -105,23 +106,15 @@ ULONG FatalAct(PFATAL Fatal)
 
 #elif defined(NO_KERNEL)
 
-// Of ntifs.h.
-NTSYSAPI NTSTATUS NTAPI ZwAllocateVirtualMemory(HANDLE Process, PVOID *Address, ULONG_PTR ZeroBits, PSIZE_T Bytes,
-                                                ULONG Type, ULONG Protection);
-NTSYSAPI NTSTATUS NTAPI ZwFreeVirtualMemory(HANDLE Process, PVOID *Address, PSIZE_T Bytes, ULONG Type);
-
 ULONG FatalAct(PFATAL Fatal)
 {
-    PVOID buffer = NULL;
-    SIZE_T bytes = PAGE_SIZE;
-    NTSTATUS status = ZwAllocateVirtualMemory(ZwCurrentProcess(), &buffer, 0, &bytes, MEM_COMMIT, PAGE_READWRITE);
+    PVOID buffer = ProgramAllocatePage();
     UNREFERENCED_PARAMETER(Fatal);
-    if (NT_SUCCESS(status)) {
+    if (buffer != NULL) {
 #ifndef FIXED
         ExFreePoolWithTag(buffer, FATAL_TAG);
 #endif
-        bytes = 0;
-        ZwFreeVirtualMemory(ZwCurrentProcess(), &buffer, &bytes, MEM_RELEASE);
+        ProgramFreePage(buffer);
     }
     return 0;
 }

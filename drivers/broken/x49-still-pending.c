@@ -5,10 +5,10 @@
 //   expected  K13; out: 0xD1 (X49Work, 2, 8, X49Work)
 //   trigger   start, while the driver of the bus leaves the request pending
 //   repaired  where IoCallDriver returns STATUS_PENDING, waits for the completion routine
-#include "driver.h"
+#include "attached.h"
 
 typedef struct _X49 {
-    PDEVICE_OBJECT Below;
+    ATTACHED Attached;
     KSPIN_LOCK Lock;
     ULONG Value;
     KEVENT Done;
@@ -16,9 +16,6 @@ typedef struct _X49 {
 
 DRIVER_INITIALIZE DriverEntry;
 DRIVER_ADD_DEVICE X49AddDevice;
-DRIVER_UNLOAD X49Unload;
-DRIVER_DISPATCH X49PassDown;
-DRIVER_DISPATCH X49Power;
 DRIVER_DISPATCH X49Pnp;
 IO_COMPLETION_ROUTINE X49Started;
 ULONG X49Work(ULONG Value);
@@ -61,7 +58,7 @@ static NTSTATUS X49Start(PX49 X49, PIRP Irp)
 
     IoCopyCurrentIrpStackLocationToNext(Irp);
     IoSetCompletionRoutine(Irp, X49Started, X49, TRUE, TRUE, TRUE);
-    status = IoCallDriver(X49->Below, Irp);
+    status = IoCallDriver(X49->Attached.Below, Irp);
 #ifdef FIXED
     if (status == STATUS_PENDING) {
         KeWaitForSingleObject(&X49->Done, Executive, KernelMode, FALSE, NULL);
@@ -78,77 +75,31 @@ static NTSTATUS X49Start(PX49 X49, PIRP Irp)
 NTSTATUS X49AddDevice(PDRIVER_OBJECT Driver, PDEVICE_OBJECT Physical)
 {
     PDEVICE_OBJECT device;
-    PX49 x49;
-    NTSTATUS status = IoCreateDevice(Driver, sizeof(X49), NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+    NTSTATUS status = AttachedCreate(Driver, Physical, sizeof(X49), &device);
 
-    if (!NT_SUCCESS(status)) {
-        return status;
+    if (NT_SUCCESS(status)) {
+        PX49 x49 = device->DeviceExtension;
+        KeInitializeSpinLock(&x49->Lock);
+        KeInitializeEvent(&x49->Done, SynchronizationEvent, FALSE);
+        device->Flags |= x49->Attached.Below->Flags & DO_POWER_PAGABLE;
+        device->Flags &= ~DO_DEVICE_INITIALIZING;
     }
-    x49 = device->DeviceExtension;
-    KeInitializeSpinLock(&x49->Lock);
-    KeInitializeEvent(&x49->Done, SynchronizationEvent, FALSE);
-    x49->Below = IoAttachDeviceToDeviceStack(device, Physical);
-    if (x49->Below == NULL) {
-        IoDeleteDevice(device);
-        return STATUS_NO_SUCH_DEVICE;
-    }
-    device->Flags |= x49->Below->Flags & DO_POWER_PAGABLE;
-    device->Flags &= ~DO_DEVICE_INITIALIZING;
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS X49PassDown(PDEVICE_OBJECT Device, PIRP Irp)
-{
-    IoSkipCurrentIrpStackLocation(Irp);
-    return IoCallDriver(((PX49)Device->DeviceExtension)->Below, Irp);
-}
-
-NTSTATUS X49Power(PDEVICE_OBJECT Device, PIRP Irp)
-{
-    PoStartNextPowerIrp(Irp);
-    IoSkipCurrentIrpStackLocation(Irp);
-    return PoCallDriver(((PX49)Device->DeviceExtension)->Below, Irp);
+    return status;
 }
 
 NTSTATUS X49Pnp(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    PX49 x49 = Device->DeviceExtension;
-    NTSTATUS status;
-
-    switch (IoGetCurrentIrpStackLocation(Irp)->MinorFunction) {
-    case IRP_MN_START_DEVICE:
-        return X49Start(x49, Irp);
-    case IRP_MN_QUERY_REMOVE_DEVICE:
-    case IRP_MN_CANCEL_REMOVE_DEVICE:
-    case IRP_MN_SURPRISE_REMOVAL:
-        Irp->IoStatus.Status = STATUS_SUCCESS;
-        return X49PassDown(Device, Irp);
-    case IRP_MN_REMOVE_DEVICE:
-        Irp->IoStatus.Status = STATUS_SUCCESS;
-        status = X49PassDown(Device, Irp);
-        IoDetachDevice(x49->Below);
-        IoDeleteDevice(Device);
-        return status;
-    default:
-        return X49PassDown(Device, Irp);
+    if (IoGetCurrentIrpStackLocation(Irp)->MinorFunction == IRP_MN_START_DEVICE) {
+        return X49Start(Device->DeviceExtension, Irp);
     }
-}
-
-VOID X49Unload(PDRIVER_OBJECT Driver)
-{
-    UNREFERENCED_PARAMETER(Driver);
+    return AttachedPnp(Device, Irp);
 }
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath)
 {
-    ULONG major;
     UNREFERENCED_PARAMETER(RegistryPath);
-    for (major = 0; major <= IRP_MJ_MAXIMUM_FUNCTION; major++) {
-        Driver->MajorFunction[major] = X49PassDown;
-    }
-    Driver->DriverUnload = X49Unload;
+    AttachedSetRoutines(Driver);
     Driver->DriverExtension->AddDevice = X49AddDevice;
     Driver->MajorFunction[IRP_MJ_PNP] = X49Pnp;
-    Driver->MajorFunction[IRP_MJ_POWER] = X49Power;
     return STATUS_SUCCESS;
 }

@@ -8,12 +8,7 @@
 //   expected  LATE: the text of PAGED_CODE, then an assertion failure, 0xC0000420, which nobody handles
 //   trigger   ioctl 0x222008
 //   repaired  the routine is called before the raise
-// Microsoft's compiler puts the text of an assertion into the PDB; clang has no such thing.
-#define __annotation(...) ((void)0)
-#include "sample.h"
-// One instruction that returns if a debugger says so; the intrinsic of clang is one that never returns.
-#undef DbgRaiseAssertionFailure
-#define DbgRaiseAssertionFailure() ({ __asm__ volatile("int $0x2c"); })
+#include "checked.h"
 
 DRIVER_INITIALIZE DriverEntry;
 DRIVER_DISPATCH CheckedDeviceControl;
