@@ -22,8 +22,14 @@ const MIN_BUDGET: u64 = 1 << 20;
 const MAX_PART: u32 = 1 << 20;
 /// Longest function that the function table does not list, in bytes.
 const MAX_UNLISTED: u32 = 0x1_0000;
-/// Instructions that may be decoded once more, in the smallest image.
-const MIN_AGAIN: u64 = 1 << 16;
+/// Instructions that may be decoded once more, in the smallest image, and bytes of a larger one for each more. A compiler makes
+/// hardly any such; each may become a function.
+const MIN_AGAIN: u64 = 1 << 14;
+const BYTES_AGAIN: u64 = 128;
+/// Filters and blocks that scope tables may name, in the smallest image, and bytes of a larger one for each more: tables of parts
+/// that do not share them take sixteen bytes a row.
+const MIN_SCOPES: u64 = 1 << 16;
+const BYTES_A_SCOPE: u64 = 16;
 
 /// A listed piece begins at this byte, or this byte is inside of one.
 const STARTS: u8 = 1;
@@ -247,8 +253,7 @@ impl<'p> Search<'p> {
         if self.listed.last().is_none_or(|last| last.entry != entry) {
             self.listed.push(Function::new(entry));
         }
-        // Tables of parts that do not share them take sixteen bytes a row.
-        if self.scopes > MIN_AGAIN + self.program.bytes.len() as u64 / 16 {
+        if self.scopes > MIN_SCOPES + self.program.bytes.len() as u64 / BYTES_A_SCOPE {
             self.result.too_many = true;
         }
         let scopes = if self.result.too_many { Scopes::default() } else { scopes::scopes(self.program, part) };
@@ -342,7 +347,7 @@ impl<'p> Search<'p> {
     /// Was more spent than functions of a compiler need? They overlap hardly ever.
     fn is_over_budget(&self) -> bool {
         let bytes = self.program.bytes.len() as u64;
-        self.spent > MIN_BUDGET + 4 * bytes || self.again > MIN_AGAIN + bytes / 16
+        self.spent > MIN_BUDGET + 4 * bytes || self.again > MIN_AGAIN + bytes / BYTES_AGAIN
     }
 
     /// Is this, which only a pointer leads to, a function?

@@ -35,10 +35,12 @@ impl Events {
         self.all.push(event);
     }
 
+    /// What calls one after the other hand on without change is kept once.
     pub(super) fn keep_arguments(&mut self, values: &[Value]) -> Arguments {
-        let first = self.arguments.len() as u32;
-        self.arguments.extend(values);
-        Arguments { first, count: values.len() as u8 }
+        if !self.arguments.ends_with(values) {
+            self.arguments.extend(values);
+        }
+        Arguments { first: (self.arguments.len() - values.len()) as u32, count: values.len() as u8 }
     }
 
     /// Where the events of the next function begin.
