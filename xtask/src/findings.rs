@@ -3,15 +3,18 @@
 //! `docs/findings.toml` has a row for each finding, `tests/check` what the audit prints of each sample, `tests/ui` what runs
 //! report; `docs/findings.md` joins the three.
 
+#[path = "../../crates/nonpaged/tests/common/findings.rs"]
+mod rows;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::sources::entries;
+use rows::Row;
 
 const DATA: &str = "docs/findings.toml";
 const TABLE: &str = "docs/findings.md";
@@ -27,20 +30,6 @@ xtask findings` from `findings.toml`.
 |---|---|---|---|---|---|
 ";
 
-#[derive(Deserialize)]
-struct Table {
-    finding: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    what: String,
-    code: String,
-    sample: String,
-    twin: Option<String>,
-}
-
 /// Codes of the reports of a run, and the sample.
 struct Run {
     sample: String,
@@ -50,40 +39,37 @@ struct Run {
 /// Writes the table or, with `check`, fails if it is out of date or the audit does not print a finding of its sample.
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let read = |name: &str| std::fs::read_to_string(root.join(name)).with_context(|| format!("reading {name}"));
-    let table: Table = toml::from_str(&read(DATA)?).with_context(|| format!("parsing {DATA}"))?;
+    let rows = rows::parse(&read(DATA)?).with_context(|| format!("parsing {DATA}"))?;
     let runs = runs(&root.join("tests/ui"))?;
     let mut problems = Vec::new();
     let mut text = HEAD.to_owned();
-    for row in &table.finding {
+    for row in &rows {
         let printed = read(&format!("tests/check/{}.txt", row.sample)).unwrap_or_default();
         if !printed.contains(&format!("[{}]: ", row.code)) {
             problems.push(format!("tests/check/{}.txt does not show {}: {}", row.sample, row.code, row.what));
         }
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", row.draw(&runs));
+        let _ = writeln!(text, "{}", draw(row, &runs));
     }
     if !check {
         std::fs::write(root.join(TABLE), text).with_context(|| format!("writing {TABLE}"))?;
     } else if read(TABLE).unwrap_or_default() != text {
         problems.push(format!("{TABLE} is out of date: run `cargo xtask findings`"));
     }
-    println!("findings: {} with a sample and a repaired twin", table.finding.len());
+    println!("findings: {} with a sample and a repaired twin", rows.len());
     match &problems[..] {
         [] => Ok(()),
         problems => bail!("{} problems:\n  {}", problems.len(), problems.join("\n  ")),
     }
 }
 
-impl Row {
-    fn draw(&self, runs: &[Run]) -> String {
-        let Row { what, code, sample, twin } = self;
-        let of_sample = runs.iter().filter(|run| run.sample == *sample);
-        let codes: BTreeSet<&str> = of_sample.flat_map(|run| &run.codes).map(String::as_str).collect();
-        let seen = if codes.is_empty() { "audit" } else { "both" };
-        let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
-        let twin = twin.clone().unwrap_or_else(|| format!("{sample}-fixed"));
-        format!("| {what} | {code} | `{sample}` | `{twin}` | {seen} | {codes} |")
-    }
+fn draw(row: &Row, runs: &[Run]) -> String {
+    let Row { what, code, sample, .. } = row;
+    let of_sample = runs.iter().filter(|run| run.sample == *sample);
+    let codes: BTreeSet<&str> = of_sample.flat_map(|run| &run.codes).map(String::as_str).collect();
+    let seen = if codes.is_empty() { "audit" } else { "both" };
+    let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+    format!("| {what} | {code} | `{sample}` | `{}` | {seen} | {codes} |", row.twin())
 }
 
 /// What the cases with a run report.
@@ -119,10 +105,11 @@ mod tests {
 
     #[test]
     fn a_row_says_who_sees_it() {
-        let row = |sample: &str| Row { what: "w".into(), code: "K13".into(), sample: sample.into(), twin: None };
+        let rows = ["a/b", "a/x"].map(|sample| format!("[[finding]]\nwhat = 'w'\ncode = 'K13'\nsample = '{sample}'\n"));
+        let rows = rows::parse(&rows.concat()).expect("two rows");
         let runs = [("a/b", "0xD1"), ("a/b", "K13"), ("a/c", "K01")]
             .map(|(sample, code)| Run { sample: sample.into(), codes: BTreeSet::from([code.to_owned()]) });
-        assert_eq!(row("a/b").draw(&runs), "| w | K13 | `a/b` | `a/b-fixed` | both | 0xD1, K13 |");
-        assert_eq!(row("a/x").draw(&runs), "| w | K13 | `a/x` | `a/x-fixed` | audit |  |");
+        assert_eq!(draw(&rows[0], &runs), "| w | K13 | `a/b` | `a/b-fixed` | both | 0xD1, K13 |");
+        assert_eq!(draw(&rows[1], &runs), "| w | K13 | `a/x` | `a/x-fixed` | audit |  |");
     }
 }

@@ -3,6 +3,9 @@
 //! `tests/check` has what `nonpaged check` prints of each sample; `UPDATE=1 cargo test -p nonpaged --test audited_samples`
 //! writes it anew. Of a repaired twin the program prints that nothing was found.
 
+#[path = "common/findings.rs"]
+mod findings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,32 +14,13 @@ use nonpaged::Driver;
 use nonpaged::check::{Certainty, check};
 use report::cause::Cause;
 use report::{Code, Diagnostic};
-use serde::Deserialize;
+
+use findings::Row;
 
 /// Codes of findings about headers, and where a routine lies: there is no way that leads there.
 const WITHOUT_WAY: [&str; 8] = ["K15", "K16", "K17", "K24", "K27", "A03", "A04", "A05"];
 
 const CLEAN: &str = "ok: 0 findings in 1 file; 0 errors, 0 warnings (exit code 0)\n";
-
-#[derive(Deserialize)]
-struct Table {
-    finding: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    what: String,
-    code: String,
-    sample: String,
-    twin: Option<String>,
-}
-
-impl Row {
-    fn twin(&self) -> String {
-        self.twin.clone().unwrap_or_else(|| format!("{}-fixed", self.sample))
-    }
-}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
@@ -44,7 +28,7 @@ fn root() -> PathBuf {
 
 fn rows() -> Vec<Row> {
     let text = std::fs::read_to_string(root().join("docs/findings.toml")).expect("the table is there");
-    toml::from_str::<Table>(&text).expect("it is right").finding
+    findings::parse(&text).expect("it is right")
 }
 
 /// The rows of each sample.

@@ -40,6 +40,11 @@ fn bind_info(places: &Places, minor_version: u32) -> Data {
 
 const TABLE: u32 = 0x48;
 
+/// A driver of this version of the framework.
+fn framework(minor_version: u32, entry: impl Fn(&Places) -> Assembler) -> Image {
+    image("wdfldr.sys", &["WdfVersionBind"], |places| bind_info(places, minor_version), entry)
+}
+
 /// Stores routines in a structure on the stack: number, and offset.
 fn fill(entry: &mut Assembler, places: &Places, fields: &[(u32, u32)]) {
     for (number, offset) in fields {
@@ -47,21 +52,22 @@ fn fill(entry: &mut Assembler, places: &Places, fields: &[(u32, u32)]) {
     }
 }
 
+/// Stores an execution level in the attributes on the stack.
+fn set_level(entry: &mut Assembler, level: u8) {
+    let place = ATTRIBUTES + 0x18;
+    entry.code(&[0xc7, 0x84, 0x24]).code(&place.to_le_bytes()).code(&[level, 0, 0, 0]); // mov dword [rsp+place], level
+}
+
 #[test]
 fn callbacks_of_a_framework_driver() {
-    let image = image(
-        "wdfldr.sys",
-        &["WdfVersionBind"],
-        |places| bind_info(places, 9),
-        |places| {
-            let mut entry = places.entry();
-            fill(&mut entry, places, &[(1, 0x08), (2, 0x10)]);
-            entry.lea_stack(RAX, CONFIG).store(0x20).call(places.data + TABLE + DRIVER_CREATE);
-            fill(&mut entry, places, &[(3, 0x18), (4, 0x20)]);
-            entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
-            entry
-        },
-    );
+    let image = framework(9, |places| {
+        let mut entry = places.entry();
+        fill(&mut entry, places, &[(1, 0x08), (2, 0x10)]);
+        entry.lea_stack(RAX, CONFIG).store(0x20).call(places.data + TABLE + DRIVER_CREATE);
+        fill(&mut entry, places, &[(3, 0x18), (4, 0x20)]);
+        entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
+        entry
+    });
     let expected = [
         "1 `AddDevice` routine 0-0",
         "2 `Unload` routine 0-0",
@@ -74,36 +80,26 @@ fn callbacks_of_a_framework_driver() {
 /// From version 1.13 the driver has a pointer to the table.
 #[test]
 fn callbacks_through_a_pointer_to_the_table() {
-    let image = image(
-        "wdfldr.sys",
-        &["WdfVersionBind"],
-        |places| bind_info(places, 15),
-        |places| {
-            let mut entry = places.entry();
-            fill(&mut entry, places, &[(1, 0x18), (2, 0x28)]);
-            entry.lea_stack(R8, CONFIG).call_through(places.data + TABLE, QUEUE_CREATE);
-            entry
-        },
-    );
+    let image = framework(15, |places| {
+        let mut entry = places.entry();
+        fill(&mut entry, places, &[(1, 0x18), (2, 0x28)]);
+        entry.lea_stack(R8, CONFIG).call_through(places.data + TABLE, QUEUE_CREATE);
+        entry
+    });
     assert_eq!(entries(&image), ["1 callback routine 0-2", "2 callback routine 0-2"]);
 }
 
 /// PassiveHandling: the interrupt service routine is called by a thread.
 #[test]
 fn an_interrupt_that_is_handled_at_passive_level() {
-    let image = image(
-        "wdfldr.sys",
-        &["WdfVersionBind"],
-        |places| bind_info(places, 11),
-        |places| {
-            let mut entry = places.entry();
-            fill(&mut entry, places, &[(1, 0x18)]);
-            let passive = CONFIG + 0x58;
-            entry.code(&[0xc6, 0x84, 0x24]).code(&passive.to_le_bytes()).code(&[1]); // mov byte [rsp+passive], 1
-            entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
-            entry
-        },
-    );
+    let image = framework(11, |places| {
+        let mut entry = places.entry();
+        fill(&mut entry, places, &[(1, 0x18)]);
+        let passive = CONFIG + 0x58;
+        entry.code(&[0xc6, 0x84, 0x24]).code(&passive.to_le_bytes()).code(&[1]); // mov byte [rsp+passive], 1
+        entry.lea_stack(R8, CONFIG).call(places.data + TABLE + INTERRUPT_CREATE);
+        entry
+    });
     assert_eq!(entries(&image), ["1 callback routine 0-0"]);
 }
 
@@ -111,22 +107,16 @@ fn an_interrupt_that_is_handled_at_passive_level() {
 #[test]
 fn objects_whose_execution_level_is_passive() {
     let of = |passive: bool, function: u32, callback: u32, attributes: [u8; 3], config: [u8; 3]| {
-        let image = image(
-            "wdfldr.sys",
-            &["WdfVersionBind"],
-            |places| bind_info(places, 9),
-            move |places| {
-                let mut entry = places.entry();
-                fill(&mut entry, places, &[(1, callback)]);
-                if passive {
-                    let level = ATTRIBUTES + 0x18;
-                    entry.code(&[0xc7, 0x84, 0x24]).code(&level.to_le_bytes()).code(&[2, 0, 0, 0]); // mov dword [rsp+level], 2
-                }
-                entry.lea_stack(attributes, ATTRIBUTES).lea_stack(config, CONFIG);
-                entry.call(places.data + TABLE + function);
-                entry
-            },
-        );
+        let image = framework(9, move |places| {
+            let mut entry = places.entry();
+            fill(&mut entry, places, &[(1, callback)]);
+            if passive {
+                set_level(&mut entry, 2);
+            }
+            entry.lea_stack(attributes, ATTRIBUTES).lea_stack(config, CONFIG);
+            entry.call(places.data + TABLE + function);
+            entry
+        });
         entries(&image)
     };
     for passive in [false, true] {
@@ -140,22 +130,17 @@ fn objects_whose_execution_level_is_passive() {
 #[test]
 fn objects_that_inherit_their_execution_level() {
     let of = |driver: u8, device: u8, queue: u8| {
-        let image = image(
-            "wdfldr.sys",
-            &["WdfVersionBind"],
-            |places| bind_info(places, 9),
-            move |places| {
-                let mut entry = places.entry();
-                for (level, attributes, function) in [(driver, R9, DRIVER_CREATE), (device, R8, DEVICE_CREATE)] {
-                    entry.code(&[0xc7, 0x84, 0x24]).code(&(ATTRIBUTES + 0x18).to_le_bytes()).code(&[level, 0, 0, 0]);
-                    entry.lea_stack(attributes, ATTRIBUTES).call(places.data + TABLE + function);
-                }
-                fill(&mut entry, places, &[(1, 0x10)]);
-                entry.code(&[0xc7, 0x84, 0x24]).code(&(ATTRIBUTES + 0x18).to_le_bytes()).code(&[queue, 0, 0, 0]);
-                entry.lea_stack(R9, ATTRIBUTES).lea_stack(R8, CONFIG).call(places.data + TABLE + QUEUE_CREATE);
-                entry
-            },
-        );
+        let image = framework(9, move |places| {
+            let mut entry = places.entry();
+            for (level, attributes, function) in [(driver, R9, DRIVER_CREATE), (device, R8, DEVICE_CREATE)] {
+                set_level(&mut entry, level);
+                entry.lea_stack(attributes, ATTRIBUTES).call(places.data + TABLE + function);
+            }
+            fill(&mut entry, places, &[(1, 0x10)]);
+            set_level(&mut entry, queue);
+            entry.lea_stack(R9, ATTRIBUTES).lea_stack(R8, CONFIG).call(places.data + TABLE + QUEUE_CREATE);
+            entry
+        });
         entries(&image)
     };
     let (inherits, passive, dispatch) = (1, 2, 3);
@@ -178,17 +163,12 @@ fn objects_that_inherit_their_execution_level() {
 #[test]
 fn callbacks_for_a_major_function_and_for_an_interrupt() {
     let of = |minor_version: u32, function: u32, major: u8| {
-        let image = image(
-            "wdfldr.sys",
-            &["WdfVersionBind"],
-            |places| bind_info(places, minor_version),
-            |places| {
-                let mut entry = places.entry();
-                entry.lea(R8, places.routine(1)).code(&[0x41, 0xb1, major]); // mov r9b, major
-                entry.call(places.data + TABLE + function * 8);
-                entry
-            },
-        );
+        let image = framework(minor_version, |places| {
+            let mut entry = places.entry();
+            entry.lea(R8, places.routine(1)).code(&[0x41, 0xb1, major]); // mov r9b, major
+            entry.call(places.data + TABLE + function * 8);
+            entry
+        });
         entries(&image)
     };
     assert_eq!(of(9, 73, 0x1b), ["1 dispatch routine 0-0"]);

@@ -16,14 +16,31 @@ fn levels(imports: &[&'static str], steps: &[Step]) -> Vec<u8> {
 
 fn driver(imports: &[&'static str], steps: &[Step]) -> Source {
     let steps = steps.to_vec();
+    entry(imports, move |a| steps.iter().try_for_each(|step| step(a)))
+}
+
+/// A driver whose entry point does this.
+fn entry(imports: &[&'static str], body: impl Fn(&mut Routine<'_>) -> Result<(), IcedError> + 'static) -> Source {
     Source::new(&[imports, &[PROBE]].concat()).text(move |a| {
         a.sub(rsp, 0x68)?;
-        for step in &steps {
-            step(a)?;
-        }
+        body(a)?;
         a.add(rsp, 0x68)?;
         a.ret()
     })
+}
+
+/// Calls an import that takes or releases a lock.
+type Lock = fn(&mut Routine<'_>, &str) -> Result<(), IcedError>;
+
+/// The probes of a driver that shows its level before it takes a lock, while it has it, and afterwards.
+fn levels_around([acquire, release]: [&'static str; 2], take: Lock, give_back: Lock) -> Vec<u8> {
+    probed(&entry(&[acquire, release], move |a| {
+        a.probe()?;
+        take(a, acquire)?;
+        a.probe()?;
+        give_back(a, release)?;
+        a.probe()
+    }))
 }
 
 fn probe(a: &mut Routine<'_>) -> Result<(), IcedError> {
@@ -102,58 +119,31 @@ fn kfraiseirql_and_kelowerirql() {
 
 #[test]
 fn spin_locks_with_a_level_to_return_to() {
-    let pairs: [(&[&str], Step, Step); 4] = [
-        (
-            &["KeAcquireSpinLockRaiseToDpc", "KeReleaseSpinLock"],
-            |a| with_lock(a, "KeAcquireSpinLockRaiseToDpc"),
-            |a| with_old(a, "KeReleaseSpinLock"),
-        ),
-        (
-            &["KeAcquireSpinLockForDpc", "KeReleaseSpinLockForDpc"],
-            |a| with_lock(a, "KeAcquireSpinLockForDpc"),
-            |a| with_old(a, "KeReleaseSpinLockForDpc"),
-        ),
-        (
-            &["ExAcquireSpinLockShared", "ExReleaseSpinLockShared"],
-            |a| with_lock(a, "ExAcquireSpinLockShared"),
-            |a| with_old(a, "ExReleaseSpinLockShared"),
-        ),
-        (
-            &["ExAcquireSpinLockExclusive", "ExReleaseSpinLockExclusive"],
-            |a| with_lock(a, "ExAcquireSpinLockExclusive"),
-            |a| with_old(a, "ExReleaseSpinLockExclusive"),
-        ),
+    let pairs = [
+        ["KeAcquireSpinLockRaiseToDpc", "KeReleaseSpinLock"],
+        ["KeAcquireSpinLockForDpc", "KeReleaseSpinLockForDpc"],
+        ["ExAcquireSpinLockShared", "ExReleaseSpinLockShared"],
+        ["ExAcquireSpinLockExclusive", "ExReleaseSpinLockExclusive"],
     ];
-    for (imports, acquire, release) in pairs {
-        assert_eq!(levels(imports, &[probe, acquire, probe, release, probe]), [2], "{imports:?}");
+    for pair in pairs {
+        assert_eq!(levels_around(pair, with_lock, with_old), [2], "{pair:?}");
     }
 }
 
 #[test]
 fn spin_locks_with_a_place_for_the_level() {
-    let pairs: [(&[&str], Step, Step); 3] = [
-        (
-            &["KeAcquireInStackQueuedSpinLock", "KeReleaseInStackQueuedSpinLock"],
-            |a| with_place(a, "KeAcquireInStackQueuedSpinLock"),
-            |a| with_handle(a, "KeReleaseInStackQueuedSpinLock"),
-        ),
-        (
-            &["KeAcquireInStackQueuedSpinLockForDpc", "KeReleaseInStackQueuedSpinLockForDpc"],
-            |a| with_place(a, "KeAcquireInStackQueuedSpinLockForDpc"),
-            |a| with_handle(a, "KeReleaseInStackQueuedSpinLockForDpc"),
-        ),
-        (
-            &["IoAcquireCancelSpinLock", "IoReleaseCancelSpinLock"],
-            |a| with_handle(a, "IoAcquireCancelSpinLock"),
-            |a| {
-                a.mov(cl, byte_ptr(rsp + 0x40))?;
-                a.import("IoReleaseCancelSpinLock")
-            },
-        ),
+    let pairs = [
+        ["KeAcquireInStackQueuedSpinLock", "KeReleaseInStackQueuedSpinLock"],
+        ["KeAcquireInStackQueuedSpinLockForDpc", "KeReleaseInStackQueuedSpinLockForDpc"],
     ];
-    for (imports, acquire, release) in pairs {
-        assert_eq!(levels(imports, &[probe, acquire, probe, release, probe]), [2], "{imports:?}");
+    for pair in pairs {
+        assert_eq!(levels_around(pair, with_place, with_handle), [2], "{pair:?}");
     }
+    let with_stored: Lock = |a, import| {
+        a.mov(cl, byte_ptr(rsp + 0x40))?;
+        a.import(import)
+    };
+    assert_eq!(levels_around(["IoAcquireCancelSpinLock", "IoReleaseCancelSpinLock"], with_handle, with_stored), [2]);
 }
 
 /// What is acquired at DISPATCH_LEVEL leaves the level alone, and so does what releases it.
@@ -195,10 +185,8 @@ fn locks_of_those_who_are_at_dispatch_level() {
 
 #[test]
 fn the_lock_of_an_interrupt() {
-    let imports = ["KeAcquireInterruptSpinLock", "KeReleaseInterruptSpinLock"];
-    let acquire: Step = |a| with_lock(a, "KeAcquireInterruptSpinLock");
-    let release: Step = |a| with_old(a, "KeReleaseInterruptSpinLock");
-    assert_eq!(levels(&imports, &[probe, acquire, probe, release, probe]), [3]);
+    let pair = ["KeAcquireInterruptSpinLock", "KeReleaseInterruptSpinLock"];
+    assert_eq!(levels_around(pair, with_lock, with_old), [3]);
 }
 
 /// KeSynchronizeExecution calls at DIRQL, and returns at the level of its caller.
