@@ -1,7 +1,4 @@
 //! The interpreter against the processor it runs on: the same loops in the same run, printed as ratios.
-//!
-//! UNSAFETY: the native loops are inline assembly, so that both sides execute the same instructions.
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "native loops to compare with"))]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[cfg(target_arch = "x86_64")]

@@ -240,7 +240,7 @@ fn mlock(pages: usize, repeat: usize) -> Option<Duration> {
     file.set_len((pages * PAGE) as u64).expect("space");
     let mut total = Duration::ZERO;
     for _ in 0..repeat {
-        // SAFETY: 1. The file is anonymous: nobody else can truncate it.
+        // SAFETY: the file is anonymous: nobody else can truncate it.
         let mapping = unsafe { memmap2::Mmap::map(&file) }.expect("a mapping");
         let mut refused = false;
         total += timed(|| refused = mapping.lock().is_err());

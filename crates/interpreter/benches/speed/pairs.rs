@@ -1,13 +1,17 @@
 //! Loops that exist twice: native and as guest code.
 
+// UNSAFETY: the native loops are inline assembly, so that both sides execute the same instructions.
+#![expect(unsafe_code, reason = "see UNSAFETY above")]
+
+use std::arch::asm;
+use std::time::Duration;
+
 use engine::{Cpu, Engine, Exit, Gpr};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, ecx, qword_ptr, r8, rax, rbx, rcx, rdi, rdx, rsi};
 use interpreter::Interpreter;
 use memory::{Backing, Memory, MemoryConfig, Protection, Region};
 use nt_types::Va;
-use std::arch::asm;
-use std::time::Duration;
 
 /// Bytes that the pointer chase visits, a cache line a step.
 const CHASED: usize = 1 << 20;
