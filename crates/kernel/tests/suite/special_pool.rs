@@ -1,8 +1,9 @@
 //! Special pool: where blocks lie, and what is seen of accesses beside and after them (docs: devtest/special-pool,
 //! debugger/bug-check-0xc1, 0xcc, 0xcd). What a driver's own instructions do is in tests/ui.
 
-use kernel::{Options, StopKind, Verifier};
-use memory::{MemoryConfig, Region, TrimReason};
+use kernel::exports::mm::pool::{Block, PoolKind};
+use kernel::{Machine, Options, StopKind, Verifier};
+use memory::{Backing, MemoryConfig, Protection, Region, TrimReason};
 use nt_types::{PAGE_SIZE, Va};
 
 use crate::probe::Probe;
@@ -125,6 +126,25 @@ fn an_mdl_that_is_written_beyond_its_end() {
     spoil(&mut probe, list + 0x38, 0xFF);
     let found = stopped(&mut probe, "IoFreeMdl", [list, 0]);
     assert_eq!(found, Some((0xC1, [list, list + 0x38, 0, 0x24])));
+}
+
+/// Where a block of 16 bytes comes from that the driver asks for.
+fn region_of_next(machine: &mut Machine, site: Va) -> Option<Region> {
+    let block = Block { bytes: 16, kind: PoolKind::NonPaged, tag: *b"Test", site };
+    Region::of(machine.pool_allocate(block)?)
+}
+
+/// Not all requests are fulfilled: what finds no frame comes from where all pool does, which has room in a page of its own.
+#[test]
+fn a_block_that_finds_no_room_is_an_ordinary_one() {
+    let memory = MemoryConfig { frames: 512, ..MemoryConfig::default() };
+    let mut probe = Probe::new(Options { verifier: SPECIAL, ..Options::default() }, memory);
+    let driver = probe.text();
+    let machine = &mut probe.machine;
+    assert_eq!(region_of_next(machine, Va::NULL), Some(Region::NonpagedPool), "the kernel's own is an ordinary one");
+    assert_eq!(region_of_next(machine, driver), Some(Region::SpecialPool));
+    while machine.memory.allocate(Region::SystemMapping, 1, Backing::Resident, Protection::READ_WRITE).is_ok() {}
+    assert_eq!(region_of_next(machine, driver), Some(Region::NonpagedPool));
 }
 
 /// Nothing of it where the option is off.
