@@ -6,8 +6,8 @@
 //   TWICE         a request that fails unlocks, and so does the close   0x1A (0x1010, the handle, 6, ..., LockClose)
 //
 //   trigger   open, ioctl 0x222000 (0), close, unload
-//   repaired  both are unlocked; by the right handle; from the right field; who unlocks clears the field, and who finds it
-//             clear does not unlock
+//   repaired  both are unlocked; by the right handle; from the right field; whoever takes a handle out of the field, and
+//             nobody else, unlocks by it, however many have the device open
 #include "sample.h"
 
 typedef struct _LOCK_EXTENSION {
@@ -119,19 +119,26 @@ static NTSTATUS LockRequest(PLOCK_EXTENSION Extension, ULONG Value)
 
 static VOID LockOpened(PLOCK_EXTENSION Extension)
 {
-    Extension->First = MmLockPagableCodeSection((PVOID)LockFirst);
+    PVOID handle = MmLockPagableCodeSection((PVOID)LockFirst);
+#ifdef FIXED
+    handle = InterlockedExchangePointer(&Extension->First, handle);
+    if (handle != NULL) {
+        MmUnlockPagableImageSection(handle);
+    }
+#else
+    Extension->First = handle;
+#endif
 }
 
 static VOID LockClosed(PLOCK_EXTENSION Extension)
 {
 #ifdef FIXED
-    if (Extension->First == NULL) {
-        return;
+    PVOID handle = InterlockedExchangePointer(&Extension->First, NULL);
+    if (handle != NULL) {
+        MmUnlockPagableImageSection(handle);
     }
-#endif
+#else
     MmUnlockPagableImageSection(Extension->First);
-#ifdef FIXED
-    Extension->First = NULL;
 #endif
 }
 
