@@ -106,13 +106,18 @@ impl Proven {
         }
     }
 
+    /// Has something been run, and nothing of it come to its end?
+    pub fn is_nothing_known(&self) -> bool {
+        self.unknown > 0 && self.schedules <= self.unknown
+    }
+
     /// What came of them; nothing is said of those of which nothing is known.
     fn outcome(&self) -> String {
         let Proven { schedules, failed, unknown, .. } = *self;
         let known = schedules.saturating_sub(unknown);
         let nothing = "ended at a limit or at something not modelled";
         let outcome = match failed {
-            _ if unknown > 0 && known == 0 => return format!(" {nothing}: nothing is shown"),
+            _ if self.is_nothing_known() => return format!(" {nothing}: nothing is shown"),
             0 if unknown > 0 => format!(": no failure in {known}"),
             0 => ": no failure".to_owned(),
             1 => ": 1 fails".to_owned(),

@@ -127,6 +127,48 @@ fn a_folder_for_results_that_cannot_be_made_is_a_wrong_argument() {
     assert_says(program().args(["merge", "/proc/nonpaged/all", &below]), 64, &[&below]);
 }
 
+/// As that of the search: 10 only where a failure of the driver was found, and what cannot be merged is told apart in words.
+#[test]
+fn a_merge_exits_as_the_search_does() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let search = |name: &str, driver_name: &str, more: &[&str], code: i32| {
+        let out = path(name);
+        let arguments = [&["explore", "--schedules=1", "--out", &out], more].concat();
+        assert_says(&mut with(&arguments, driver(driver_name)), code, &[]);
+    };
+    let merge = |from: &str, code: i32, words: &[&str]| {
+        assert_says(program().args(["merge", &path(&format!("all-{from}")), &path(from)]), code, words)
+    };
+    search("clean", "null/null", &[], 0);
+    search("bug", "broken/x06-init-after-discard", &[], 10);
+    search("nothing", "null/null", &["--steps=100"], 20);
+    for (name, code) in [("clean", 0), ("bug", 10), ("nothing", 20)] {
+        merge(name, code, &[]);
+    }
+    let edited = |name: &str, edit: &dyn Fn(&Path)| {
+        search(name, "broken/x06-init-after-discard", &[], 10);
+        edit(&folder.path().join(name));
+    };
+    let replace = |path: PathBuf, text: &str| fs::write(path, text).expect("it is writable");
+    edited("format", &|out| replace(out.join("progress.json"), r#"{"format": 2}"#));
+    edited("damaged", &|out| replace(out.join("failures.jsonl"), "{}\n"));
+    edited("unreadable", &|out| {
+        fs::remove_file(out.join("failures.jsonl")).expect("it is there");
+        fs::create_dir(out.join("failures.jsonl")).expect("it can be made");
+    });
+    merge("format", 64, &["was written in version 2 of the format of results"]);
+    merge("damaged", 64, &["result `", "failures.jsonl`, line 1: "]);
+    merge("unreadable", 64, &["result `", "failures.jsonl` cannot be read: Is a directory"]);
+    merge("nowhere", 64, &["nowhere` has no results of a search"]);
+    // A disk that takes no more is no wrong argument, and the next attempt finds nothing in its way.
+    fs::create_dir(path("all-bug-2")).expect("it can be made");
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("all-bug-2/progress.new")).expect("a link");
+    for (code, words) in [(30, &["progress.json` cannot be written: No space left"][..]), (10, &[])] {
+        assert_says(program().args(["merge", &path("all-bug-2"), &path("bug")]), code, words);
+    }
+}
+
 /// A folder whose files are larger than any search makes them is refused, and not read into memory.
 #[test]
 fn a_huge_file_of_progress_is_refused() {

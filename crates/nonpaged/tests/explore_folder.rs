@@ -93,6 +93,8 @@ fn a_full_disk_at_the_failures_is_said() {
     assert_eq!(full.status.code(), Some(10), "{}", stderr(&full));
     assert!(stderr(&full).contains("failures.jsonl") && stderr(&full).contains("No space left"), "{}", stderr(&full));
     assert!(last_line(&full).starts_with("shown"), "{}", last_line(&full));
+    let ended = "ended     where results could not be written any more\n";
+    assert!(String::from_utf8_lossy(&full.stdout).contains(ended), "{full:?}");
     fs::remove_file(out.join("failures.jsonl")).expect("the link goes");
     let rest = run(&out);
     assert_eq!((rest.status.code(), last_line(&rest)), (Some(10), last_line(&expected)), "{}", stderr(&rest));

@@ -86,6 +86,31 @@ fn the_parts_are_the_whole() {
     assert_eq!(progress("all")["rounds"], progress("whole")["rounds"]);
 }
 
+/// Part, parts and ranges of parts are numbers.
+#[test]
+fn json_has_what_the_text_has() {
+    let parts = Parts::new(0, &[]);
+    parts.search(2, 4, &["--schedules=5"]);
+    parts.search(3, 4, &[]);
+    let text = parts.merge("all", &["2", "3"]);
+    let folders = ["data", "2", "3"].map(|name| parts.path(name));
+    let output = nonpaged(&["merge", "--json", &folders[0], &folders[1], &folders[2]]);
+    assert_eq!((output.status.code(), stdout(&text).contains("failures  0")), (Some(0), true), "{}", stdout(&text));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let expected = serde_json::json!({
+        "parts": 4,
+        "missing": [[1, 1], [4, 4]],
+        "unfinished": [2],
+        "schedules": said(&text, "schedules").parse::<u64>().expect("a number"),
+        "failures": [],
+        "shown": said(&text, "shown"),
+    });
+    assert_eq!(document, expected);
+    let refused = nonpaged(&["merge", "--json", &folders[0], &folders[1]]);
+    let refusal: serde_json::Value = serde_json::from_slice(&refused.stdout).expect("it is JSON");
+    assert_eq!((refused.status.code(), &refusal["exit_code"]), (Some(64), &64.into()));
+}
+
 /// What was merged has no one number from which it could go on.
 #[test]
 fn no_search_goes_on_in_what_was_merged() {

@@ -1,5 +1,6 @@
 //! What a test in Rust that fails says, and how it is seen again.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -52,6 +53,30 @@ fn a_test_that_fails_says_what_happened_and_how_to_see_it_again() {
     assert!(!output.status.success());
     assert!(again.contains("the schedule of NONPAGED_REPLAY"), "{again}");
     assert_eq!(report(&again), report(&text));
+}
+
+/// What a search keeps in its folder is as good as the word.
+#[test]
+fn a_file_with_a_token_in_the_environment_is_replayed() {
+    let (_, text) = run_the_test_that_fails(None);
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let name = file.path().to_str().expect("its name is text");
+    fs::write(name, format!("{}\n", token(&text))).expect("it can be written");
+    let (output, again) = run_the_test_that_fails(Some(name));
+    assert!(!output.status.success());
+    assert_eq!(report(&again), report(&text));
+    fs::write(name, "np2-AAAA").expect("it can be written");
+    let (output, damaged) = run_the_test_that_fails(Some(name));
+    assert!(
+        !output.status.success() && damaged.contains(&format!("token `{name}`: the token is damaged")),
+        "{damaged}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_fails_the_test() {
+    let (output, text) = run_the_test_that_fails(Some("out/failure-1.token"));
+    assert!(!output.status.success() && text.contains("; nor is there a file of that name"), "{text}");
 }
 
 /// A token that is damaged is not left out in silence.

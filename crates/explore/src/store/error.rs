@@ -6,9 +6,17 @@ use std::path::{Path, PathBuf};
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The host says so: no such folder, no right, no room.
+    /// The host does not let it be written: no right, no room.
     #[error("`{}`: {source}", path.display())]
     Io {
+        /// The file.
+        path: PathBuf,
+        /// What the host says.
+        source: io::Error,
+    },
+    /// The host does not let it be read.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// What the host says.
@@ -86,7 +94,12 @@ pub enum StoreError {
     },
 }
 
-/// What the host says of a file.
+/// What the host says of a file that is written.
 pub(super) fn error(path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { path: path.to_owned(), source }
+}
+
+/// What it says of one that is read.
+pub(super) fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unreadable { path: path.to_owned(), source }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::error::{StoreError, error};
+use super::error::{StoreError, error, unreadable};
 use super::{Record, State};
 use crate::failure::Signature;
 use crate::token::Token;
@@ -109,7 +109,7 @@ pub(super) fn read_failures(folder: &Path) -> Result<Records, StoreError> {
     let mut text = String::new();
     match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text)) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-        read => drop(read.map_err(|source| error(&path, source))?),
+        read => drop(read.map_err(|source| unreadable(&path, source))?),
     }
     let mut failures = Records::default();
     // A line without an end was being written when the search was killed.
@@ -128,7 +128,7 @@ pub(super) fn read_state(folder: &Path) -> Result<Option<State>, StoreError> {
     let mut bytes = Vec::new();
     match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => drop(read.map_err(|source| error(&path, source))?),
+        read => drop(read.map_err(|source| unreadable(&path, source))?),
     }
     let malformed = |line, problem| StoreError::Malformed { path: path.clone(), line, problem };
     let in_line = |problem: serde_json::Error| malformed(problem.line(), problem.to_string());
@@ -158,6 +158,14 @@ pub(super) fn write_failures(folder: &Path, records: Records) -> Result<Vec<(Rec
         write_token(&file, &record).map(|()| (record, file))
     });
     with_files.collect()
+}
+
+/// Takes away what was written of so many failures, as far as it is there.
+pub(super) fn remove(folder: &Path, failures: usize) {
+    let tokens = (0..failures).map(|place| token_file(folder, place));
+    for path in [folder.join(FAILURES), folder.join(PROGRESS)].into_iter().chain(tokens) {
+        let _ = (fs::remove_file(path.with_extension("new")), fs::remove_file(path));
+    }
 }
 
 /// A failure as a line.

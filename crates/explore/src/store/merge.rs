@@ -45,9 +45,13 @@ pub fn merge(into: &Path, from: &[PathBuf]) -> Result<Merged, StoreError> {
     let done = together(parts.values().map(|state| &state.done));
     let whole = State { shard: None, done, ..first.clone() };
     files::make_folder(into)?;
-    let records = files::write_failures(into, records)?;
-    files::write_state(into, &whole)?;
-    Ok(summary(&parts, &whole, records))
+    let failures = records.iter().count();
+    let written = files::write_failures(into, records).and_then(|records| {
+        files::write_state(into, &whole)?;
+        Ok(summary(&parts, &whole, records))
+    });
+    // Half of the results would be in the way of the next attempt.
+    written.inspect_err(|_| files::remove(into, failures))
 }
 
 fn refuse_old(into: &Path, from: &[PathBuf]) -> Result<(), StoreError> {

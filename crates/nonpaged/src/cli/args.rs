@@ -55,7 +55,8 @@ impl Command {
             Command::Replay(options) => options.show.json,
             Command::Map(options) => options.json,
             Command::Check(options) => options.format == Format::Json,
-            Command::Merge(_) | Command::Explain(_) => false,
+            Command::Merge(options) => options.json,
+            Command::Explain(_) => false,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use explore::Token;
 use kernel::Registry;
 use kernel::registry::RegistryError;
 use nonpaged::advice::{Profile, ProfileError};
 use nonpaged::check::Baseline;
+use nonpaged::explore::WordError;
 use nonpaged::scenario::{Scenario, ScenarioError};
 use nonpaged::{Driver, DriverError, read_up_to, sha256};
 use report::Diagnostic;
@@ -36,22 +36,16 @@ pub(crate) fn scenario(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
     Scenario::parse(&text).map_err(|error| malformed(path, error))
 }
 
-/// The token that is written out, or the one in the file of this name.
-pub(crate) fn token(word: &str) -> Result<(Token, Option<PathBuf>), Box<Diagnostic>> {
-    let problem = match Token::decode(word) {
-        Ok(token) => return Ok((token, None)),
-        Err(error) => error.to_string(),
-    };
-    let path = PathBuf::from(word);
-    if !path.is_file() {
-        return Err(refuse(Input::Arguments { problem: format!("{problem}; nor is there a file of that name") }));
+/// A word that names no schedule.
+pub(crate) fn no_token(error: WordError) -> Box<Diagnostic> {
+    match error {
+        WordError::Word(_) => refuse(Input::Arguments { problem: error.to_string() }),
+        WordError::Read { path, source } => unreadable(&path, "token", &source),
+        WordError::File { path, source } => {
+            let (line, column, text, problem) = (None, None, None, source.to_string());
+            refuse(Input::Malformed { role: "token", path: name(&path), line, column, text, problem })
+        }
     }
-    let bytes = read(&path, "token", MAX_TEXT_FILE)?;
-    let token = Token::decode(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-        let (line, column, text, problem) = (None, None, None, error.to_string());
-        refuse(Input::Malformed { role: "token", path: name(&path), line, column, text, problem })
-    })?;
-    Ok((token, Some(path)))
 }
 
 /// Reads a baseline.

@@ -21,17 +21,6 @@ pub(crate) fn of(options: &Setup) -> Replay {
     }
 }
 
-/// Characters of a token that is pasted; a longer one is named by its file.
-const MAX_PASTED: usize = 200;
-
-/// What names a schedule on a command line: its token, or the file that has it where the token is long.
-pub(crate) fn pasted(token: &str, file: Option<&Path>) -> String {
-    match file {
-        Some(file) if token.len() >= MAX_PASTED => file.display().to_string(),
-        _ => token.to_owned(),
-    }
-}
-
 /// What differs from the defaults.
 pub(crate) fn arguments(options: &Setup) -> Vec<String> {
     let mut arguments = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use explore::Token;
 use kernel::{ChoicePoints, Limit, Stop, StopKind};
+use nonpaged::explore::pasted;
 use nonpaged::scenario::{PlayError, Player, Scenario};
 use nonpaged::session::{Session, SessionError};
 use nonpaged::{Driver, layout};
@@ -18,7 +19,6 @@ use super::input;
 use super::log_file::LogFile;
 use super::output::Output;
 use super::progress::Progress;
-use super::replay::pasted;
 use super::serial::FarEnd;
 use super::tail::Tail;
 use super::{Outcome, machine, replay};

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use explore::{Outcome, StoreError, TokenError};
+use explore::{Outcome, StoreError};
 
+use super::WordError;
 use crate::driver::DriverError;
 use crate::scenario::{PlayError, ScenarioError};
 use crate::session::SessionError;
@@ -50,9 +51,9 @@ pub enum ExploreError {
         /// The first write that failed: what is in the folder is from before it.
         source: StoreError,
     },
-    /// The word is no token.
+    /// The word names no token.
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Word(#[from] WordError),
     /// What the driver was to be put through cannot be done.
     #[error(transparent)]
     Play(#[from] PlayError),

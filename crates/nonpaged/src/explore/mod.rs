@@ -7,6 +7,7 @@ mod machine;
 mod run;
 mod search;
 mod verdict;
+mod word;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use self::machine::{Awaited, Handle, Machine, Request, Thread};
 pub use self::run::Run;
 pub use self::search::{Explore, in_rust};
 pub use self::verdict::about;
+pub use self::word::{WordError, named, pasted};
 pub use explore::{Failure, Kind, Outcome, Proven, Signature, Strategy};
 pub use kernel::{Answer, Bound, ChoicePoints, DeedKind};
 pub use nt_types::{Irql, NtStatus};

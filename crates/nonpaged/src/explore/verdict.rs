@@ -6,11 +6,11 @@ use explore::{Failure, Kind, Outcome, Token};
 use report::cause::Cause;
 use report::{Diagnostic, Level, Replay, draw, plural};
 
-use super::{Explore, ExploreError, Machine, changed};
+use super::{Explore, ExploreError, Machine, changed, named, pasted};
 use crate::scenario::PlayError;
 use crate::session::SessionError;
 
-/// Names the token that a test is to replay.
+/// Names the token that a test is to replay, or a file that has it.
 const REPLAY: &str = "NONPAGED_REPLAY";
 
 impl Explore {
@@ -53,27 +53,27 @@ impl Explore {
         }
     }
 
-    /// The token of the environment, where it is one of this driver.
+    /// What the environment names, where it is a schedule of this driver.
     fn token_to_replay(&self) -> Option<String> {
         let word = std::env::var(REPLAY).ok()?;
         let driver = self.driver.display().to_string();
         let is_other = |token: Token| token.arguments.first().is_some_and(|first| *first != driver);
-        let other = Token::decode(&word).is_ok_and(is_other);
+        let other = named(&word).is_ok_and(|(token, _)| is_other(token));
         (!other).then_some(word)
     }
 
-    /// Runs the schedule of a token and reports: all that went wrong, and what there is to know, such as that the driver was
+    /// Runs the schedule of a token, or of the file of that name which has one, and reports: all that went wrong, and what there is to know, such as that the driver was
     /// rebuilt or that the schedule fits no longer.
     ///
     /// # Errors
-    /// The word is no token, or driver or scenario cannot be used.
+    /// The word names no token, or driver or scenario cannot be used.
     pub fn replay(&self, token: &str) -> Result<Vec<Diagnostic>, ExploreError> {
-        let word = token.trim();
-        let token = Token::decode(word)?;
+        let (token, file) = named(token)?;
+        let word = pasted(&token.encode(), file.as_deref());
         let driver = Arc::new(self.read()?);
         let (mut session, player) = self.session(&driver, token.points)?;
         let mut reports = changed(&token, &driver, &self.inputs(&driver));
-        let of = |driver: String| Replay::of_token(driver, word.to_owned());
+        let of = |driver: String| Replay::of_token(driver, word.clone());
         session.chronicle.story.replay = self.in_rust.is_none().then(|| of(self.driver.display().to_string()));
         session.machine.follow(token.schedule);
         let ended = session.play(player, |_, _| ());

@@ -108,6 +108,10 @@ pub(crate) struct MergeOptions {
     /// Folders of searches with the same arguments, but for `--shard`
     #[arg(required = true)]
     pub(crate) from: Vec<PathBuf>,
+
+    /// Print one JSON object instead of text
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
 }
 
 /// Names of choice points.

@@ -1,6 +1,7 @@
 //! `nonpaged explore`, `nonpaged replay` and `nonpaged merge`.
 
 pub(crate) mod args;
+mod merge;
 mod replay;
 mod results;
 
@@ -10,10 +11,10 @@ use std::sync::Arc;
 use explore::{Campaign, Limits, StoreError, Watched};
 use nonpaged::Driver;
 use nonpaged::explore::{Folder, Inputs, Run, Searched, blank_token, player, search};
+use report::Diagnostic;
 use report::cause::Input;
-use report::{Diagnostic, ExitCode};
 
-use super::args::{MergeOptions, SerialLine, Setup};
+use super::args::{SerialLine, Setup};
 use super::input::{self, refuse};
 use super::output::{Output, unwritable};
 use super::progress::Logged;
@@ -22,6 +23,7 @@ use super::{Outcome, machine};
 use args::ExploreOptions;
 use results::Kept;
 
+pub(crate) use merge::merge;
 pub(crate) use replay::replay;
 
 /// Searches, and reports each failure.
@@ -54,7 +56,8 @@ pub(crate) fn explore(options: &ExploreOptions, output: &Output) -> Outcome {
     drop(progress);
     let Searched { found, lost } = found?;
     // What was found is told all the same.
-    let conclusion = results::conclude(options, output, &Kept { token: &token, folder: folder.as_ref() }, &found)?;
+    let kept = Kept { token: &token, folder: folder.as_ref(), is_lost: lost.is_some() };
+    let conclusion = results::conclude(options, output, &kept, &found)?;
     output.after(conclusion, lost.map_or(Ok(()), |error| Err(unwritten(error))))
 }
 
@@ -103,6 +106,11 @@ fn words(setup: &Setup) -> Vec<String> {
 fn unusable(error: StoreError) -> Box<Diagnostic> {
     match error {
         StoreError::Io { path, source } => input::uncreatable(&path, "result", &source),
+        StoreError::Unreadable { path, source } => input::unreadable(&path, "result", &source),
+        StoreError::Malformed { path, line, problem } => {
+            let (path, line) = (path.display().to_string(), Some(line));
+            refuse(Input::Malformed { role: "result", path, line, column: None, text: None, problem })
+        }
         other => refuse(Input::Arguments { problem: other.to_string() }),
     }
 }
@@ -113,11 +121,4 @@ fn unwritten(error: StoreError) -> Box<Diagnostic> {
         StoreError::Io { path, source } => unwritable(&path.display().to_string(), &source),
         other => unusable(other),
     }
-}
-
-/// Puts the results of several searches into one folder.
-pub(crate) fn merge(options: &MergeOptions, output: &Output) -> Outcome {
-    let merged = explore::merge(&options.into, &options.from).map_err(unusable)?;
-    let code = if merged.records.is_empty() { ExitCode::Clean } else { ExitCode::DriverBug };
-    output.after(code, output.result(&results::merged(&merged)))
 }

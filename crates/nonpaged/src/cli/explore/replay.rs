@@ -1,7 +1,7 @@
 //! `nonpaged replay`.
 
 use clap::Parser;
-use nonpaged::explore::{changed, in_rust};
+use nonpaged::explore::{changed, in_rust, named};
 use report::Diagnostic;
 use report::cause::Input;
 
@@ -23,7 +23,7 @@ struct Words {
 
 /// Runs the schedule of a token.
 pub(crate) fn replay(options: &ReplayOptions, output: &Output) -> Outcome {
-    let (token, file) = input::token(&options.token)?;
+    let (token, file) = named(&options.token).map_err(input::no_token)?;
     if let Some(place) = in_rust(&token) {
         let problem = format!("the token belongs to a test, and what it does is written at `{place}`");
         return Err(refuse(Input::Arguments {

@@ -1,19 +1,17 @@
 //! What a search has found, as reports, text and JSON.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use explore::{Failure, Kind, Merged, Outcome as Found, Progress, Record, Token};
-use nonpaged::explore::{Folder, about, record};
+use explore::{Failure, Kind, Outcome as Found, Progress, Record, Signature, Token};
+use nonpaged::explore::{Folder, about, pasted, record};
 use report::{Diagnostic, ExitCode, plural, quoted};
 use serde_json::json;
 
 use super::super::Outcome;
 use super::super::args::Show;
 use super::super::output::Output;
-use super::super::replay::pasted;
 use super::super::run::Job;
 use super::args::ExploreOptions;
 
@@ -47,6 +45,8 @@ pub(super) struct Kept<'a> {
     /// The token of the run without deeds.
     pub(super) token: &'a Token,
     pub(super) folder: Option<&'a Folder>,
+    /// The folder could not be written any more, which ended the search.
+    pub(super) is_lost: bool,
 }
 
 impl Kept<'_> {
@@ -78,21 +78,28 @@ fn reports(options: &ExploreOptions, failure: &Failure, kept: &Kept<'_>) -> Resu
 }
 
 fn exit_code(found: &Found) -> ExitCode {
-    if found.failures.iter().any(|failure| failure.signature.kind != Kind::Internal) {
-        return ExitCode::DriverBug;
-    }
-    match (found.failures.is_empty(), found.proven.deeds) {
-        (false, _) => ExitCode::Internal,
-        // Not even the run in which nothing unplanned happens came to its end.
-        (true, _) if found.progress.unknown == found.progress.schedules => ExitCode::Unsupported,
-        (true, _) => ExitCode::Clean,
+    // Not even the run in which nothing unplanned happens came to its end.
+    let is_nothing_known = found.progress.unknown == found.progress.schedules;
+    judged(found.failures.iter().map(|failure| &failure.signature), is_nothing_known)
+}
+
+/// How to exit where this was found.
+pub(super) fn judged<'a>(mut failures: impl Iterator<Item = &'a Signature>, is_nothing_known: bool) -> ExitCode {
+    match failures.next() {
+        Some(first) if [first].into_iter().chain(failures).any(|failure| failure.kind != Kind::Internal) => {
+            ExitCode::DriverBug
+        }
+        Some(_) => ExitCode::Internal,
+        None if is_nothing_known => ExitCode::Unsupported,
+        None => ExitCode::Clean,
     }
 }
 
 /// Why the search ended.
-fn ended(options: &ExploreOptions, found: &Found) -> String {
+fn ended(options: &ExploreOptions, kept: &Kept<'_>, found: &Found) -> String {
     let at_number = options.schedules.filter(|limit| found.progress.schedules >= *limit);
     match at_number {
+        _ if kept.is_lost => "where results could not be written any more".to_owned(),
         _ if options.until_first && !found.failures.is_empty() => "at the first failure".to_owned(),
         _ if found.exhausted => "nothing is left to run".to_owned(),
         Some(limit) => format!("at `--schedules {limit}`"),
@@ -123,36 +130,13 @@ fn text(options: &ExploreOptions, kept: &Kept<'_>, found: &Found) -> String {
     for failure in &found.failures {
         text.push_str(&line(&record(kept.token, failure), kept.token_file(failure).as_deref()));
     }
-    text.push_str(&format!("ended     {}\n", ended(options, found)));
+    text.push_str(&format!("ended     {}\n", ended(options, kept, found)));
     text.push_str(&format!("shown     {}\n", found.proven));
     text
 }
 
-/// What several folders have together.
-pub(super) fn merged(merged: &Merged) -> String {
-    let Merged { records, schedules, parts, missing, unfinished, proven } = merged;
-    let part = |part: &u64| format!("{part}/{parts}");
-    let range = |range: &RangeInclusive<u64>| match range.start() == range.end() {
-        true => part(range.start()),
-        false => format!("{} to {}", part(range.start()), part(range.end())),
-    };
-    let lacking: u64 = missing.iter().map(|range| range.end() - range.start() + 1).sum();
-    let missing = list("missing", &missing.iter().map(range).collect::<Vec<_>>());
-    let unfinished = list("unfinished", &unfinished.iter().map(part).collect::<Vec<_>>());
-    let mut text = format!("parts     {} of {parts}{missing}{unfinished}\n", parts - lacking);
-    text.push_str(&format!("schedules {schedules}\nfailures  {}\n", records.len()));
-    text.extend(records.iter().map(|(record, file)| line(record, Some(file))));
-    text.push_str(&format!("shown     {proven}\n"));
-    text
-}
-
-/// "; missing: 1/3, 2/3", or nothing.
-fn list(name: &str, words: &[String]) -> String {
-    if words.is_empty() { String::new() } else { format!("; {name}: {}", words.join(", ")) }
-}
-
 /// A failure in two lines: what, and what replays it.
-fn line(record: &Record, file: Option<&Path>) -> String {
+pub(super) fn line(record: &Record, file: Option<&Path>) -> String {
     let Record { signature, token, found_by, times } = record;
     let word = quoted(&pasted(token, file));
     let of = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
@@ -180,8 +164,6 @@ fn document(token: &Token, found: &Found) -> String {
 
 #[cfg(test)]
 mod tests {
-    use explore::Signature;
-
     use super::*;
 
     #[test]
