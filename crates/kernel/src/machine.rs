@@ -284,6 +284,13 @@ impl Machine {
         }
     }
 
+    /// The codes of all findings so far, each once, in the order of their text.
+    pub fn findings_so_far(&self) -> Vec<&'static str> {
+        let mut codes: Vec<_> = self.findings_seen.keys().map(|(code, ..)| *code).collect();
+        codes.dedup();
+        codes
+    }
+
     /// Where the machine is, for a report about `instruction`.
     pub fn place(&mut self, instruction: Va) -> Place {
         Place {

@@ -53,6 +53,16 @@ impl Machine<'_> {
         self.number(Look::Undisturbed) == Some(1)
     }
 
+    /// The codes of what was found so far in this schedule, each once and in the order of their text: `K05`. Also of what is
+    /// no failure, such as a warning.
+    #[track_caller]
+    pub fn findings(&self) -> Vec<&'static str> {
+        match self.0.call(Call::Look(Look::Findings)) {
+            Given::Codes(codes) => codes,
+            _ => Vec::new(),
+        }
+    }
+
     /// What went out on the serial line since this was last asked.
     #[track_caller]
     pub fn sent(&self) -> Vec<u8> {

@@ -60,6 +60,8 @@ pub(crate) enum Look {
     Now,
     /// Whether nothing unplanned has happened.
     Undisturbed,
+    /// Codes of what was found.
+    Findings,
 }
 
 /// What a test is given: pure data, the same whenever its code is run again.
@@ -73,6 +75,7 @@ pub(crate) enum Given {
     /// `None` of something that does not exist.
     Number(Option<u64>),
     Bytes(Vec<u8>),
+    Codes(Vec<&'static str>),
 }
 
 /// Tells what is asked.
@@ -139,6 +142,7 @@ impl fmt::Display for Call {
                 Look::Irql(_) => "irql",
                 Look::Now => "now",
                 Look::Undisturbed => "is_undisturbed",
+                Look::Findings => "findings",
             },
         })
     }

@@ -106,6 +106,7 @@ impl<'a> Stage<'a> {
             Look::Irql(processor) => self.machine.irql_of(*processor).map(|irql| u64::from(irql.level())),
             Look::Now => Some(self.machine.look_at_time()),
             Look::Undisturbed => Some(self.machine.schedule_so_far().is_empty().into()),
+            Look::Findings => return Given::Codes(self.machine.findings_so_far()),
         })
     }
 }
