@@ -198,6 +198,7 @@ fn a_bound_for_each_kind_is_searched_to_its_end_and_named() {
     let output = nonpaged(&[&arguments[..], &more[..]].concat());
     let expected = "all 2451 schedules with at most 1 trim and 1 preemption: no failure";
     assert!(stdout(&output).contains(expected), "{}{}", stdout(&output), stderr(&output));
+    assert!(include_str!("../../../docs/explore.md").contains(expected), "it is the example there");
     let wrong = nonpaged(&["explore", "drivers/null/null.sys", "--bound=luck=1"]);
     assert_eq!(wrong.status.code(), Some(64), "{}", stderr(&wrong));
 }

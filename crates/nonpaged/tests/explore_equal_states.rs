@@ -124,6 +124,15 @@ fn tests_in_rust_count_and_find_the_same() {
         assert_eq!(first.unwrap_or_default(), b"x", "who came first");
     });
     assert!(!compare("order", &order, &whole(1, 2)).failures.is_empty());
+    let twice = Explore::new(sample("broken/x34-two-closers-fixed.sys"));
+    let found = twice.choices(ChoicePoints::FAIL.and(ChoicePoints::TRIM)).test(|m| {
+        for _ in 0..2 {
+            let file = m.open();
+            m.close(&file);
+        }
+        assert_eq!(m.findings(), ["K18"], "not where one of them was not opened");
+    });
+    assert!(!compare("found", &found, &whole(2, 1)).failures.is_empty());
 }
 
 /// The state at each choice of the run without deeds.

@@ -1,6 +1,7 @@
 //! The broken samples with their repaired twins, and what each is put through.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +26,6 @@ pub(crate) const NOT_IN_A_RUN: [(&str, &str, &str); 2] = [
     ("x31-mixed-section", "has code and data in one section, and runs correctly", "K17"),
 ];
 
-/// Twins that are right for one program at a time: a second open overwrites what the first one put into the extension.
-const ONE_PROGRAM: [&str; 1] = ["x11-unlock-twice-by-extension"];
 /// Samples that break only where something happens to a device, which is off by default.
 const BY_DEVICE: [&str; 1] = ["x47-line-error"];
 /// Samples that break a rule which only Driver Verifier knows, and with which of its options.
@@ -46,6 +45,11 @@ const BY_VERIFIER: [(&str, Verifier); 12] = [
 ];
 const SPECIAL_POOL: Verifier = Verifier { special_pool: true, ..Verifier::ON };
 const CODE_INTEGRITY: Verifier = Verifier { code_integrity: true, ..Verifier::ON };
+
+/// A sample whose race is another one on two processors.
+const ON_TWO: &str = "x08-page-entire-race";
+/// A search that took so many schedules has not found it.
+pub(crate) const GIVEN_UP: u64 = 5_000;
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -75,8 +79,7 @@ impl Pair {
     pub(crate) fn exhaust_twin(&self) -> Vec<Outcome> {
         let exercise = Pair { scenario: None, name: self.name.clone(), expected: None };
         let of_scenario = self.scenario.is_some().then(|| self.search(true));
-        let of_exercise = (!ONE_PROGRAM.contains(&self.name.as_str())).then(|| exercise.search(true));
-        let searches = of_scenario.into_iter().chain(of_exercise);
+        let searches = of_scenario.into_iter().chain([exercise.search(true)]);
         let whole = |search: Explore| search.strategy(Strategy::Exhaustive).depth(1).time(Duration::MAX).run();
         searches.map(|search| whole(search).expect("the samples load")).collect()
     }
@@ -85,6 +88,20 @@ impl Pair {
     pub(crate) fn not_in_a_run(&self) -> Option<(&'static str, &'static str)> {
         NOT_IN_A_RUN.iter().find(|(name, ..)| *name == self.name).map(|(_, why, finding)| (*why, *finding))
     }
+}
+
+/// The samples that a search finds, and on how many processors.
+pub(crate) fn hunted(pairs: &[Pair]) -> impl Iterator<Item = (&Pair, usize)> {
+    let on_one = pairs.iter().filter(|pair| pair.not_in_a_run().is_none()).map(|pair| (pair, 1));
+    on_one.chain(pairs.iter().filter(|pair| pair.name == ON_TWO).map(|pair| (pair, 2)))
+}
+
+/// The number of the first schedule that fails, and with how many deeds: on one thread and without a limit of time, so that
+/// they are the same on any machine.
+pub(crate) fn first_failure(search: &Explore, strategy: Strategy, seed: u64) -> Option<(u64, usize)> {
+    let search = search.clone().strategy(strategy).seed(seed).threads(NonZeroUsize::MIN).time(Duration::MAX);
+    let found = search.schedules(GIVEN_UP).until_first().run().expect("the samples load").failures;
+    found.iter().map(|failure| (failure.found_by, failure.schedule.len())).min()
 }
 
 /// All of them, by name.
