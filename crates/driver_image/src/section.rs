@@ -15,8 +15,6 @@ impl SectionFlags {
     pub const CODE: u32 = pe::IMAGE_SCN_CNT_CODE.0;
     /// Holds data that the file contains.
     pub const INITIALIZED_DATA: u32 = pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0;
-    /// Holds data that starts as zero.
-    pub const UNINITIALIZED_DATA: u32 = pe::IMAGE_SCN_CNT_UNINITIALIZED_DATA.0;
     /// May be discarded after initialisation.
     pub const DISCARDABLE: u32 = pe::IMAGE_SCN_MEM_DISCARDABLE.0;
     /// Asks not to be paged. The loader does not look at it (R41).

@@ -13,7 +13,6 @@ use crate::machine::Machine;
 use crate::ntos_image::Stub;
 use crate::request::RequestId;
 use crate::stop::{Limit, Stop, StopKind};
-use crate::thread::ThreadState;
 
 /// How [`Machine::run`] ended.
 #[derive(Debug)]
@@ -395,10 +394,5 @@ impl Machine {
         let here = self.here();
         let stop = self.stop_at(here, StopKind::Internal(what.to_owned()));
         self.halt(stop);
-    }
-
-    /// True where some thread neither ended nor idles.
-    pub fn has_live_threads(&self) -> bool {
-        self.threads.iter().any(|thread| !thread.idle && !matches!(thread.state, ThreadState::Ended(_)))
     }
 }

@@ -3,7 +3,7 @@
 //! A thread takes its stack along when it gets a processor again: a wait that ends makes it ready once all pages are back
 //! (D51). Until then they are pageable memory like any other, so that who touches them above `APC_LEVEL` is wrong.
 
-use memory::{InPageCause, InPageError, Region};
+use memory::{InPageCause, InPageError};
 use nt_types::{BugCheck, BugCheckCode, PAGE_SIZE, Va};
 use section_paging::PageRun;
 
@@ -29,11 +29,6 @@ impl Machine {
     pub fn thread_on_stack(&self, address: Va) -> Option<&Thread> {
         let lives = |thread: &Thread| !matches!(thread.state, ThreadState::Ended(_));
         self.threads.iter().find(|thread| thread.has_on_stack(address) && lives(thread))
-    }
-
-    /// True for an address in the region of kernel stacks.
-    pub fn is_kernel_stack(&self, address: Va) -> bool {
-        Region::of(address) == Some(Region::KernelStack)
     }
 
     /// A thread has given up its processor: its stack may leave if it waits in user mode.

@@ -3,14 +3,13 @@
 
 mod integrity;
 mod memory;
+mod pool;
 mod waits;
 
-use ::memory::Region;
 use nt_types::{BugCheck, BugCheckCode, Irql, Va};
 
 use crate::call::{Call, Trap};
 use crate::exports::Export;
-use crate::exports::mm::pool::PoolKind;
 use crate::machine::Machine;
 use crate::routine::Routine;
 use crate::stop::{Cause, StopKind};
@@ -21,11 +20,6 @@ struct Broken {
     rule: &'static str,
 }
 
-const POOL_IRQL: &str = "paged pool is used at or below `APC_LEVEL`, nonpaged pool at or below `DISPATCH_LEVEL`";
-const NOT_ALLOCATED: &str = "pool is freed by the address that was returned for it";
-const NO_BYTES: &str = "pool is asked for by the number of its bytes, which is not 0";
-const RESOURCE: &str = "a resource is deleted before its memory is freed";
-const TIMER: &str = "a timer is cancelled before its memory is freed";
 const RAISE_UP: &str = "KeRaiseIrql gets an IRQL that is not below the current one";
 const LOWER_DOWN: &str = "KeLowerIrql gets an IRQL that is not above the current one";
 const AT_DISPATCH: &str = "this form of a spin lock is used at `DISPATCH_LEVEL`";
@@ -70,33 +64,8 @@ impl Machine {
             "ExAllocatePool"
             | "ExAllocatePoolWithTag"
             | "ExAllocatePoolWithQuotaTag"
-            | "ExAllocatePoolWithTagPriority" => {
-                let (subcode, limit) = if first & 1 != 0 { (0x01, Irql::APC) } else { (0x02, Irql::DISPATCH) };
-                let bytes = call.raw(self, 1)?;
-                match bytes {
-                    _ if irql > limit => broken(subcode, first & 0xFFFF_FFFF, bytes, POOL_IRQL),
-                    0 => broken(0x00, first & 0xFFFF_FFFF, 0, NO_BYTES),
-                    _ => None,
-                }
-            }
-            "ExFreePool" | "ExFreePoolWithTag" if self.mm.pool.block(Va(first)).is_none() => {
-                self.broken_pool_free(Va(first))
-            }
-            "ExFreePool" | "ExFreePoolWithTag" => {
-                let block = self.mm.pool.block(Va(first)).map(|block| (block.kind == PoolKind::Paged, block.bytes));
-                let (paged, bytes) = block.unwrap_or_default();
-                let (subcode, limit) = if paged { (0x11, Irql::APC) } else { (0x12, Irql::DISPATCH) };
-                let timer = self.queued_timer_in(Va(first), bytes);
-                match timer {
-                    _ if irql > limit => broken(subcode, u64::from(paged), first, POOL_IRQL),
-                    Some(timer) => Some(Broken { parameters: [0x15, timer.0, u64::from(paged), first], rule: TIMER }),
-                    None => self
-                        .ex
-                        .resources
-                        .within(Va(first), bytes)
-                        .map(|resource| Broken { parameters: [0xD2, resource.0, first, bytes], rule: RESOURCE }),
-                }
-            }
+            | "ExAllocatePoolWithTagPriority" => self.broken_allocation_rule(call)?,
+            "ExFreePool" | "ExFreePoolWithTag" => self.broken_free_rule(Va(first)),
             "KfRaiseIrql" if first as u8 & 0xF < irql.level() => broken(0x30, first & 0xFF, 0, RAISE_UP),
             "KeLowerIrql" if first as u8 & 0xF > irql.level() => broken(0x31, first & 0xFF, 0, LOWER_DOWN),
             "KeReleaseSpinLock" if irql != Irql::DISPATCH => broken(0x32, first, 0, AT_DISPATCH),
@@ -119,18 +88,6 @@ impl Machine {
             _ if routine.starts_with("Mm") || routine == "IoFreeMdl" => self.broken_memory_rule(routine, call)?,
             _ => self.broken_apc_rule(routine, first),
         })
-    }
-
-    /// An address at which no block begins: 0x16 where one may have begun that was freed before, 0x10 where none can have. What is
-    /// wrong in special pool is 0xC1.
-    fn broken_pool_free(&self, address: Va) -> Option<Broken> {
-        let inside = self.mm.pool.block_around(address).is_some();
-        let parameters = match Region::of(address) {
-            Some(Region::SpecialPool) => return None,
-            Some(Region::PagedPool | Region::NonpagedPool) if !inside => [0x16, 0, address.0, 0],
-            _ => [0x10, address.0, 0, 0],
-        };
-        Some(Broken { parameters, rule: NOT_ALLOCATED })
     }
 
     /// Resources, push locks and unsafe fast mutexes want APCs disabled.

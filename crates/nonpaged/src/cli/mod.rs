@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod command_line;
 mod explain;
 mod explore;
 mod fleet;
@@ -11,7 +12,6 @@ mod machine;
 mod map;
 mod output;
 mod progress;
-mod replay;
 mod run;
 mod serial;
 mod tail;

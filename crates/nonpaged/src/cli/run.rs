@@ -15,13 +15,14 @@ use report::table::Summary;
 use report::{Diagnostic, Ended, Replay, Verdict, json};
 
 use super::args::{RunOptions, Setup, Show};
+use super::command_line::pasted;
 use super::input;
 use super::log_file::LogFile;
 use super::output::Output;
 use super::progress::Progress;
 use super::serial::FarEnd;
 use super::tail::Tail;
-use super::{Outcome, machine, replay};
+use super::{Outcome, command_line, machine};
 
 /// What a run came to.
 pub(super) struct Conclusion {
@@ -107,7 +108,7 @@ impl Job<'_> {
     ) -> Result<Conclusion, Box<Diagnostic>> {
         let replay = Replay {
             token: self.token.map(|token| pasted(&token.encode(), self.token_file)),
-            ..replay::of(self.setup)
+            ..command_line::of(self.setup)
         };
         session.chronicle.story.replay = Some(replay);
         let mut reports = layout::findings(&driver.name, &driver.image);

@@ -129,12 +129,6 @@ impl Session {
         self.map(name, image)
     }
 
-    /// Maps a driver; `pdb` are the bytes of the PDB that belongs to it.
-    pub fn load_with_pdb(&mut self, name: &str, image: Image, pdb: &[u8]) -> Result<Va, SessionError> {
-        self.chronicle.story.images.add(name, &image, Some(pdb))?;
-        self.map(name, image)
-    }
-
     /// Maps a driver, and before it the drivers beside it that it imports from, with the names of their PDBs.
     pub fn load_file(&mut self, driver: &Driver) -> Result<Va, SessionError> {
         for library in driver.libraries(&self.machine) {

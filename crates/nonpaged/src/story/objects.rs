@@ -1,6 +1,7 @@
 //! Kernel objects, and what is known of them.
 
 use kernel::{Event, EventKind, ObjectKind};
+use memory::Region;
 use nt_types::Va;
 use report::Diagnostic;
 use report::cause::{self, Cause, Home, ObjectMisuse};
@@ -29,7 +30,7 @@ pub(super) fn kind(object: ObjectKind) -> cause::ObjectKind {
 /// An object in the wrong memory: K11, or 0xC4/0xE1.
 pub(super) fn pageable(scene: &Scene<'_>, object: ObjectKind, address: Va) -> Diagnostic {
     let home = scene.home(address);
-    if home == Home::Stack && scene.machine.is_kernel_stack(address) {
+    if home == Home::Stack && Region::of(address) == Some(Region::KernelStack) {
         let misuse = ObjectMisuse::Waited { object: kind(object), address };
         return Diagnostic { because: stacks::events(scene, address), ..Diagnostic::from(Cause::Object(misuse)) };
     }

@@ -27,7 +27,7 @@ impl Machine {
     }
 
     /// The documented parameters. Those of 0x1A/0x1235 are not: the MDL and where it was mapped.
-    fn check_of(&self, misuse: PageMisuse) -> BugCheck {
+    pub(super) fn check_of(&self, misuse: PageMisuse) -> BugCheck {
         use BugCheckCode as Code;
         let (code, parameters) = match misuse {
             PageMisuse::PhysicalUnlocked { frame } => (Code::MEMORY_MANAGEMENT, [0x1233, frame, 0, 0]),

@@ -42,17 +42,16 @@ impl Machine {
         let waits = self.requests().any(|request| request.answer.is_none());
         let last = self.mm.process_locks.last_key_value().filter(|_| !waits);
         let Some((&list, &lock)) = last else { return false };
+        let misuse = PageMisuse::LeftLocked { list, pages: lock.pages };
         let check = if self.tracks_locked_pages() {
             let structure: Vec<u8> =
                 [list.0, lock.pages, lock.caller.0].into_iter().flat_map(u64::to_le_bytes).collect();
             let parameters = [self.verifier_note(&structure).0, 0, list.0, lock.pages];
             BugCheck { code: BugCheckCode::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters }
         } else {
-            let parameters = [0, self.current_process().0, self.locked_in_process(), 0];
-            BugCheck { code: BugCheckCode::PROCESS_HAS_LOCKED_PAGES, parameters }
+            self.check_of(misuse)
         };
-        let cause = Cause::Pages(PageMisuse::LeftLocked { list, pages: lock.pages });
-        let stop = self.stop_at(lock.caller, StopKind::BugCheck(check, cause));
+        let stop = self.stop_at(lock.caller, StopKind::BugCheck(check, Cause::Pages(misuse)));
         self.halt(stop);
         true
     }

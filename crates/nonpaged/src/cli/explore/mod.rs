@@ -95,7 +95,7 @@ fn inputs(setup: &Setup, driver: &Driver) -> Inputs {
 fn words(setup: &Setup) -> Vec<String> {
     let mut words = vec![setup.driver.display().to_string()];
     words.extend(setup.scenario.as_ref().map(|path| format!("--scenario={}", path.display())));
-    words.extend(super::replay::arguments(setup));
+    words.extend(super::command_line::arguments(setup));
     if setup.seed != 0 {
         words.push(format!("--seed={}", setup.seed));
     }

@@ -1,4 +1,4 @@
-//! The command that shows a report again.
+//! The command line that shows a report again, in words.
 
 use std::path::Path;
 
