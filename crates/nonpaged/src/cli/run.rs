@@ -15,7 +15,6 @@ use report::table::Summary;
 use report::{Diagnostic, Ended, Replay, Verdict, json};
 
 use super::args::{RunOptions, Setup, Show};
-use super::command_line::pasted;
 use super::input;
 use super::log_file::LogFile;
 use super::output::Output;

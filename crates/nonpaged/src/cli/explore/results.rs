@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::super::Outcome;
 use super::super::args::Show;
-use super::super::command_line::pasted;
 use super::super::output::Output;
 use super::super::run::Job;
 use super::args::ExploreOptions;
