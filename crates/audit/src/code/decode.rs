@@ -98,6 +98,12 @@ impl Code {
         found.map_or(&[], |index| &self.switches[index].targets)
     }
 
+    /// Where such a jump leads by the entry with this number.
+    pub(crate) fn switch_target(&self, program: &Program<'_>, jump: u32, index: u64) -> Option<u32> {
+        let found = self.switches.binary_search_by_key(&jump, |switch| switch.jump).ok()?;
+        self.switches[found].target(program, index)
+    }
+
     fn decode_from(&mut self, program: &Program<'_>, start: u32, end: u32, mut place: usize) {
         let bytes = program.bytes.get(start as usize..end as usize).unwrap_or_default();
         let mut decoder = Decoder::with_ip(64, bytes, u64::from(start), DecoderOptions::NONE);

@@ -19,6 +19,9 @@ pub(super) struct Switch {
     pub(super) jump: u32,
     /// Where the table begins, as an offset in the image.
     pub(super) table: u32,
+    /// What its entries are relative to, and how many there are.
+    origin: u32,
+    entries: u32,
     /// Where it leads; none where the table is not understood.
     pub(super) targets: Vec<u32>,
 }
@@ -40,9 +43,18 @@ pub(super) fn find(program: &Program<'_>, code: &[Instruction], inside: impl Fn(
     let entries = (0..MAX_ENTRIES).map_while(|index| program.u32(table.checked_add(index * 4)?));
     let mut targets: Vec<u32> =
         entries.map(|entry| origin.wrapping_add(entry)).take_while(|&target| inside(target)).collect();
+    let entries = targets.len() as u32;
     targets.sort_unstable();
     targets.dedup();
-    Some(Switch { jump: jump.ip() as u32, table, targets })
+    Some(Switch { jump: jump.ip() as u32, table, origin, entries, targets })
+}
+
+impl Switch {
+    /// Where the entry with this number leads.
+    pub(super) fn target(&self, program: &Program<'_>, index: u64) -> Option<u32> {
+        let index = u32::try_from(index).ok().filter(|index| *index < self.entries)?;
+        Some(self.origin.wrapping_add(program.u32(self.table + index * 4)?))
+    }
 }
 
 /// `mov r32, [base+index*4+table]` or `movsxd r64, [base+index*4]`.

@@ -2,6 +2,7 @@
 
 use iced_x86::{FlowControl, Instruction, OpKind, Register};
 
+use super::computed::Form;
 use super::event::{Access, Event, EventKind, Target};
 use super::events::Events;
 use super::facts::{Facts, Held};
@@ -227,6 +228,12 @@ impl<'s, 'p> Calls<'s, 'p> {
         self.stopped = summary.never_returns;
         let result = match summary.result {
             Value::Irql(level) => Value::Irql(level.seen_by_caller(before, state.saved)),
+            Value::Computed(level, form) => Value::Computed(level.seen_by_caller(before, state.saved), form),
+            Value::Unknown
+                if arguments.iter().any(|value| value.of_level().is_some_and(|(level, _)| level == before)) =>
+            {
+                Value::Computed(before, Form::Somehow)
+            }
             result => result,
         };
         for &(parameter, role) in &summary.registers {

@@ -10,6 +10,7 @@ use super::event::EventKind;
 use super::events::Events;
 use super::handles::Handles;
 use super::irql::IrqlSet;
+use super::levels;
 use super::state::{Compared, State};
 use super::step::{self, Stepper};
 use super::summary::Summary;
@@ -85,7 +86,7 @@ impl<'p> Interpreter<'p> {
         self.graph.read(self.program, function);
         self.space.begin(self.graph.blocks.len());
         let calls = Calls::new(self.program, self.functions, &self.summaries, &self.handles);
-        let stepper = Stepper { calls, info: &mut self.info };
+        let stepper = Stepper { calls, info: &mut self.info, switched: None };
         let limit = (MIN_STEPS + STEPS_OF_FUNCTION * self.graph.code.instructions.len() as u64).min(self.steps);
         let mut walk =
             Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false, steps: limit };
@@ -216,11 +217,17 @@ impl Walk<'_, '_> {
         let conditional = last.flow_control() == FlowControl::ConditionalBranch;
         let (held, compared) = (after.held, after.compared);
         // What was read of the level is narrowed with it, on each way otherwise.
-        let wide = matches!(compared, Some(Compared::Irql(..))).then(|| after.clone());
+        let switched = self.stepper.switched.filter(|_| last.flow_control() == FlowControl::IndirectBranch);
+        let wide = (switched.is_some() || matches!(compared, Some(Compared::Irql(..)))).then(|| after.clone());
         for &successor in self.graph.successors(block) {
             if conditional {
                 let start = self.graph.blocks[successor as usize].start;
                 step::refine(after, last, u64::from(start) == last.near_branch_target());
+            }
+            if let Some((_, form)) = switched.filter(|(level, _)| *level == after.irql) {
+                let (program, start) = (self.stepper.calls.program, self.graph.blocks[successor as usize].start);
+                let target = |index| self.graph.code.switch_target(program, last.ip() as u32, index);
+                levels::choose(after, form, |index| target(index) == Some(start));
             }
             let point = &mut self.space.points[successor as usize];
             let changed = match (point.visits > MAX_VISITS, point.reached) {
@@ -250,6 +257,7 @@ impl Walk<'_, '_> {
     fn block(&mut self, block: &Block, state: &mut State) -> After {
         let graph = self.graph;
         let stays = !graph.successors(block).is_empty();
+        self.stepper.switched = None;
         for instruction in graph.instructions(block) {
             let leaves = !stays && is_jump(instruction);
             self.stepper.step(state, instruction, leaves);
@@ -354,7 +362,7 @@ fn leads_to(graph: &Graph, is_end: impl Fn(usize) -> bool) -> Vec<bool> {
 /// What callers can use of a result.
 fn result(value: Value) -> Value {
     match value {
-        Value::Irql(_) | Value::Handle(_) | Value::Pool { .. } => value,
+        Value::Irql(_) | Value::Computed(..) | Value::Handle(_) | Value::Pool { .. } => value,
         _ => Value::Unknown,
     }
 }

@@ -58,6 +58,10 @@ impl Levels {
         Levels(!self.0)
     }
 
+    pub(crate) const fn has(self, level: u8) -> bool {
+        self.0 >> level & 1 != 0
+    }
+
     /// From the lowest to the highest.
     fn hull(self) -> Option<Range> {
         let (low, high) = (self.0.trailing_zeros() as u8, self.0.leading_zeros() as u8);
@@ -93,6 +97,11 @@ impl IrqlSet {
             restored: self.restored || other.restored,
             absolute: self.absolute.or(other.absolute),
         }
+    }
+
+    /// All that it may be, at whatever entry.
+    pub(crate) fn levels(self) -> Levels {
+        if self.restored { Levels::ANY } else { self.entry.or(self.absolute) }
     }
 
     /// Those of the set that are among `levels`, where control goes on only then.

@@ -4,6 +4,7 @@
 //! [`crate::reach`] then puts in what callers bring along; no function is interpreted twice.
 
 mod calls;
+mod computed;
 mod event;
 mod events;
 mod facts;
@@ -12,6 +13,7 @@ mod function;
 mod handles;
 mod imports;
 mod irql;
+mod levels;
 mod locks;
 mod operand;
 mod state;

@@ -2,6 +2,7 @@
 
 use iced_x86::Register;
 
+use super::computed::Form;
 use super::facts::Held;
 use super::flags::Flags;
 use super::irql::{IrqlSet, Levels};
@@ -152,12 +153,21 @@ impl State {
 
     /// The current level turns out to be one of these, and so does what was read of it.
     pub(crate) fn narrow(&mut self, levels: Levels) {
-        let (read, narrowed) = (Value::Irql(self.irql), self.irql.within(levels));
+        let (before, narrowed) = (self.irql, self.irql.within(levels));
         let slots = self.slots.iter_mut().map(|(_, value)| value);
-        for value in self.registers.iter_mut().chain(slots).filter(|value| **value == read) {
-            *value = Value::Irql(narrowed);
+        for value in self.registers.iter_mut().chain(slots) {
+            if let Some((level, form)) = value.of_level()
+                && level == before
+            {
+                *value = Value::computed(narrowed, form);
+            }
         }
         self.irql = narrowed;
+    }
+
+    /// The current level decided the way here, but it is not known how: it counts as one at which nothing is wrong.
+    pub(crate) fn doubt(&mut self) {
+        self.irql = self.irql.join(IrqlSet::absolute(super::irql::Range::new(0, 0)));
     }
 
     /// Lowers to what `value` says, or to the level before the first raise.
@@ -179,11 +189,19 @@ impl State {
     /// Takes in another way to the same point; true if anything changed.
     pub(crate) fn join(&mut self, other: &State) -> bool {
         let mut changed = false;
+        // Where ways part by level, what is one number on this way and another one on that says which level it is.
+        let level = (self.irql != other.irql).then(|| self.irql.join(other.irql));
+        let join = |one: Value, joined: Value| match (one.join(joined), level) {
+            (Value::Unknown, Some(level)) if one.may_tell_level() && joined.may_tell_level() => {
+                Value::Computed(level, Form::Somehow)
+            }
+            (value, _) => value,
+        };
         for (one, other) in self.registers.iter_mut().zip(&other.registers) {
-            changed |= replace(one, one.join(*other));
+            changed |= replace(one, join(*one, *other));
         }
         self.slots.retain_mut(|(at, value)| {
-            changed |= replace(value, value.join(other.slot(*at)));
+            changed |= replace(value, join(*value, other.slot(*at)));
             *value != Value::Unknown || *at >= 0
         });
         // A parameter's place that only the other way has changed.

@@ -3,9 +3,12 @@
 use iced_x86::{ConditionCode, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
 use super::calls::Calls;
+use super::computed::Form;
 use super::event::{Access, EventKind};
 use super::facts::Facts;
 use super::flags::Flags;
+use super::irql::IrqlSet;
+use super::levels::{self, computed, has_no_sign, is_set_by_condition};
 use super::operand::{self, Place};
 use super::state::{Compared, State};
 use super::value::Value;
@@ -15,6 +18,8 @@ use crate::ddi::Role;
 pub(super) struct Stepper<'s, 'p> {
     pub(super) calls: Calls<'s, 'p>,
     pub(super) info: &'s mut InstructionInfoFactory,
+    /// The level that a table of `switch` was last read by, and how.
+    pub(super) switched: Option<(IrqlSet, Form)>,
 }
 
 impl Stepper<'_, '_> {
@@ -45,7 +50,11 @@ impl Stepper<'_, '_> {
             Mnemonic::Lea => self.lea(state, instruction),
             Mnemonic::Push => push(state, self.operand(state, instruction, 0)),
             Mnemonic::Pop => pop(state, instruction),
-            Mnemonic::Add | Mnemonic::Sub => self.add(state, instruction),
+            Mnemonic::Add | Mnemonic::Sub | Mnemonic::Inc | Mnemonic::Dec => self.add(state, instruction),
+            Mnemonic::Movsx | Mnemonic::Movsxd => self.extend(state, instruction),
+            Mnemonic::Cdqe | Mnemonic::Cwde if has_no_sign(state.get(Register::RAX)) => {}
+            Mnemonic::Shr | Mnemonic::Bt if self.looks_at_level(state, instruction) => self.bits(state, instruction),
+            _ if is_set_by_condition(instruction) => self.set_by_condition(state, instruction),
             Mnemonic::Xor | Mnemonic::And | Mnemonic::Or => self.logic(state, instruction),
             Mnemonic::Xadd => self.xadd(state, instruction),
             Mnemonic::Xchg => self.xchg(state, instruction),
@@ -55,7 +64,7 @@ impl Stepper<'_, '_> {
         }
     }
 
-    fn operand(&self, state: &State, instruction: &Instruction, index: u32) -> Value {
+    pub(super) fn operand(&self, state: &State, instruction: &Instruction, index: u32) -> Value {
         operand::operand(self.calls.program, state, instruction, index)
     }
 
@@ -67,16 +76,21 @@ impl Stepper<'_, '_> {
         if instruction.op0_kind() == OpKind::Register && instruction.op0_register() == Register::CR8 {
             return self.calls.write_cr8(state, value);
         }
+        let value = match instruction.op1_kind() {
+            OpKind::Register => value.truncated(instruction.op1_register().size()),
+            OpKind::Memory => self.of_table(state, instruction).unwrap_or(value),
+            _ => value,
+        };
         self.assign(state, instruction, value);
     }
 
     /// Puts a value into the first operand.
-    fn assign(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
+    pub(super) fn assign(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
         if instruction.op0_kind() == OpKind::Register {
             let register = instruction.op0_register();
             let value = match value {
                 // The rest of the register stays: only levels and small numbers are looked at in this width.
-                Value::Irql(_) | Value::Major(_) => value,
+                Value::Irql(_) | Value::Computed(..) | Value::Major(_) => value.truncated(register.size()),
                 Value::Number(number) if register.size() <= 2 => Value::Number(number & 0xff),
                 _ if register.size() <= 2 => Value::Unknown,
                 Value::Number(number) if register.size() == 4 => Value::Number(number & 0xffff_ffff),
@@ -120,15 +134,20 @@ impl Stepper<'_, '_> {
             Place::At { base, indexed: false } => base,
             _ => Value::Unknown,
         };
-        state.set(instruction.op0_register(), value);
+        state.set(instruction.op0_register(), value.truncated(instruction.op0_register().size()));
     }
 
     fn add(&mut self, state: &mut State, instruction: &Instruction) {
-        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        let one = self.operand(state, instruction, 0);
+        let (other, adds) = match instruction.mnemonic() {
+            Mnemonic::Inc => (Value::Number(1), true),
+            Mnemonic::Dec => (Value::Number(1), false),
+            mnemonic => (self.operand(state, instruction, 1), mnemonic == Mnemonic::Add),
+        };
         let value = match other.number() {
-            Some(number) if instruction.mnemonic() == Mnemonic::Add => one.plus(number as i64),
+            Some(number) if adds => one.plus(number as i64),
             Some(number) => one.plus((number as i64).wrapping_neg()),
-            None => Value::Unknown,
+            None => computed(instruction, one, other),
         };
         state.compared = match value {
             Value::Major(less) => comes_at_passive(less),
@@ -152,8 +171,7 @@ impl Stepper<'_, '_> {
             (Mnemonic::And, _, Value::Number(0)) => Value::Number(0),
             (Mnemonic::Or, Value::Number(one), Value::Number(other)) => Value::Number(one | other),
             (Mnemonic::Or, _, Value::Number(number)) if is_all_ones(instruction, number) => Value::Number(number),
-            (Mnemonic::And, Value::Irql(level), Value::Number(0xf | 0xff)) => Value::Irql(level),
-            _ => Value::Unknown,
+            _ => computed(instruction, one, other),
         };
         let level = self.level(state, instruction, one, other);
         self.assign(state, instruction, value);
@@ -186,29 +204,6 @@ impl Stepper<'_, '_> {
         });
     }
 
-    /// What an instruction says of the current level if it looks at that and, at most, at a constant.
-    fn level(&mut self, state: &State, instruction: &Instruction, one: Value, other: Value) -> Option<Compared> {
-        let current = Value::Irql(state.irql);
-        let known = |value: Value| value == current || value.number().is_some();
-        if one != current && other != current || !known(one) || !known(other) {
-            return None;
-        }
-        let operation: fn(u64, u64) -> (u64, u64) = match instruction.mnemonic() {
-            Mnemonic::Cmp | Mnemonic::Sub => |one, other| (one, other),
-            Mnemonic::Test | Mnemonic::And => |one, other| (one & other, 0),
-            Mnemonic::Or => |one, other| (one | other, 0),
-            _ => return None,
-        };
-        let flags = Flags::of_difference(operand::bytes(instruction), |level| {
-            let at = |value: Value| value.number().unwrap_or(level.into());
-            operation(at(one), at(other))
-        });
-        if flags.tell_above_apc() {
-            self.calls.record(EventKind::ComparesWithApc);
-        }
-        Some(Compared::Irql(state.irql, flags))
-    }
-
     /// `rep stosq`: an array is filled with one value.
     fn fill(&mut self, state: &mut State, instruction: &Instruction) {
         let (target, value) = (state.get(Register::RDI), state.get(Register::RAX));
@@ -221,15 +216,17 @@ impl Stepper<'_, '_> {
     }
 
     /// Every other instruction: what it writes is unknown.
-    fn other(&mut self, state: &mut State, instruction: &Instruction) {
+    pub(super) fn other(&mut self, state: &mut State, instruction: &Instruction) {
         if self.calls.handles.any && uses_handle(state, instruction) {
             self.calls.keeps_somewhere(state);
         }
         let info = self.info.info(instruction);
         let writes = |access: OpAccess| !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
+        let level = levels::taken_level(state, instruction, info);
+        let result = level.map_or(Value::Unknown, |level| Value::Computed(level, Form::Somehow));
         for used in info.used_registers() {
             if writes(used.access()) && used.register() != Register::RSP {
-                state.set(used.register(), Value::Unknown);
+                state.set(used.register(), result);
             }
         }
         let stores = info.used_memory().iter().any(|memory| writes(memory.access()));
@@ -244,7 +241,8 @@ impl Stepper<'_, '_> {
             self.calls.sets(place);
         }
         if instruction.rflags_modified() != 0 {
-            state.compared = Some(place.pointee()).filter(|place| place.is_memory()).map(Compared::Memory);
+            let memory = Some(place.pointee()).filter(|place| place.is_memory()).map(Compared::Memory);
+            state.compared = level.map(|level| Compared::Irql(level, Flags::UNKNOWN)).or(memory);
         }
     }
 
@@ -279,12 +277,13 @@ impl Stepper<'_, '_> {
 /// What is known on the way that a conditional jump takes, or on the way past it.
 pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
     match state.compared {
-        Some(Compared::Irql(level, flags)) if level == state.irql => {
-            if let Some(met) = flags.met_at(jump.condition_code()) {
+        Some(Compared::Irql(level, flags)) if level == state.irql => match flags.met_at(jump.condition_code()) {
+            Some(met) => {
                 state.narrow(if taken { met } else { met.others() });
-                state.compared = None;
+                state.compared = Some(Compared::Irql(state.irql, flags));
             }
-        }
+            None => state.doubt(),
+        },
         Some(Compared::Handle(section)) if jump.condition_code() == equal_condition(taken) => {
             state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
         }

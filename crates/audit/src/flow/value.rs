@@ -1,5 +1,6 @@
 //! What is known of a value.
 
+use super::computed::Form;
 use super::irql::IrqlSet;
 use crate::code::ImportId;
 
@@ -48,6 +49,8 @@ pub(crate) enum Value {
     Major(u8),
     /// A level of IRQL.
     Irql(IrqlSet),
+    /// What code computed from such a level. Never the level itself.
+    Computed(IrqlSet, Form),
     /// The handle of a section; which one is not always known.
     Handle(Option<u8>),
     /// The address of a block of pool.
@@ -150,6 +153,8 @@ impl Value {
             }
             Value::SyncMethods(at) => moved_rva(at).map_or(Value::Unknown, Value::SyncMethods),
             Value::StackLocation(at) => moved(at).map_or(Value::Unknown, Value::StackLocation),
+            Value::Computed(level, form) => Value::computed(level, form.plus(offset)),
+            Value::Irql(level) => Value::computed(level, Form::SAME.plus(offset)),
             Value::Major(less) => u8::try_from(i64::from(less) - offset).map_or(Value::Unknown, Value::Major),
             _ if offset == 0 => self,
             _ => Value::Unknown,
@@ -170,6 +175,33 @@ impl Value {
     /// Does it lie in memory that outlives the function?
     pub(crate) fn is_memory(self) -> bool {
         matches!(self, Value::Global(_) | Value::Field(_, _, 0) | Value::Inner(_, _, _, 0) | Value::Deep(..))
+    }
+
+    /// A number that follows from a level.
+    pub(crate) fn computed(level: IrqlSet, form: Form) -> Value {
+        if form == Form::SAME { Value::Irql(level) } else { Value::Computed(level, form) }
+    }
+
+    /// Is it a number, or one that follows from a level in a way that is not known?
+    pub(crate) fn may_tell_level(self) -> bool {
+        matches!(self, Value::Number(_) | Value::Computed(_, Form::Somehow))
+    }
+
+    /// The level that the value follows from, and how.
+    pub(crate) fn of_level(self) -> Option<(IrqlSet, Form)> {
+        match self {
+            Value::Irql(level) => Some((level, Form::SAME)),
+            Value::Computed(level, form) => Some((level, form)),
+            _ => None,
+        }
+    }
+
+    /// What is left of it in so many bytes, as far as that matters.
+    pub(crate) fn truncated(self, bytes: usize) -> Value {
+        match self {
+            Value::Computed(level, form) => Value::Computed(level, form.truncated(bytes)),
+            value => value,
+        }
     }
 
     /// The value as a number.

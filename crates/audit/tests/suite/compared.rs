@@ -51,7 +51,51 @@ const FORMS: &[Form] = &[
     ("al & feh == 0 by and", |a| a.and(al, 0xfe), |a, to| a.je(to), |level| level < 2),
     ("al < 2 by sub", |a| a.sub(al, 2), |a, to| a.jb(to), |level| level < 2),
     ("ecx == 2 by sub", |a| a.sub(ecx, 2), |a, to| a.je(to), |level| level == 2),
+    (
+        "2 <= ecx <= 3 by lea",
+        |a| then(a.lea(edx, ptr(rcx - 2)), a.cmp(edx, 1)),
+        |a, to| a.jbe(to),
+        |level| level & !1 == 2,
+    ),
+    ("ecx > 3 by lea, signed", |a| then(a.lea(edx, ptr(rcx - 2)), a.cmp(edx, 1)), |a, to| a.jg(to), |level| level > 3),
+    ("cl - 1 > 1", |a| then(a.sub(cl, 1), a.cmp(cl, 1)), |a, to| a.ja(to), |level| level == 0 || level > 2),
+    ("ecx - 1 > 0 by dec", |a| then(a.dec(ecx), a.nop()), |a, to| a.jg(to), |level| level > 1),
+    ("ecx == 2, counted down", |a| then(a.dec(ecx), a.sub(ecx, 1)), |a, to| a.je(to), |level| level == 2),
+    ("ecx + 1 < 3", |a| then(a.inc(ecx), a.cmp(ecx, 3)), |a, to| a.jb(to), |level| level < 2),
+    ("al + feh carries", |a| a.add(al, -2), |a, to| a.jb(to), |level| level >= 2),
+    ("al >> 1", |a| a.shr(al, 1), |a, to| a.jne(to), |level| level >= 2),
+    ("ecx >> 1 & 1", |a| then(a.shr(ecx, 1), a.test(cl, 1)), |a, to| a.jne(to), |level| level & 2 != 0),
+    ("ecx & feh, then a comparison", |a| then(a.and(ecx, 0xfe), a.cmp(ecx, 2)), |a, to| a.jb(to), |level| level < 2),
+    ("bit 1 of ecx", |a| a.bt(ecx, 1), |a, to| a.jb(to), |level| level & 2 != 0),
+    ("no bit 1 of ecx", |a| a.bt(ecx, 1), |a, to| a.jae(to), |level| level & 2 == 0),
+    ("a bit of 210h", |a| then(a.mov(edx, 0x210), a.bt(edx, ecx)), |a, to| a.jb(to), |level| level == 4 || level == 9),
+    (
+        "al >= 2 by setae",
+        |a| then(then(a.cmp(al, 2), a.setae(dl)), a.test(dl, dl)),
+        |a, to| a.jne(to),
+        |level| level >= 2,
+    ),
+    ("cl < 2 by setb, kept", |a| flag(a), |a, to| a.je(to), |level| level >= 2),
+    ("bit 1 of cl by setb, turned round", |a| turned(a), |a, to| a.jne(to), |level| level & 2 == 0),
 ];
+
+fn then(one: Result<(), IcedError>, other: Result<(), IcedError>) -> Result<(), IcedError> {
+    one.and(other)
+}
+
+fn flag(a: &mut Routine<'_>) -> Result<(), IcedError> {
+    a.cmp(cl, 2)?;
+    a.setb(byte_ptr(rsp + 0x48))?;
+    a.movzx(edx, byte_ptr(rsp + 0x48))?;
+    a.cmp(edx, 0)
+}
+
+fn turned(a: &mut Routine<'_>) -> Result<(), IcedError> {
+    a.bt(ecx, 1)?;
+    a.setb(dl)?;
+    a.movzx(edx, dl)?;
+    a.xor(edx, 1)
+}
 
 fn two_and_level(a: &mut Routine<'_>) -> Result<(), IcedError> {
     a.mov(dl, 2)?;
@@ -223,4 +267,154 @@ fn r160_a_jump_out_of_a_helper() {
     };
     assert!(probed(&source(|a, to| a.je(to))).is_empty());
     assert_eq!(probed(&source(|a, to| a.jne(to))), [2]);
+}
+
+/// Where the level decides, but not in a way that is followed, it counts as one at which nothing is wrong.
+#[test]
+fn r160_what_is_not_followed_decides_nothing() {
+    let unknown: [Step; 6] = [
+        |a| then(a.imul_3(edx, ecx, 3), a.cmp(edx, 7)),
+        |a| then(a.neg(cl), a.test(cl, cl)),
+        |a| a.cmp(al, byte_ptr(rsi)),
+        |a| then(then(a.cmp(al, 2), a.sbb(edx, edx)), a.test(edx, edx)),
+        |a| then(a.movzx(edx, byte_ptr(rsi + rcx)), a.cmp(edx, 1)),
+        |a| then(then(a.cmp(al, 2), a.cmovb(edx, esi)), a.test(edx, edx)),
+    ];
+    for (number, compare) in unknown.into_iter().enumerate() {
+        for where_taken in [true, false] {
+            let caller = source(|a| {
+                raise(a, 2)?;
+                a.routine(Section::Text, 1)
+            });
+            let helper =
+                framed(caller, move |a| compares(a, READS[0], &("", compare, |a, to| a.ja(to), |_| true), where_taken));
+            assert_eq!(probed(&helper), [0; 0], "{number}");
+        }
+    }
+}
+
+/// Code without optimisation keeps the answer of a comparison as a number that it sets on two ways.
+#[test]
+fn r160_an_answer_that_is_kept_decides_nothing() {
+    let caller = source(|a| {
+        raise(a, 2)?;
+        a.routine(Section::Text, 1)
+    });
+    let helper = framed(caller, |a| {
+        let (mut low, mut both, mut over) = (a.create_label(), a.create_label(), a.create_label());
+        a.mov(rax, cr8)?;
+        a.cmp(al, 2)?;
+        a.jb(low)?;
+        a.mov(dword_ptr(rsp + 0x40), 1)?;
+        a.jmp(both)?;
+        a.set_label(&mut low)?;
+        a.mov(dword_ptr(rsp + 0x40), 0)?;
+        a.set_label(&mut both)?;
+        a.cmp(dword_ptr(rsp + 0x40), 0)?;
+        a.jne(over)?;
+        a.probe()?;
+        a.set_label(&mut over)?;
+        a.nop()
+    });
+    assert_eq!(probed(&helper), [0; 0]);
+}
+
+/// A helper says whether the level is high, and another one looks at a level that it is given.
+#[test]
+fn r160_a_helper_that_answers() {
+    let with = |helper: Step, expected: &[u8]| {
+        let caller = source(|a| {
+            let mut over = a.create_label();
+            raise(a, 2)?;
+            a.mov(rcx, cr8)?;
+            a.routine(Section::Text, 1)?;
+            a.test(al, al)?;
+            a.jne(over)?;
+            a.probe()?;
+            a.set_label(&mut over)?;
+            a.nop()
+        });
+        assert_eq!(probed(&framed(caller, helper)), expected);
+    };
+    with(|a| then(then(a.mov(rax, cr8), a.cmp(al, 2)), a.setae(al)), &[]);
+    with(|a| then(then(a.mov(rax, cr8), a.cmp(al, 3)), a.setae(al)), &[2]);
+    with(|a| then(a.cmp(cl, 2), a.setae(al)), &[]);
+}
+
+/// A chain of comparisons, as `switch` is compiled to for few cases.
+#[test]
+fn r160_a_switch_by_comparisons() {
+    for level in 0..16 {
+        let caller = source(move |a| {
+            raise(a, level)?;
+            a.routine(Section::Text, 1)
+        });
+        let helper = framed(caller, |a| {
+            let (mut two, mut above, mut end) = (a.create_label(), a.create_label(), a.create_label());
+            a.mov(rax, cr8)?;
+            a.cmp(al, 2)?;
+            a.je(two)?;
+            a.ja(above)?;
+            a.probe()?;
+            a.jmp(end)?;
+            a.set_label(&mut above)?;
+            a.nop()?;
+            a.jmp(end)?;
+            a.set_label(&mut two)?;
+            a.probe()?;
+            a.set_label(&mut end)?;
+            a.nop()
+        });
+        assert_eq!(probed(&helper), if level == 2 { vec![2] } else { vec![] }, "{level}");
+    }
+}
+
+/// Where routines and `.data` lie.
+const HELPER: u32 = 0x1100;
+const DATA: u32 = 0x4000;
+
+/// A table of `switch` with an entry for each level from `first` to 3 leads to a probe for those of `probes`.
+#[test]
+fn r160_a_switch_by_a_table() {
+    let reached = |level: u8, first: u8, probes: u8| {
+        let mut caller = source(move |a| {
+            raise(a, level)?;
+            a.routine(Section::Text, 1)
+        });
+        // The probe is behind the jump over it, and what else there is behind the probe and a way out.
+        let (probe, rest) = (HELPER + 2, HELPER + 2 + 6 + 1);
+        for case in first..4 {
+            let target = if probes >> case & 1 != 0 { probe } else { rest };
+            caller = caller.number(4 * u32::from(case - first), target.wrapping_sub(DATA));
+        }
+        let helper = caller.text(move |a| {
+            let (mut begin, mut end) = (a.create_label(), a.create_label());
+            a.jmp(begin)?;
+            a.probe()?;
+            a.ret()?;
+            a.nop()?;
+            a.ret()?;
+            a.set_label(&mut begin)?;
+            a.import("KeGetCurrentIrql")?;
+            a.movzx(ecx, al)?;
+            if first > 0 {
+                a.sub(ecx, i32::from(first))?;
+            }
+            a.cmp(ecx, 3 - i32::from(first))?;
+            a.ja(end)?;
+            a.data(rdx, 0)?;
+            a.movsxd(rax, dword_ptr(rdx + rcx * 4))?;
+            a.add(rax, rdx)?;
+            a.jmp(rax)?;
+            a.set_label(&mut end)?;
+            a.ret()
+        });
+        probed(&helper)
+    };
+    for (first, probes) in [(0, 0b0100), (0, 0b1011), (1, 0b1100), (2, 0b0100), (2, 0b1000), (0, 0b0011)] {
+        for level in 2..6 {
+            let expected = if level < 4 && probes >> level & 1 != 0 { vec![level] } else { Vec::new() };
+            assert_eq!(reached(level, first, probes), expected, "{probes:b} from {first} at {level}");
+        }
+    }
 }
