@@ -44,8 +44,6 @@ fn thrown_away(collector: &mut Collector<'_, '_>) {
     if !reach.roots.iter().any(|root| root.role == Role::Unload) {
         return;
     }
-    let Some(unlocked) = unlocked(model, &reach.objects) else { return };
-    let unlockable = |section| unlocked.iter().any(|place| reach.kept.section(*place).is_none_or(|it| it == section));
     let keeps = |event: &Event| matches!(event.kind, EventKind::KeepsHandle { sections, .. } if !sections.is_empty());
     for (function, event, _, arguments) in
         model.import_calls().filter(|(_, _, id, _)| model.does(*id, Does::LockAddress))
@@ -61,10 +59,22 @@ fn thrown_away(collector: &mut Collector<'_, '_>) {
         };
         let is_request = reach.of(function).any(|(_, context)| request(context.root));
         let pageable = model.program.image.sections()[section].is_pageable_by_name();
-        if left && is_request && pageable && !unlockable(section) && !model.events.of(function).iter().any(keeps) {
+        if left
+            && is_request
+            && pageable
+            && !is_unlockable(collector, section)
+            && !model.events.of(function).iter().any(keeps)
+        {
             kept(collector, section, LeftBy::Nobody, event.at, |locker, _| locker == function);
         }
     }
+}
+
+/// May a call that unlocks be given a handle of a section that another routine kept?
+pub(super) fn is_unlockable(collector: &Collector<'_, '_>, section: usize) -> bool {
+    let reach = collector.reach;
+    let may_be = |place| reach.kept.section(place).is_none_or(|it| it == section);
+    unlocked(collector.model, &reach.objects).is_none_or(|places| places.into_iter().any(may_be))
 }
 
 /// The place where an event stores the handle of a section, and the section.

@@ -113,7 +113,9 @@ fn jump_target(collector: &Collector<'_, '_>, rva: u32) -> Option<u32> {
 fn initialisation(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
     let Some(entry) = reach.roots.iter().find(|root| root.role == Role::DriverEntry) else { return };
+    let mut told = Facts::NONE;
     for event in model.events.of(entry.function).iter().filter(|event| event.kind == EventKind::Fails) {
+        told = told.or(event.held.gained);
         for section in sections(collector, event.held.gained) {
             kept(collector, section, LeftBy::Entry, event.at, |_, role| role.is_initialisation());
         }
@@ -126,7 +128,7 @@ fn initialisation(collector: &mut Collector<'_, '_>) {
     if !perhaps.has(Facts::ALL_SECTIONS)
         && unloads.iter().all(|&unload| call_site(model, reach, unload, Does::Unlock).is_none())
     {
-        for section in sections(collector, perhaps) {
+        for section in sections(collector, perhaps.without(told)) {
             kept(collector, section, LeftBy::Unload, at, |_, role| role.is_initialisation());
         }
     }
@@ -145,11 +147,16 @@ fn error_paths(collector: &mut Collector<'_, '_>) {
     let is_end = |(function, _): &(usize, &Event)| !is(Role::DriverEntry, *function) && reach.is_reached(*function);
     for (function, event) in model.all_events().filter(is_end) {
         let left_by = match event.kind {
-            EventKind::Loses => LeftBy::ErrorPath,
+            EventKind::Loses | EventKind::Forgets { fails: true } => LeftBy::ErrorPath,
+            EventKind::Forgets { fails: false } => LeftBy::OnePath,
             EventKind::LosesDevice => LeftBy::Device,
             _ => continue,
         };
-        for section in sections(collector, event.held.gained) {
+        // Where the way does not fail, somebody else may be meant to unlock.
+        let meant = |section: &usize| left_by == LeftBy::OnePath && super::handles::is_unlockable(collector, *section);
+        let mut left = sections(collector, event.held.gained);
+        left.retain(|section| !meant(section));
+        for section in left {
             kept(collector, section, left_by, event.at, |locker, _| locker == function);
         }
     }
@@ -184,7 +191,7 @@ pub(super) fn kept(
 }
 
 /// The pageable sections in a set.
-fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
+pub(super) fn sections(collector: &Collector<'_, '_>, facts: Facts) -> Vec<usize> {
     let all = collector.model.program.image.sections();
     let locked = |index: usize| facts.has(Facts::section(index)) && Facts::section(index) != Facts::NONE;
     (0..all.len()).filter(|&index| locked(index) && all[index].is_pageable_by_name()).collect()

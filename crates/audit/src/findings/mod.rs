@@ -1,5 +1,6 @@
 //! What is wrong: each kind of finding in the file of its area.
 
+mod balance;
 mod handles;
 mod irql;
 mod locks;
@@ -183,6 +184,11 @@ pub enum FindingKind {
     },
     /// A request unlocks what another kind of request locks and unlocks (A01).
     UnlockWithoutLock,
+    /// A routine unlocks a section more often than it is locked (A01).
+    TooManyUnlocks {
+        /// The section.
+        section: String,
+    },
     /// A section is locked by address in several places (K18).
     RepeatLock {
         /// The section.
@@ -220,6 +226,13 @@ pub enum LeftBy {
     Unload,
     /// A way through a routine that fails and keeps no handle, as others of its ways do.
     ErrorPath,
+    /// A way through a routine that neither unlocks nor keeps the handle, as others of its ways do, in a driver that unlocks this
+    /// section nowhere else.
+    OnePath,
+    /// `Unload`, which undoes fewer locks than `DriverEntry` took.
+    Count,
+    /// A way through `Unload` that leaves out the unlock.
+    UnloadPath,
     /// A way through a routine that deletes a device, in whose extension alone the handle lies.
     Device,
     /// A routine that throws the handle away, in a driver that unlocks this section nowhere.
@@ -274,6 +287,7 @@ impl<'m, 'a> Collector<'m, 'a> {
         objects::find(&mut collector);
         stacks::find(&mut collector);
         locks::find(&mut collector);
+        balance::find(&mut collector);
         handles::find(&mut collector);
         paging::find(&mut collector);
         paged_code::find(&mut collector);

@@ -99,7 +99,7 @@ impl<'s, 'p> Calls<'s, 'p> {
     /// A store that is not to the stack.
     pub(super) fn stored(&mut self, base: Value, indexed: bool, value: Value) {
         match (base, value) {
-            (_, Value::Unknown) => {}
+            (_, Value::Unknown | Value::Result(_)) => {}
             (_, Value::Among(_)) => self.escape(value),
             (Value::Image(rva), value) => self.record(EventKind::StoreGlobal { rva, value }),
             (Value::Parameter(parameter, offset), Value::Image(code)) => {
@@ -156,6 +156,9 @@ impl<'s, 'p> Calls<'s, 'p> {
             Target::Function(index) => self.function(state, index, &arguments),
             other => self.unknown(state, other, &arguments),
         }
+        if self.handles.any && state.get(Register::RAX) == Value::Unknown {
+            state.set(Register::RAX, Value::Result(self.here.at));
+        }
         forget_handed(state);
     }
 
@@ -198,7 +201,8 @@ impl<'s, 'p> Calls<'s, 'p> {
 
     pub(super) fn record_call(&mut self, target: Target, arguments: &[Value]) {
         if let Some(events) = &mut self.events {
-            let used = arguments.iter().rposition(|value| *value != Value::Unknown).map_or(0, |last| last + 1);
+            let is_known = |value: &Value| !matches!(value, Value::Unknown | Value::Result(_));
+            let used = arguments.iter().rposition(is_known).map_or(0, |last| last + 1);
             let arguments = events.keep_arguments(&arguments[..used]);
             self.record(EventKind::Call { target, arguments });
         }
@@ -223,6 +227,7 @@ impl<'s, 'p> Calls<'s, 'p> {
             state.saved.get_or_insert(before);
         }
         state.held = state.held.then(summary.held);
+        self.weigh(state, |balance| *balance = balance.then(summary.balance));
         self.unlocked |= !summary.held.lost.and(Facts::ALL_SECTIONS).is_empty();
         self.locks = self.locks.or(summary.locks);
         self.stopped = summary.never_returns;

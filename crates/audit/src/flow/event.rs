@@ -58,10 +58,20 @@ pub(crate) enum EventKind {
     ComparesWithApc,
     /// An assertion fails: `int 2Ch`.
     AssertionFails,
+    /// After this, some sections are locked once or twice more than at the entry, whatever the way, and nothing that follows
+    /// unlocks any.
+    Locks { once: Facts, twice: Facts },
+    /// After this, some sections are unlocked once or twice more than the function locked them, whatever the way.
+    Unlocks { once: Facts, twice: Facts },
     /// A negative NTSTATUS becomes the result while these facts hold.
     Fails,
     /// A negative NTSTATUS is at hand, a section is locked, and nothing that follows unlocks it or keeps its handle.
     Loses,
+    /// A conditional jump after which a section is locked and nothing unlocks it or keeps its handle, as after the other way of
+    /// the jump; `fails` where a call failed on this way.
+    Forgets { fails: bool },
+    /// A conditional jump after which nothing is unlocked, as after the other way of the jump; what lies at a place decides.
+    Skips { place: Value },
     /// A device object is deleted, a section is locked, and nobody but the extension of the device has the handle.
     LosesDevice,
 }

@@ -96,6 +96,11 @@ impl Held {
         !sections.is_empty() && sections != Facts::ALL_SECTIONS
     }
 
+    /// Is one locked whose handle nobody keeps?
+    pub(crate) fn has_lost_handle(&self) -> bool {
+        self.has_lock() && !self.perhaps.has(Facts::KEPT) && !self.perhaps.has(Facts::IN_DEVICE)
+    }
+
     /// It turns out on this way that the facts did not become true.
     pub(crate) fn undo(&mut self, facts: Facts) {
         self.gained = self.gained.without(facts);

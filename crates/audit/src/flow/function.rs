@@ -6,7 +6,6 @@ use std::collections::BinaryHeap;
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 
 use super::calls::Calls;
-use super::event::EventKind;
 use super::events::Events;
 use super::handles::Handles;
 use super::irql::IrqlSet;
@@ -91,27 +90,15 @@ impl<'p> Interpreter<'p> {
         let mut walk =
             Walk { graph: &self.graph, function, stepper, space: &mut self.space, gave_up: false, steps: limit };
         let ended = walk.find_fixed_point();
-        self.steps -= limit - walk.steps;
         if !ended {
+            self.steps -= limit - walk.steps;
             return Followed::NotAtAll;
         }
         let mark = self.events.mark();
-        let (mut events, summary) = walk.record(std::mem::take(&mut self.events));
+        let (events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
-        let loses = |kind| matches!(kind, EventKind::Fails | EventKind::Loses | EventKind::LosesDevice);
-        if events.since(mark).iter().any(|event| loses(event.kind)) {
-            let points = &self.space.points;
-            let unlock = leads_to(&self.graph, |block| points[block].unlocks);
-            let end = leads_to(&self.graph, |block| points[block].unlocks || points[block].keeps);
-            // Where no way keeps a handle or unlocks, the lock is meant to last.
-            let lasts = !end.contains(&true);
-            let leads = |blocks: &[bool], at: u32| self.graph.block_of(at).is_some_and(|block| blocks[block]);
-            events.retain_since(mark, |event| match event.kind {
-                EventKind::Fails | EventKind::LosesDevice => !leads(&unlock, event.at),
-                EventKind::Loses => !lasts && !leads(&end, event.at),
-                _ => true,
-            });
-        }
+        let mut events = walk.settle(events, mark);
+        self.steps -= limit - walk.steps;
         events.end_function(index, mark);
         self.events = events;
         self.summaries[index] = summary;
@@ -121,19 +108,19 @@ impl<'p> Interpreter<'p> {
 
 /// What is known at the start of a block, and how far it was followed.
 #[derive(Default)]
-struct Point {
-    state: State,
-    reached: bool,
+pub(super) struct Point {
+    pub(super) state: State,
+    pub(super) reached: bool,
     pending: bool,
-    unlocks: bool,
-    keeps: bool,
+    pub(super) unlocks: bool,
+    pub(super) keeps: bool,
     visits: u8,
 }
 
 /// Memory that serves for one function after the other.
 #[derive(Default)]
-struct Space {
-    points: Vec<Point>,
+pub(super) struct Space {
+    pub(super) points: Vec<Point>,
     /// Blocks to look at; in the order of addresses, which is nearly that of execution.
     pending: BinaryHeap<Reverse<u32>>,
     /// Within a block.
@@ -141,7 +128,7 @@ struct Space {
 }
 
 impl Space {
-    fn begin(&mut self, blocks: usize) {
+    pub(super) fn begin(&mut self, blocks: usize) {
         self.pending.clear();
         self.points.truncate(blocks.max(KEPT_POINTS));
         for point in self.points.iter_mut().take(blocks) {
@@ -166,19 +153,19 @@ impl Space {
     }
 }
 
-struct Walk<'w, 'p> {
-    graph: &'w Graph,
+pub(super) struct Walk<'w, 'p> {
+    pub(super) graph: &'w Graph,
     function: &'p Function,
-    stepper: Stepper<'w, 'p>,
-    space: &'w mut Space,
-    gave_up: bool,
+    pub(super) stepper: Stepper<'w, 'p>,
+    pub(super) space: &'w mut Space,
+    pub(super) gave_up: bool,
     /// Steps that are left.
-    steps: u64,
+    pub(super) steps: u64,
 }
 
 /// Where control goes after a block.
 #[derive(PartialEq)]
-enum After {
+pub(super) enum After {
     Next,
     Returns,
     Stops,
@@ -190,11 +177,22 @@ impl Walk<'_, '_> {
         let graph = self.graph;
         for (n, &entry) in graph.entries.iter().enumerate() {
             let is_entry = n == 0 && graph.blocks[entry as usize].start == self.function.entry;
-            let point = &mut self.space.points[entry as usize];
-            point.state.clone_from(&if is_entry { State::default() } else { State::anywhere() });
-            point.reached = true;
-            self.space.push(entry);
+            self.enter(entry, &if is_entry { State::default() } else { State::anywhere() });
         }
+        self.follow()
+    }
+
+    /// Control arrives at a block.
+    pub(super) fn enter(&mut self, block: u32, state: &State) {
+        let point = &mut self.space.points[block as usize];
+        point.state.clone_from(state);
+        point.reached = true;
+        self.space.push(block);
+    }
+
+    /// Follows the blocks that are pending; false if that takes more steps than there are.
+    pub(super) fn follow(&mut self) -> bool {
+        let graph = self.graph;
         let mut state = std::mem::take(&mut self.space.state);
         while let Some(index) = self.space.pop() {
             let block = &graph.blocks[index as usize];
@@ -215,10 +213,11 @@ impl Walk<'_, '_> {
     fn spread(&mut self, block: &Block, after: &mut State) {
         let last = self.graph.last(block);
         let conditional = last.flow_control() == FlowControl::ConditionalBranch;
-        let (held, compared) = (after.held, after.compared);
-        // What was read of the level is narrowed with it, on each way otherwise.
+        let (held, balance, compared) = (after.held, after.balance, after.compared);
+        // What was read of the level, or is the result of a call, is narrowed on each way otherwise.
         let switched = self.stepper.switched.filter(|_| last.flow_control() == FlowControl::IndirectBranch);
-        let wide = (switched.is_some() || matches!(compared, Some(Compared::Irql(..)))).then(|| after.clone());
+        let narrows = switched.is_some() || matches!(compared, Some(Compared::Irql(..) | Compared::Result(_)));
+        let wide = narrows.then(|| after.clone());
         for &successor in self.graph.successors(block) {
             if conditional {
                 let start = self.graph.blocks[successor as usize].start;
@@ -249,12 +248,12 @@ impl Walk<'_, '_> {
             }
             match &wide {
                 Some(wide) => after.clone_from(wide),
-                None => (after.held, after.compared) = (held, compared),
+                None => (after.held, after.balance, after.compared) = (held, balance, compared),
             }
         }
     }
 
-    fn block(&mut self, block: &Block, state: &mut State) -> After {
+    pub(super) fn block(&mut self, block: &Block, state: &mut State) -> After {
         let graph = self.graph;
         let stays = !graph.successors(block).is_empty();
         self.stepper.switched = None;
@@ -283,6 +282,15 @@ impl Walk<'_, '_> {
         leaves && !self.stepper.calls.stopped
     }
 
+    /// Follows a block; true if the function can return from it, with `state` at its end.
+    pub(super) fn returns(&mut self, block: &Block, state: &mut State) -> bool {
+        match self.block(block, state) {
+            After::Returns => true,
+            After::Next => self.leaves_by_condition(block, state),
+            After::Stops => false,
+        }
+    }
+
     /// Goes over each block once more, now that the states are known, and records.
     fn record(&mut self, events: Events) -> (Events, Summary) {
         let graph = self.graph;
@@ -295,12 +303,7 @@ impl Walk<'_, '_> {
             }
             state.clone_from(&self.space.points[index].state);
             (self.stepper.calls.unlocked, self.stepper.calls.kept) = (false, false);
-            let after = self.block(block, &mut state);
-            let returns = match after {
-                After::Returns => true,
-                After::Next => self.leaves_by_condition(block, &mut state),
-                After::Stops => false,
-            };
+            let returns = self.returns(block, &mut state);
             let returned = returns && matches!(state.get(Register::RAX), Value::Handle(_));
             self.space.points[index].unlocks = self.stepper.calls.unlocked;
             self.space.points[index].keeps = self.stepper.calls.kept || returned;
@@ -322,6 +325,7 @@ impl Walk<'_, '_> {
             Some(end) => Summary {
                 irql: end.irql,
                 held: end.held,
+                balance: end.balance,
                 result: result(end.get(Register::RAX)),
                 never_returns: false,
                 registers,
@@ -341,22 +345,6 @@ impl Walk<'_, '_> {
 
 fn is_jump(instruction: &Instruction) -> bool {
     matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::IndirectBranch)
-}
-
-/// By block: can one of these blocks follow its start?
-fn leads_to(graph: &Graph, is_end: impl Fn(usize) -> bool) -> Vec<bool> {
-    let of_block = |(index, block)| graph.successors(block).iter().map(move |&next| (next, index as u32));
-    let mut edges: Vec<(u32, u32)> = graph.blocks.iter().enumerate().flat_map(of_block).collect();
-    edges.sort_unstable();
-    let mut leads = vec![false; graph.blocks.len()];
-    let mut pending: Vec<u32> = (0..leads.len() as u32).filter(|&index| is_end(index as usize)).collect();
-    while let Some(block) = pending.pop() {
-        if !std::mem::replace(&mut leads[block as usize], true) {
-            let first = edges.partition_point(|(next, _)| *next < block);
-            pending.extend(edges[first..].iter().take_while(|(next, _)| *next == block).map(|(_, before)| *before));
-        }
-    }
-    leads
 }
 
 /// What callers can use of a result.

@@ -2,6 +2,7 @@
 
 use iced_x86::Register;
 
+use super::balance::Balance;
 use super::calls::{Calls, WRITTEN};
 use super::event::{EventKind, Target};
 use super::facts::Facts;
@@ -19,7 +20,7 @@ impl Calls<'_, '_> {
         if held.has_lock() && result {
             self.record(EventKind::Fails);
         }
-        if held.has_lock() && !held.perhaps.has(Facts::KEPT) && !held.perhaps.has(Facts::IN_DEVICE) {
+        if held.has_lost_handle() {
             self.record(EventKind::Loses);
         }
     }
@@ -118,7 +119,9 @@ impl Calls<'_, '_> {
             }
             Does::Unlock => {
                 self.unlocked = true;
-                state.held.lose(self.sections_of(first));
+                let sections = self.sections_of(first);
+                state.held.lose(sections);
+                self.weigh(state, |balance| balance.unlock(sections));
             }
             Does::PageDriver => {
                 state.held.lose(Facts::RESET);
@@ -145,6 +148,22 @@ impl Calls<'_, '_> {
     fn lock(&mut self, state: &mut State, sections: Facts) {
         self.locks = self.locks.or(sections);
         state.held.gain(sections);
+        self.weigh(state, |balance| balance.lock(sections));
+    }
+
+    /// Sections are locked or unlocked. What is locked or unlocked more often than before is told.
+    pub(super) fn weigh(&mut self, state: &mut State, change: impl FnOnce(&mut Balance)) {
+        let before = state.balance;
+        change(&mut state.balance);
+        let more =
+            |of: fn(Balance, usize) -> Facts| [1, 2].map(|times| of(state.balance, times).without(of(before, times)));
+        let ([once, twice], [unlocked, again]) = (more(Balance::at_least), more(Balance::below));
+        if !once.or(twice).is_empty() {
+            self.record(EventKind::Locks { once, twice });
+        }
+        if !unlocked.or(again).is_empty() {
+            self.record(EventKind::Unlocks { once: unlocked, twice: again });
+        }
     }
 }
 

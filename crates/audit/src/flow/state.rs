@@ -2,6 +2,7 @@
 
 use iced_x86::Register;
 
+use super::balance::Balance;
 use super::computed::Form;
 use super::facts::Held;
 use super::flags::Flags;
@@ -10,6 +11,9 @@ use super::value::Value;
 
 /// Most places of the stack that are followed.
 const MAX_SLOTS: usize = 96;
+
+/// An NTSTATUS that is a failure; which one does not matter.
+const FAILURE: Value = Value::Number(0xc000_0001);
 
 /// What is known at one point of a function.
 #[derive(PartialEq, Eq, Debug)]
@@ -21,6 +25,7 @@ pub(crate) struct State {
     /// The level before the first raise that has not been undone.
     pub(crate) saved: Option<IrqlSet>,
     pub(crate) held: Held,
+    pub(crate) balance: Balance,
     /// What the last comparison looked at.
     pub(crate) compared: Option<Compared>,
     /// What lies where the handle of a section was stored last, and the section.
@@ -36,6 +41,8 @@ pub(crate) struct State {
 pub(crate) enum Compared {
     /// The current level, which decides the flags.
     Irql(IrqlSet, Flags),
+    /// The sign of what a call returned, by the offset of the call.
+    Result(u32),
     /// The handle of a section, with NULL: there is no lock where it is.
     Handle(Option<u8>),
     /// What lies in memory, with something.
@@ -66,6 +73,7 @@ impl Default for State {
             irql: IrqlSet::ENTRY,
             saved: None,
             held: Held::default(),
+            balance: Balance::default(),
             compared: None,
             kept: None,
             tested: None,
@@ -83,7 +91,7 @@ impl State {
     /// In a handler that control reaches from anywhere in the function.
     pub(crate) fn anywhere() -> State {
         let irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED);
-        State { registers: [Value::Unknown; 16], irql, ..State::default() }
+        State { registers: [Value::Unknown; 16], irql, balance: Balance::UNKNOWN, ..State::default() }
     }
 
     pub(crate) fn get(&self, register: Register) -> Value {
@@ -149,6 +157,14 @@ impl State {
     pub(crate) fn raise(&mut self, to: IrqlSet) {
         self.saved.get_or_insert(self.irql);
         self.irql = to;
+    }
+
+    /// What a call returned turns out to be a failure.
+    pub(crate) fn fail(&mut self, call: u32) {
+        let slots = self.slots.iter_mut().map(|(_, value)| value);
+        for value in self.registers.iter_mut().chain(slots).filter(|value| **value == Value::Result(call)) {
+            *value = FAILURE;
+        }
     }
 
     /// The current level turns out to be one of these, and so does what was read of it.
@@ -225,6 +241,8 @@ impl State {
         changed |= replace(&mut self.sync, sync);
         let (irql, held) = (self.irql.join(other.irql), self.held.join(other.held));
         changed |= replace(&mut self.irql, irql);
+        let balance = self.balance.join(other.balance);
+        changed |= replace(&mut self.balance, balance);
         changed | replace(&mut self.held, held)
     }
 
@@ -237,6 +255,7 @@ impl State {
         self.irql = IrqlSet::ENTRY.join(IrqlSet::RESTORED).join(IrqlSet::absolute(super::irql::Range::ANY));
         self.saved = None;
         self.held.gained = super::facts::Facts::NONE;
+        self.balance = Balance::UNKNOWN;
         (self.compared, self.kept, self.tested, self.sync) = (None, None, None, None);
     }
 }

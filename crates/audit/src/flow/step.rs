@@ -198,6 +198,9 @@ impl Stepper<'_, '_> {
             (place, Value::Number(0)) if let Some((_, section)) = state.kept.filter(|(kept, _)| *kept == place) => {
                 Some(Compared::Handle(section))
             }
+            (Value::Result(call), other) if other == one || other == Value::Number(0) => {
+                (operand::bytes(instruction) == 4).then_some(Compared::Result(call))
+            }
             (one, _) if one.is_memory() => Some(Compared::Memory(one)),
             (_, other) if other.is_memory() => Some(Compared::Memory(other)),
             _ => None,
@@ -285,8 +288,11 @@ pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
             None => state.doubt(),
         },
         Some(Compared::Handle(section)) if jump.condition_code() == equal_condition(taken) => {
-            state.held.undo(section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section))));
+            let sections = section.map_or(Facts::ALL_SECTIONS, |section| Facts::section(usize::from(section)));
+            state.held.undo(sections);
+            state.balance.undo(sections);
         }
+        Some(Compared::Result(call)) if is_negative(jump, taken) => state.fail(call),
         Some(Compared::Memory(place)) => state.tested = Some(place),
         Some(Compared::PassiveMajor) if jump.condition_code() == equal_condition(taken) => {
             state.held.gain(Facts::PASSIVE_REQUEST);
@@ -298,6 +304,15 @@ pub(super) fn refine(state: &mut State, jump: &Instruction, taken: bool) {
 /// What is known of a request whose major function is compared with one that comes at PASSIVE_LEVEL only.
 fn comes_at_passive(major: u8) -> Option<Compared> {
     (Role::Dispatch(Some(major)).irql().high == 0).then_some(Compared::PassiveMajor)
+}
+
+/// Is a number negative that was compared with zero, if the jump is taken or not?
+pub(super) fn is_negative(jump: &Instruction, taken: bool) -> bool {
+    match jump.condition_code() {
+        ConditionCode::s | ConditionCode::l => taken,
+        ConditionCode::ns | ConditionCode::ge => !taken,
+        _ => false,
+    }
 }
 
 /// The condition of a jump after which what was compared is equal.
@@ -339,7 +354,7 @@ fn pop(state: &mut State, instruction: &Instruction) {
 }
 
 /// An NTSTATUS of severity error, as it stands in eax.
-fn is_failure(number: u64) -> bool {
+pub(super) fn is_failure(number: u64) -> bool {
     (0xc000_0000..0xc100_0000).contains(&number)
 }
 

@@ -1,5 +1,6 @@
 //! What a function looks like to its callers.
 
+use super::balance::Balance;
 use super::facts::{Facts, Held};
 use super::irql::IrqlSet;
 use super::value::Value;
@@ -11,6 +12,8 @@ pub(crate) struct Summary {
     /// The level at its end, relative to that of its entry.
     pub(crate) irql: IrqlSet,
     pub(crate) held: Held,
+    /// How often sections are locked at its end, compared with its entry.
+    pub(crate) balance: Balance,
     /// Its result, where that is a level, a handle or pool.
     pub(crate) result: Value,
     /// No way through it comes to an end.
@@ -29,6 +32,7 @@ impl Default for Summary {
         Summary {
             irql: IrqlSet::ENTRY,
             held: Held::default(),
+            balance: Balance::default(),
             result: Value::Unknown,
             never_returns: false,
             registers: Vec::new(),

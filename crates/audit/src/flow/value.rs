@@ -23,6 +23,8 @@ pub(crate) enum Value {
     /// One of these, as the way here decides, or something else: offsets in the image, or what [`Value::packed`] makes of
     /// others; 0 stands for none.
     Among([u32; 3]),
+    /// What the call at this offset returned, in a driver that locks sections.
+    Result(u32),
     /// The address of an import.
     Import(ImportId),
     /// The stack pointer at entry plus so many bytes.

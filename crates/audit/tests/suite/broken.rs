@@ -80,6 +80,13 @@ broken! {
     x11_a01_unlock_twice_by_extension "x11-unlock-twice-by-extension" ["LockClosed: UnlockWithoutLock"]
     x14_unlocks_an_empty_field "x14-unlocks-an-empty-field" ["LockClosed: NullHandle"]
     x18_k13_locks_by_the_other_handle "x18-locks-by-the-other-handle" ["LockRequest: PageableCode"]
+    x10_k05_locked_twice "x10-locked-twice" ["DriverEntry: UnloadWithLocks"]
+    x11_a01_unlock_twice_in_close "x11-unlock-twice-in-close" ["BalanceClose: TooManyUnlocks"]
+    x11_a01_unlock_twice_in_request "x11-unlock-twice-in-request" ["BalanceRequest: TooManyUnlocks"]
+    x26_k05_result_fails "x26-result-fails" ["DriverEntry: UnloadWithLocks"]
+    x33_k05_left_on_one_way "x33-left-on-one-way" ["BalanceRequest: UnloadWithLocks"]
+    x33_k05_result_fails "x33-result-fails" ["BalanceCreate: UnloadWithLocks"]
+    k05_unload_skips_unlock "k05-unload-skips-unlock" ["BalanceUnload: UnloadWithLocks"]
     k28_pages_nothing "k28-pages-nothing" ["DriverEntry: NoModule"]
 }
 

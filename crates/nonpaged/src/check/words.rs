@@ -49,6 +49,7 @@ pub(super) fn cause(kind: &FindingKind, locator: &Locator) -> Cause {
             Cause::Audit(Audit::LockKept { section, left_by: self::left_by(left_by) })
         }
         FindingKind::UnlockWithoutLock => Cause::Audit(Audit::UnlockWithoutLock),
+        FindingKind::TooManyUnlocks { section } => Cause::Audit(Audit::TooManyUnlocks { section }),
         FindingKind::RepeatLock { section, places } => Cause::Audit(Audit::RepeatLock { section, places }),
         FindingKind::HandleDereferenced => Cause::Audit(Audit::HandleDereferenced),
         FindingKind::PageEntireWithInterrupt => Cause::Audit(Audit::PageEntireWithInterrupt),
@@ -73,6 +74,9 @@ fn left_by(left_by: audit::LeftBy) -> LeftBy {
         audit::LeftBy::Entry => LeftBy::Entry,
         audit::LeftBy::Unload => LeftBy::Unload,
         audit::LeftBy::ErrorPath => LeftBy::ErrorPath,
+        audit::LeftBy::OnePath => LeftBy::OnePath,
+        audit::LeftBy::Count => LeftBy::Count,
+        audit::LeftBy::UnloadPath => LeftBy::UnloadPath,
         audit::LeftBy::Device => LeftBy::Device,
         audit::LeftBy::Nobody => LeftBy::Nobody,
         audit::LeftBy::Handle => LeftBy::Handle,

@@ -87,6 +87,11 @@ pub enum Audit {
     },
     /// A request unlocks without having locked, as the request that ends its kind does, too (A01).
     UnlockWithoutLock,
+    /// A routine unlocks a section more often than it is locked (A01).
+    TooManyUnlocks {
+        /// The section.
+        section: String,
+    },
     /// A section is locked by address in several places (K18).
     RepeatLock {
         /// The section.
@@ -127,6 +132,12 @@ pub enum LeftBy {
     Unload,
     /// A way through a routine that fails, and keeps no handle.
     ErrorPath,
+    /// A way through a routine that neither unlocks nor keeps the handle.
+    OnePath,
+    /// Who unlocks less often than was locked.
+    Count,
+    /// A way through `Unload` that leaves out the unlock.
+    UnloadPath,
     /// A way through a routine that deletes the device in whose extension the handle lies.
     Device,
     /// A routine that throws the handle away, where nobody unlocks the section.
@@ -302,6 +313,11 @@ impl Audit {
                     .note("the request that ends this kind of use unlocks it as well")
                     .help("let one routine own each lock")
             }
+            Audit::TooManyUnlocks { section } => {
+                let title = format!("section `{section}` is unlocked more often than it is locked");
+                Words::finding(Finding::UnlockWithoutLock, Level::Error, title, BALANCED)
+                    .help("unlock once for each lock")
+            }
             Audit::RepeatLock { section, places } => {
                 let title = format!("section `{section}` locked by address in {places} places");
                 Words::finding(Finding::RepeatLockByAddress, Level::Info, title, FIRST_BY_ADDRESS)
@@ -394,6 +410,18 @@ fn lock_kept(section: &str, left_by: LeftBy) -> Words {
         LeftBy::ErrorPath => (
             format!("a routine fails while section `{section}` is locked, and keeps no handle"),
             "unlock it on the way out: without the handle, nobody can later",
+        ),
+        LeftBy::OnePath => (
+            format!("section `{section}` stays locked on this way, and nobody keeps the handle"),
+            "unlock it on this way as on the others, or keep the handle",
+        ),
+        LeftBy::Count => (
+            format!("section `{section}` is locked again here, and unlocked less often than that"),
+            "unlock once for each lock",
+        ),
+        LeftBy::UnloadPath => (
+            format!("section `{section}`, which `DriverEntry` locks, stays locked on this way through `Unload`"),
+            "unlock in `Unload` what `DriverEntry` locked, or test the handle alone",
         ),
         LeftBy::Device => (
             format!("a device is deleted while section `{section}` is locked, and the handle with it"),

@@ -13,6 +13,7 @@ const ELSEWHERE: &[&str] = &[
     "x12-stale-handle",
     "x23-storport-locks",
     "x25-foreign-unlock",
+    "x33-result-fails",
     "x49-still-pending",
     "x50-completion-in-dpc",
 ];
