@@ -151,7 +151,8 @@ pub(crate) fn at<T: Pod>(file: &[u8], offset: u64, what: &'static str) -> Result
 }
 
 fn nt_headers_offset(file: &[u8]) -> Result<u64, ImageError> {
-    if !file.starts_with(b"MZ") {
+    // Of an empty file the next lines say that it is.
+    if !file.is_empty() && !file.starts_with(b"MZ") {
         return Err(ImageError::NotPe("`MZ`"));
     }
     let dos: pe::ImageDosHeader = at(file, 0, "the DOS header")?;

@@ -92,9 +92,9 @@ use tlb::Tlb;
 use watch::Watch;
 
 /// Frames that a machine needs before it can map a page in each region.
-const MIN_FRAMES: u32 = 32;
-/// What the index in a frame's place can tell apart.
-const MAX_FRAMES: u32 = 1 << 24;
+pub const MIN_FRAMES: u32 = 32;
+/// Frames that a machine can have: what the index in a frame's place can tell apart.
+pub const MAX_FRAMES: u32 = 1 << 24;
 
 /// All memory of one machine.
 pub struct Memory {

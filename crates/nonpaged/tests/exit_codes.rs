@@ -111,7 +111,11 @@ fn a_folder_without_drivers_is_no_success() {
         assert_says(&mut with(&[command], folder.path()), 64, &["cannot be read: there is no `.sys` file in it"]);
     }
     for command in ["map", "explore"] {
-        assert_says(&mut with(&[command], folder.path()), 64, &["cannot be read: Is a directory"]);
+        assert_says(
+            &mut with(&[command], folder.path()),
+            64,
+            &["is a folder: only `nonpaged run` and `nonpaged check` take"],
+        );
     }
 }
 

@@ -76,7 +76,10 @@ fn a_file_with_a_token_in_the_environment_is_replayed() {
 #[test]
 fn a_file_that_is_not_there_fails_the_test() {
     let (output, text) = run_the_test_that_fails(Some("out/failure-1.token"));
-    assert!(!output.status.success() && text.contains("; nor is there a file of that name"), "{text}");
+    assert!(
+        !output.status.success() && text.contains("no token, and no file of that name: a token begins with `np2-`"),
+        "{text}"
+    );
 }
 
 /// A token that is damaged is not left out in silence.

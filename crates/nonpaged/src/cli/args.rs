@@ -1,6 +1,7 @@
 //! The arguments, and the help that goes with them.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,9 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: 0 clean, 10 driver bug, 11 audit findings, 20 unsupported, 30 limit, 64 arguments or an unreadable file,
 65 not a loadable image, 70 bug in nonpaged. Long form: nonpaged explain exit-codes";
+
+/// Numbers of frames that a machine can have.
+const FRAMES: RangeInclusive<i64> = memory::MIN_FRAMES as i64..=memory::MAX_FRAMES as i64;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -80,7 +84,7 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) show: Show,
 
-    /// Further images and folders; of several drivers each gets a machine of its own
+    /// Further images; each, and the first, may be a folder of images. Of several drivers each gets a machine of its own
     pub(crate) more: Vec<PathBuf>,
 
     /// Of several drivers: print a record each, comma-separated
@@ -99,7 +103,7 @@ pub(crate) struct RunOptions {
 /// What is run, and on which machine: what decides everything that happens.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Setup {
-    /// The driver image; `nonpaged run` also takes a folder of them
+    /// The driver image
     pub(crate) driver: PathBuf,
 
     /// What to do with the driver (TOML); without it: start, open, write, read, each IOCTL, cancel, close, unload
@@ -111,8 +115,8 @@ pub(crate) struct Setup {
     pub(crate) trim: Trim,
 
     /// Physical memory in 4 KiB pages; without it memory never runs short
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Paging")]
-    pub(crate) frames: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(FRAMES), help_heading = "Paging")]
+    pub(crate) frames: Option<u32>,
 
     /// Where pageable pages are when loading is complete
     #[arg(long, value_enum, value_name = "WHERE", default_value_t = Initial::Out, help_heading = "Paging")]

@@ -60,7 +60,7 @@ fn check(options: &RunOptions) -> Result<(), Box<report::Diagnostic>> {
 fn settings(options: &RunOptions) -> Result<Settings, Box<report::Diagnostic>> {
     let mut kernel = machine::kernel_options(&options.setup)?;
     kernel.step_limit = options.setup.steps.unwrap_or(STEPS);
-    let mut memory = machine::memory_config(&options.setup)?;
+    let mut memory = machine::memory_config(&options.setup);
     if options.setup.frames.is_none() {
         memory.frames = FRAMES;
     }

@@ -24,6 +24,11 @@ const MAX_TEXT_FILE: u64 = 1 << 20;
 /// Reads a driver and its PDB.
 pub(crate) fn driver(path: &Path) -> Result<Driver, Box<Diagnostic>> {
     Driver::read(path).map_err(|error| match error {
+        DriverError::Read(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            let problem =
+                format!("`{}` is a folder: only `nonpaged run` and `nonpaged check` take folders", name(path));
+            refuse(Input::Arguments { problem })
+        }
         DriverError::Read(error) => unreadable(path, "driver", &error),
         DriverError::Image(error) => refuse(Input::NotLoadable { path: name(path), reason: error.to_string() }),
     })

@@ -35,7 +35,7 @@ pub(crate) fn session(
     let kernel = kernel_options(options)?;
     let step_limit = kernel.step_limit.min(stop_at.unwrap_or(u64::MAX));
     let kernel = Options { step_limit, choices, ..kernel };
-    let memory = memory_config(options)?;
+    let memory = memory_config(options);
     Session::new(kernel, memory, cable).map_err(|error| failed(options, error))
 }
 
@@ -56,24 +56,17 @@ pub(crate) fn kernel_options(options: &Setup) -> Result<Options, Box<Diagnostic>
     })
 }
 
-pub(crate) fn memory_config(options: &Setup) -> Result<MemoryConfig, Box<Diagnostic>> {
-    let frames = match options.frames {
-        None => PLENTY_OF_FRAMES,
-        Some(frames) => u32::try_from(frames).map_err(|_| {
-            let problem = format!("`--frames={frames}` is more than a machine can have");
-            refuse(Input::Arguments { problem })
-        })?,
-    };
+pub(crate) fn memory_config(options: &Setup) -> MemoryConfig {
     let default = MemoryConfig::default();
-    Ok(MemoryConfig {
-        frames,
+    MemoryConfig {
+        frames: options.frames.unwrap_or(PLENTY_OF_FRAMES),
         trim: options.trim.into(),
         initial: options.initial.into(),
         paging_file: options.paging_file.clone().map_or(PagingFileConfig::Anonymous, PagingFileConfig::File),
         seed: options.seed,
         lock_limit: options.lock_limit.unwrap_or(default.lock_limit),
         ..default
-    })
+    }
 }
 
 impl From<Trim> for TrimPolicy {
@@ -105,7 +98,7 @@ pub(crate) fn load(session: &mut Session, options: &Setup, driver: &Driver) -> R
 /// Why there is no machine, or no driver in it. A run that stopped has a report of its own.
 pub(crate) fn failed(options: &Setup, error: SessionError) -> Box<Diagnostic> {
     match error {
-        SessionError::Boot(BootError::Setup(error)) => setup(options, error),
+        SessionError::Boot(BootError::Setup(error)) => setup(error),
         SessionError::Boot(BootError::Map(_) | BootError::Frames) | SessionError::Load(LoadError::Map(_)) => {
             no_frames(options)
         }
@@ -123,12 +116,10 @@ pub(crate) fn failed(options: &Setup, error: SessionError) -> Box<Diagnostic> {
     }
 }
 
-fn setup(options: &Setup, error: SetupError) -> Box<Diagnostic> {
+fn setup(error: SetupError) -> Box<Diagnostic> {
     let problem = match error {
-        SetupError::FrameBudget { min, max, .. } => {
-            let frames = options.frames.unwrap_or_default();
-            format!("`--frames={frames}` is outside {min} to {max}")
-        }
+        // The arguments allow no such number.
+        SetupError::FrameBudget { .. } => return own_bug(&error),
         SetupError::PagingFile { path, source } => return input::uncreatable(&path, "paging file", &source),
         SetupError::NotAPagingFile { path } => {
             format!("paging file `{}` exists and is something else; it is left as it is", path.display())
@@ -151,7 +142,7 @@ fn place(options: &Setup, error: &memory::ImageError) -> Box<Diagnostic> {
 }
 
 fn no_frames(options: &Setup) -> Box<Diagnostic> {
-    let frames = options.frames.unwrap_or(u64::from(PLENTY_OF_FRAMES));
+    let frames = options.frames.unwrap_or(PLENTY_OF_FRAMES);
     limit(Limit::Resource { what: format!("frames: `--frames={frames}` does not hold the kernel and the driver") })
 }
 

@@ -16,7 +16,7 @@ const MAX_PASTED: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum WordError {
     /// It is no token, and no file has that name.
-    #[error("{0}; nor is there a file of that name")]
+    #[error("no token, and no file of that name: {0}")]
     Word(TokenError),
     /// The file cannot be read.
     #[error("token `{}` cannot be read: {source}", path.display())]

@@ -25,7 +25,7 @@ pub(crate) struct ExploreOptions {
     pub(crate) depth: Option<u32>,
 
     /// How many of each kind one schedule may have, at most: switch=2,trim=1
-    #[arg(long, value_name = "KIND=N", default_value = "", value_parser = bound, help_heading = "Search")]
+    #[arg(long, value_name = "KIND=N", default_value = "", hide_default_value = true, value_parser = bound, help_heading = "Search")]
     pub(crate) bound: Bound,
 
     /// What may happen: trim, trim:section, trim:page, interrupt, switch, delay, time, cancel, fail, order, order:completion,
