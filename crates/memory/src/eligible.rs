@@ -2,18 +2,15 @@
 
 use std::mem;
 
-use nt_types::Va;
-
 use crate::Memory;
 use crate::bits::Bits;
 use crate::pfn::Use;
-use crate::types::Region;
 
 /// The frames whose pages may leave, kept up to date so that a trim costs nothing when there is nothing to trim.
 #[derive(Clone, Default, Hash)]
 pub(crate) struct Eligible {
     now: Bits,
-    /// Frames of image pages: the ones whose eligibility section_paging decides.
+    /// Frames with pages of drivers' images: the ones whose eligibility section_paging decides.
     images: Bits,
     /// section_paging may have changed its mind.
     stale: bool,
@@ -54,8 +51,8 @@ impl Memory {
 
     /// A page came into the frame because something asked for it.
     pub(crate) fn note_arrival(&mut self, frame: u32) {
-        let in_image = Region::of(Va(self.pfn(frame).page << nt_types::PAGE_SHIFT)) == Some(Region::Image);
-        self.eligible.images.set(frame, in_image);
+        let in_driver = self.paging.is_in_driver(self.pfn(frame).page);
+        self.eligible.images.set(frame, in_driver);
         let may_leave = self.may_leave(frame);
         self.eligible.now.set(frame, may_leave);
     }
@@ -78,8 +75,9 @@ impl Memory {
     /// The same for all image pages, if section_paging was used.
     pub(crate) fn reconsider_images(&mut self) {
         if mem::take(&mut self.eligible.stale) {
-            let frames: Vec<u32> = self.eligible.images.iter().collect();
-            frames.into_iter().for_each(|frame| self.reconsider(frame));
+            let images = mem::take(&mut self.eligible.images);
+            images.iter().for_each(|frame| self.reconsider(frame));
+            self.eligible.images = images;
         }
     }
 

@@ -6,7 +6,8 @@ use std::ops::Range;
 /// Which numbers of a range are free. Always hands out the lowest, so that equal requests get equal answers.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Extents {
-    /// Start and length of each free run below `fresh`; never adjacent to one another nor to `fresh`.
+    /// End and start of each free run below `fresh`; never adjacent to one another nor to `fresh`. By their ends, because runs
+    /// are taken from their start and mostly given back from last to first, which changes no end.
     free: BTreeMap<u64, u64>,
     /// From here on everything is free.
     fresh: u64,
@@ -23,7 +24,7 @@ impl Extents {
     pub(crate) fn of(ranges: impl Iterator<Item = Range<u64>>) -> Extents {
         ranges.fold(Extents::new(0, 0), |mut all, range| {
             if all.fresh < all.end {
-                all.free.insert(all.fresh, all.end - all.fresh);
+                all.free.insert(all.end, all.fresh);
             }
             (all.fresh, all.end) = (range.start, range.end);
             all
@@ -37,19 +38,19 @@ impl Extents {
 
     /// Takes the lowest run of `count` numbers if all of them are less than `limit`.
     pub(crate) fn take_below(&mut self, count: u64, limit: u64) -> Option<u64> {
-        let found = self.free.iter().find(|&(_, &length)| length >= count).map(|(&start, &length)| (start, length));
-        let start = found.map_or(self.fresh, |(start, _)| start);
-        if start.checked_add(count)? > limit.min(self.end) {
+        let limit = limit.min(self.end);
+        let Some((&end, run)) = self.free.iter_mut().find(|(end, start)| **end - **start >= count) else {
+            let start = self.fresh;
+            self.fresh = start.checked_add(count).filter(|end| *end <= limit)?;
+            return Some(start);
+        };
+        let start = *run;
+        if start + count > limit {
             return None;
         }
-        match found {
-            Some((_, length)) => {
-                self.free.remove(&start);
-                if length > count {
-                    self.free.insert(start + count, length - count);
-                }
-            }
-            None => self.fresh += count,
+        *run += count;
+        if *run == end {
+            self.free.remove(&end);
         }
         Some(start)
     }
@@ -58,40 +59,33 @@ impl Extents {
     pub(crate) fn take_at(&mut self, number: u64) -> bool {
         if (self.fresh..self.end).contains(&number) {
             if number > self.fresh {
-                self.free.insert(self.fresh, number - self.fresh);
+                self.free.insert(number, self.fresh);
             }
             self.fresh = number + 1;
             return true;
         }
-        let run = self.free.range(..=number).next_back().map(|(&start, &length)| (start, length));
-        let Some((start, length)) = run.filter(|(start, length)| number - start < *length) else { return false };
-        self.free.remove(&start);
-        let (before, after) = (number - start, start + length - number - 1);
-        if before > 0 {
-            self.free.insert(start, before);
-        }
-        if after > 0 {
-            self.free.insert(number + 1, after);
+        let run = self.free.range(number + 1..).next().map(|(&end, &start)| (start, end));
+        let Some((start, end)) = run.filter(|(start, _)| *start <= number) else { return false };
+        self.free.remove(&end);
+        for (start, end) in [(start, number), (number + 1, end)] {
+            if start < end {
+                self.free.insert(end, start);
+            }
         }
         true
     }
 
     /// Gives back a run that was taken, or a part or union of such runs.
     pub(crate) fn give(&mut self, start: u64, count: u64) {
-        let (mut start, mut count) = (start, count);
-        if let Some((&before, &length)) = self.free.range(..start).next_back()
-            && before + length == start
-        {
-            self.free.remove(&before);
-            (start, count) = (before, length + count);
-        }
-        if let Some(length) = self.free.remove(&(start + count)) {
-            count += length;
-        }
-        if start + count == self.fresh {
+        let end = start + count;
+        let start = self.free.remove(&start).unwrap_or(start);
+        if end == self.fresh {
             self.fresh = start;
-        } else {
-            self.free.insert(start, count);
+            return;
+        }
+        match self.free.range_mut(end + 1..).next() {
+            Some((_, next)) if *next == end => *next = start,
+            _ => drop(self.free.insert(end, start)),
         }
     }
 }

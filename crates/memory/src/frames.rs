@@ -15,6 +15,8 @@ static ZERO: Page = [0; 4096];
 
 /// Layers that one machine may hold. Beyond it, a fork first takes the emptiest layer apart.
 const LAYERS: usize = 32;
+/// The layer with one page, of zeros: that of all frames which are to be zero and were not written yet.
+const ZEROS: u8 = 0;
 
 /// Where the page of a frame lies: layer in the upper eight bits, index in that layer below.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,9 +24,10 @@ pub(crate) struct Place(u32);
 
 impl Place {
     pub(crate) const NONE: Place = Place(u32::MAX);
+    const ZERO: Place = Place::new(ZEROS, 0);
 
-    fn new(layer: u8, index: u32) -> Place {
-        Place(u32::from(layer) << 24 | index)
+    const fn new(layer: u8, index: u32) -> Place {
+        Place((layer as u32) << 24 | index)
     }
 
     fn layer(self) -> u8 {
@@ -63,10 +66,14 @@ pub(crate) struct Frames {
 impl Frames {
     /// So many frames, with the numbers that RAM has.
     pub(crate) fn new(limit: u32) -> Frames {
+        let (mut layers, mut zeros) = ([const { None }; LAYERS], Pages::new());
+        let (own, zero) = (zeros.empty(), zeros.add());
+        zeros.pages[zero as usize].fill(0);
+        layers[usize::from(ZEROS)] = Some(Layer { pages: Arc::new(zeros), live: 1 });
         Frames {
-            layers: [const { None }; LAYERS],
-            own: Pages::new(),
-            own_layer: 0,
+            layers,
+            own,
+            own_layer: ZEROS + 1,
             spare: Vec::new(),
             place: Vec::new(),
             free: Extents::of(ram::ranges(limit)),
@@ -96,27 +103,25 @@ impl Frames {
         self.peak
     }
 
-    /// A frame. Its page holds anything: the caller fills it whole.
+    /// A frame. Its page holds zeros.
     pub(crate) fn allocate(&mut self) -> Option<u32> {
         self.allocate_run(1, u64::MAX)
     }
 
-    /// This frame, if it is free; the caller fills its page.
+    /// This frame, if it is free. Its page holds zeros.
     pub(crate) fn allocate_at(&mut self, frame: u32) -> bool {
         let free = self.free.take_at(frame.into());
         if free {
-            self.give_page(frame);
+            self.give_zeros(frame);
             self.count(1);
         }
         free
     }
 
-    /// The first of `count` consecutive frames, all with numbers less than `below`; the caller fills them.
+    /// The first of `count` consecutive frames, all with numbers less than `below`. Their pages hold zeros.
     pub(crate) fn allocate_run(&mut self, count: u32, below: u64) -> Option<u32> {
         let first = self.free.take_below(count.into(), below)? as u32;
-        for frame in first..first + count {
-            self.give_page(frame);
-        }
+        (first..first + count).for_each(|frame| self.give_zeros(frame));
         self.count(count);
         Some(first)
     }
@@ -188,6 +193,18 @@ impl Frames {
     /// frozen; [`Frames::unshare`] tells.
     pub(crate) fn write(&mut self, frame: u32) -> &mut Page {
         self.unshare(frame);
+        self.at_mut(self.place[frame as usize])
+    }
+
+    /// The same for whoever writes all of it, and so does not need what it holds.
+    pub(crate) fn overwrite(&mut self, frame: u32) -> &mut Page {
+        let place = self.place[frame as usize];
+        if place.layer() == self.own_layer {
+            self.own.forget_hash(place.index());
+        } else {
+            self.give_page(frame);
+            self.lose(place.layer());
+        }
         self.at_mut(self.place[frame as usize])
     }
 
@@ -266,7 +283,7 @@ impl Frames {
     /// Takes the pages of the layer with the fewest into `own` and returns its number.
     fn take_apart_emptiest(&mut self) -> u8 {
         let live = |n: &u8| self.layers[usize::from(*n)].as_ref().map_or(u32::MAX, |layer| layer.live);
-        let emptiest = (0..LAYERS as u8).min_by_key(live).unwrap_or_default();
+        let emptiest = (ZEROS + 1..LAYERS as u8).min_by_key(live).unwrap_or(ZEROS + 1);
         for frame in 0..self.place.len() as u32 {
             let place = self.place[frame as usize];
             if place != Place::NONE && place.layer() == emptiest {
@@ -276,13 +293,21 @@ impl Frames {
         emptiest
     }
 
-    /// Gives `frame` a page in `own` that holds anything. Does not look at the page it had.
-    fn give_page(&mut self, frame: u32) -> Place {
-        let index = self.spare.pop().unwrap_or_else(|| self.own.add());
-        self.own.forget_hash(index as usize);
+    /// Gives `frame` the page of zeros. Does not look at the page it had.
+    fn give_zeros(&mut self, frame: u32) {
         if self.place.len() <= frame as usize {
             self.place.resize(frame as usize + 1, Place::NONE);
         }
+        self.place[frame as usize] = Place::ZERO;
+        if let Some(zeros) = &mut self.layers[usize::from(ZEROS)] {
+            zeros.live += 1;
+        }
+    }
+
+    /// Gives `frame`, which has another page, one in `own` that holds anything.
+    fn give_page(&mut self, frame: u32) -> Place {
+        let index = self.spare.pop().unwrap_or_else(|| self.own.add());
+        self.own.forget_hash(index as usize);
         let place = Place::new(self.own_layer, index);
         self.place[frame as usize] = place;
         place

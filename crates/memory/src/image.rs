@@ -107,7 +107,7 @@ impl Memory {
         self.prepare(content.base, pages as u64)?;
         let starts_out = self.config.initial == InitialResidency::Out;
         let out = if starts_out { eligible.clone() } else { Runs::new() };
-        let frames = self.take_zeroed_frames(pages as u64 - out.page_count()).map_err(MapError::from)?;
+        let frames = self.take_frames(pages as u64 - out.page_count()).map_err(MapError::from)?;
         match self.write_out(content, &out) {
             Ok(slots) => self.map_image(content, &out, slots, frames),
             Err(error) => {
@@ -161,7 +161,7 @@ impl Memory {
                 continue;
             }
             if let Some(frame) = frames.next() {
-                content.copy(index, self.frames.write(frame));
+                content.copy(index, self.frames.overwrite(frame));
                 self.put_own(va, frame, Pte::new(va, protection, false));
                 self.pfns.get_mut(frame).stamp = content.stamp(index);
                 self.note_arrival(frame);

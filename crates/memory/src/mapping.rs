@@ -13,7 +13,7 @@ use crate::types::{Backing, Frame, Protection, Region};
 const TABLE_PAGES: u64 = 512;
 
 /// The pages of a range.
-pub(crate) fn pages_of(va: Va, pages: u64) -> impl Iterator<Item = Va> {
+pub(crate) fn pages_of(va: Va, pages: u64) -> impl DoubleEndedIterator<Item = Va> {
     (0..pages).map(move |index| va.page_down() + index.wrapping_mul(PAGE_SIZE))
 }
 
@@ -83,7 +83,7 @@ impl Memory {
         let fresh = |va: Va| Pte::new(va, protection, backing == Backing::Pageable);
         match backing {
             Backing::Resident => {
-                let frames = self.take_zeroed_frames(pages)?;
+                let frames = self.take_frames(pages)?;
                 self.map_own(va, frames.into_iter(), fresh);
             }
             Backing::Contiguous { below } => {
@@ -99,8 +99,11 @@ impl Memory {
 
     /// Unmaps the range; unmapped pages in it are skipped. A frame is free once it is mapped nowhere and not pinned.
     pub fn unmap(&mut self, va: Va, pages: u64) {
-        for part in by_table(va, pages).filter(|part| self.entry(part.0).is_some()).collect::<Vec<_>>() {
-            pages_of(part.0, part.1).for_each(|page| self.remove(page, Pte::FREED));
+        // The last one first: frames are taken in ascending order, and go back to their run one by one.
+        for (start, pages) in by_table(va, pages) {
+            if self.entry(start).is_some() {
+                pages_of(start, pages).rev().for_each(|page| self.remove(page, Pte::FREED));
+            }
         }
     }
 
@@ -201,7 +204,7 @@ impl Memory {
             let (page, frame) = (va + index as u64 * PAGE_SIZE, frame_of(physical));
             match self.pfn(frame).used {
                 Use::Table => self.put(page, fresh(page).device(physical)),
-                Use::Free if self.take_zeroed_frame_at(frame) => self.put_own(page, frame, fresh(page)),
+                Use::Free if self.frames.allocate_at(frame) => self.put_own(page, frame, fresh(page)),
                 _ => self.map_shared(page, 1, &[Frame(frame)], &fresh)?,
             }
         }

@@ -155,7 +155,7 @@ impl Memory {
         let (pages, _) = buffer.as_chunks();
         for ((page, slot), content) in (page..).zip(slot..).zip(pages) {
             let frame = self.take_frame().map_err(|none| self.no_frame_for(page, none))?;
-            *self.frames.write(frame) = *content;
+            *self.frames.overwrite(frame) = *content;
             self.bring_in(page, slot, frame);
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Memory {
     /// One page needs no buffer.
     fn read_page(&mut self, page: u64, slot: u32) -> Result<(), InPageError> {
         let frame = self.take_frame().map_err(|none| self.no_frame_for(page, none))?;
-        match self.slots.read(slot..slot + 1, self.frames.write(frame)) {
+        match self.slots.read(slot..slot + 1, self.frames.overwrite(frame)) {
             Ok(()) => {
                 self.bring_in(page, slot, frame);
                 Ok(())
@@ -192,7 +192,7 @@ impl Memory {
             State::Valid(_) | State::Device(_) => return Ok(Some(PageIn::AlreadyIn)),
             State::Transition(frame) => self.revive(va, at, frame),
             State::DemandZero => {
-                let frame = self.take_zeroed_frame().map_err(|none| self.no_frame_for(va.page(), none))?;
+                let frame = self.take_frame().map_err(|none| self.no_frame_for(va.page(), none))?;
                 self.map_in(va, frame, Pfn::default());
                 self.counters.demand_zero_faults += 1;
             }

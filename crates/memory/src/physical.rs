@@ -68,7 +68,8 @@ impl Memory {
             return false;
         }
         for (at, piece) in pieces(physical, bytes.len()) {
-            self.write_frame((at >> PAGE_SHIFT) as u32, offset(at), &bytes[piece]);
+            let range = offset(at)..offset(at) + piece.len();
+            self.write_frame((at >> PAGE_SHIFT) as u32, range, |target| target.copy_from_slice(&bytes[piece]));
         }
         true
     }
@@ -78,21 +79,37 @@ impl Memory {
     /// # Errors
     /// The fault of the first page that is not resident; nothing is written.
     pub fn poke(&mut self, va: Va, bytes: &[u8]) -> Result<(), Fault> {
-        let frame = |at| match self.pte_of(Va(at)).state() {
-            State::Valid(frame) => Ok(frame),
-            _ => self.check(at, Access::Read).map(|(_, frame)| frame),
-        };
-        let frames: Vec<u32> = pieces(va.0, bytes.len()).map(|(at, _)| frame(at)).collect::<Result<_, _>>()?;
-        for ((at, piece), frame) in pieces(va.0, bytes.len()).zip(frames) {
-            self.write_frame(frame, offset(at), &bytes[piece]);
+        self.poke_with(va, bytes.len(), |target, piece| target.copy_from_slice(&bytes[piece]))
+    }
+
+    /// The same with `length` times this byte.
+    ///
+    /// # Errors
+    /// As for [`Memory::poke`].
+    pub fn poke_all(&mut self, va: Va, byte: u8, length: u64) -> Result<(), Fault> {
+        self.poke_with(va, length as usize, |target, _| target.fill(byte))
+    }
+
+    fn poke_with(&mut self, va: Va, length: usize, write: impl Fn(&mut [u8], Range<usize>)) -> Result<(), Fault> {
+        pieces(va.0, length).try_for_each(|(at, _)| self.frame_to_poke(at).map(drop))?;
+        for (at, piece) in pieces(va.0, length) {
+            let frame = self.frame_to_poke(at)?;
+            self.write_frame(frame, offset(at)..offset(at) + piece.len(), |target| write(target, piece));
         }
         Ok(())
     }
 
-    /// Writes a frame in use behind the back of the tables.
-    fn write_frame(&mut self, frame: u32, start: usize, bytes: &[u8]) {
+    fn frame_to_poke(&self, at: u64) -> Result<u32, Fault> {
+        match self.pte_of(Va(at)).state() {
+            State::Valid(frame) => Ok(frame),
+            _ => self.check(at, Access::Read).map(|(_, frame)| frame),
+        }
+    }
+
+    /// Writes a range of a frame in use behind the back of the tables.
+    fn write_frame(&mut self, frame: u32, range: Range<usize>, write: impl FnOnce(&mut [u8])) {
         let place = self.claim(frame);
-        self.frames.at_mut(place)[start..start + bytes.len()].copy_from_slice(bytes);
+        write(&mut self.frames.at_mut(place)[range]);
         let va = self.va_of(frame);
         if let Some(at) = self.entry(va) {
             let pte = self.read_entry(at);

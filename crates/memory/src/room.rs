@@ -9,7 +9,7 @@ use crate::pfn::{NO_SLOT, Pfn};
 use crate::types::{TrimReason, TrimReport};
 
 impl Memory {
-    /// A frame, which the caller fills. If there is none, pages that may leave make room (D5).
+    /// A frame with zeros. If there is none, pages that may leave make room (D5).
     pub(crate) fn take_frame(&mut self) -> Result<u32, NoFrames> {
         loop {
             if let Some(frame) = self.frames.allocate() {
@@ -19,29 +19,14 @@ impl Memory {
         }
     }
 
-    pub(crate) fn take_zeroed_frame(&mut self) -> Result<u32, NoFrames> {
-        let frame = self.take_frame()?;
-        self.frames.write(frame).fill(0);
-        Ok(frame)
-    }
-
-    /// This frame, zeroed, if nobody uses it.
-    pub(crate) fn take_zeroed_frame_at(&mut self, frame: u32) -> bool {
-        let free = self.frames.allocate_at(frame);
-        if free {
-            self.frames.write(frame).fill(0);
-        }
-        free
-    }
-
-    /// As many zeroed frames, or none of them.
-    pub(crate) fn take_zeroed_frames(&mut self, count: u64) -> Result<Vec<u32>, NoFrames> {
+    /// As many frames with zeros, or none of them.
+    pub(crate) fn take_frames(&mut self, count: u64) -> Result<Vec<u32>, NoFrames> {
         if count > self.frames.limit().into() {
             return Err(self.no_frames());
         }
         let mut frames = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            match self.take_zeroed_frame() {
+            match self.take_frame() {
                 Ok(frame) => frames.push(frame),
                 Err(error) => {
                     frames.into_iter().for_each(|frame| self.frames.release(frame));
@@ -52,13 +37,12 @@ impl Memory {
         Ok(frames)
     }
 
-    /// Consecutive zeroed frames, all wholly below a physical address. Everything that may leave does, if it must.
+    /// Consecutive frames with zeros, all wholly below a physical address. Everything that may leave does, if it must.
     pub(crate) fn take_run(&mut self, count: u64, below: u64) -> Option<u32> {
         let count = u32::try_from(count).ok().filter(|&count| count <= self.frames.limit())?;
         let below = below >> nt_types::PAGE_SHIFT;
         loop {
             if let Some(first) = self.frames.allocate_run(count, below) {
-                (first..first + count).for_each(|frame| self.frames.write(frame).fill(0));
                 return Some(first);
             }
             self.make_room().ok()?;

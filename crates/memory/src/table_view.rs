@@ -76,7 +76,7 @@ impl Memory {
         match used {
             Use::Table => return new.device(target),
             Use::Free => {
-                self.take_zeroed_frame_at(frame);
+                self.frames.allocate_at(frame);
                 let pfn = self.pfns.get_mut(frame);
                 (pfn.used, pfn.page, pfn.mappings) = (Use::Shared, va.page(), 1);
             }

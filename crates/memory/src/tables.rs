@@ -82,7 +82,7 @@ impl Memory {
     }
 
     fn add_table(&mut self, upper: u32, index: usize, page: u64) -> Result<u32, NoFrames> {
-        let table = self.take_zeroed_frame()?;
+        let table = self.take_frame()?;
         *self.pfns.get_mut(table) = Pfn { used: Use::Table, page, ..Pfn::default() };
         self.write_entry(EntryAt { table: upper, index }, Pte::table(table));
         Ok(table)

@@ -7,7 +7,7 @@ use nt_types::Va;
 use crate::call_sites::CallSites;
 use crate::finding::LockedSection;
 use crate::id::{Handle, ImageId, SectionId};
-use crate::image::Image;
+use crate::image::{Image, ImageKind};
 use crate::pages::{PageRun, Runs};
 use crate::step::Event;
 use crate::table::{Table, UnloadedImage};
@@ -149,6 +149,11 @@ impl Paging {
             pins: state.pins,
             discarded: state.discarded,
         })
+    }
+
+    /// True for a page of a driver's image: pages of the kernel's own can never be evicted.
+    pub fn is_in_driver(&self, page: u64) -> bool {
+        self.table.at_page(page).is_some_and(|image| image.kind == ImageKind::Driver)
     }
 
     /// True if the page with this number may be evicted.
