@@ -140,7 +140,7 @@ impl Machine {
 
     fn call_in_progress(&mut self, image: ImageId) -> Option<FindingKind> {
         let inside = |frame: &&Frame| matches!(&frame.then, Then::Mm(mm::Then::Paging(then)) if then.image() == image);
-        let frame = self.threads.iter().find_map(|thread| thread.frames.last().filter(inside))?;
+        let frame = self.threads.live().find_map(|thread| thread.frames.last().filter(inside))?;
         let Then::Mm(mm::Then::Paging(then)) = &frame.then else { return None };
         let (caller, section) = (then.caller(), then.section());
         let routine = self.kernel_images.routine_name(frame.service)?;

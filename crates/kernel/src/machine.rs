@@ -47,11 +47,11 @@ impl Processor {
 
     /// Puts registers on the processor that were saved on any: what belongs to the processor itself stays.
     pub(crate) fn load(&mut self, context: &Cpu) {
-        let old = std::mem::replace(&mut self.cpu, context.clone());
+        let Cpu { gs_base, kernel_gs_base, cr0, cr3, cr4, tsc, gdtr, idtr, .. } = self.cpu;
         let cpu = &mut self.cpu;
-        (cpu.gs_base, cpu.kernel_gs_base) = (old.gs_base, old.kernel_gs_base);
-        (cpu.cr0, cpu.cr3, cpu.cr4, cpu.tsc) = (old.cr0, old.cr3, old.cr4, old.tsc);
-        (cpu.gdtr, cpu.idtr) = (old.gdtr, old.idtr);
+        cpu.clone_from(context);
+        (cpu.gs_base, cpu.kernel_gs_base, cpu.tsc) = (gs_base, kernel_gs_base, tsc);
+        (cpu.cr0, cpu.cr3, cpu.cr4, cpu.gdtr, cpu.idtr) = (cr0, cr3, cr4, gdtr, idtr);
     }
 }
 

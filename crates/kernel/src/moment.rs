@@ -106,7 +106,7 @@ impl Machine {
         let current = self.current_thread();
         let preemptible = self.irql() < Irql::DISPATCH && !self.thread_is_idle(current);
         let ready =
-            self.threads().filter(move |thread| preemptible && thread.id != current && self.can_run_here(thread));
+            self.threads.live().filter(move |thread| preemptible && thread.id != current && self.can_run_here(thread));
         ready.map(|thread| thread.id).filter(move |id| !self.outranks(current, *id))
     }
 
@@ -128,7 +128,7 @@ impl Machine {
         let waits = |thread: &crate::thread::Thread| {
             !thread.idle && matches!(thread.state, ThreadState::Ready) && thread.may_run_on(index)
         };
-        runs || self.threads().any(waits)
+        runs || self.threads.live().any(waits)
     }
 
     /// True where some processor has a thread that can run.

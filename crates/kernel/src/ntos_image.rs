@@ -4,7 +4,7 @@
 //! disassemblers see. Exported variables are real memory. Where a stub lies follows from its name, so that the addresses
 //! in a report stay what they are when further exports are modelled.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use driver_image::ExportTarget;
@@ -56,6 +56,8 @@ pub struct KernelImage {
     rows: Vec<Option<usize>>,
     /// Where the stubs begin.
     stubs: Rva,
+    /// Addresses of the exports.
+    by_name: HashMap<String, Va>,
 }
 
 /// The generated images.
@@ -63,7 +65,6 @@ pub struct KernelImage {
 pub struct KernelImages {
     /// In the order of [`Module::ALL`].
     pub images: Vec<KernelImage>,
-    by_name: Arc<BTreeMap<String, Va>>,
     /// Where guest routines return to.
     pub return_stub: Va,
     /// Where the first routine of a thread returns to.
@@ -90,21 +91,11 @@ impl KernelImage {
 impl KernelImages {
     /// Builds the images for the given bases; the caller maps them.
     pub(crate) fn generate(bases: [Va; 3]) -> Result<KernelImages, driver_image::ImageError> {
-        let mut images = Vec::new();
-        let mut by_name = BTreeMap::new();
-        for (module, base) in Module::ALL.into_iter().zip(bases) {
-            let image = generate(module, base)?;
-            for (name, target) in image.image.exports()?.named() {
-                if let ExportTarget::Rva(rva) = target {
-                    by_name.insert(format!("{}!{name}", module.name()), base + *rva);
-                }
-            }
-            images.push(image);
-        }
+        let images = Module::ALL.into_iter().zip(bases);
+        let images = images.map(|(module, base)| generate(module, base)).collect::<Result<Vec<_>, _>>()?;
         let own = |index: u32| bases[0] + images[0].stubs + u64::from(index * STUB_SIZE);
         let [return_stub, thread_exit_stub, interrupt_entry, exception_entry] = [0, 1, 2, 3].map(own);
-        let by_name = Arc::new(by_name);
-        Ok(KernelImages { images, by_name, return_stub, thread_exit_stub, interrupt_entry, exception_entry })
+        Ok(KernelImages { images, return_stub, thread_exit_stub, interrupt_entry, exception_entry })
     }
 
     /// True for an address in one of the images: the kernel range of BEHAVIOUR.md.
@@ -140,7 +131,8 @@ impl KernelImages {
 
     /// Address of an export. Drivers import some names from either image, so the other one is searched too.
     pub fn export(&self, module: &str, name: &str) -> Option<Va> {
-        searched(module).iter().find_map(|module| self.by_name.get(&format!("{}!{name}", module.name())).copied())
+        let exports = searched(module).iter().filter_map(|module| self.images.get(*module as usize));
+        exports.filter_map(|image| image.by_name.get(name)).next().copied()
     }
 
     /// True where one of the images answers for this file name.
@@ -156,11 +148,15 @@ impl KernelImages {
 
 /// The images that have the exports of the one with this file name.
 fn searched(module: &str) -> &'static [Module] {
-    match module.to_ascii_lowercase().as_str() {
-        "hal.dll" | "hal" => &[Module::Hal, Module::Ntoskrnl],
-        "ntoskrnl.exe" | "ntoskrnl" | "ntkrnlpa.exe" | "ntkrnlmp.exe" => &[Module::Ntoskrnl, Module::Hal],
-        "wmilib.sys" => &[Module::Wmilib],
-        _ => &[],
+    let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(module));
+    if is_one_of(&["ntoskrnl.exe", "ntoskrnl", "ntkrnlpa.exe", "ntkrnlmp.exe"]) {
+        &[Module::Ntoskrnl, Module::Hal]
+    } else if is_one_of(&["hal.dll", "hal"]) {
+        &[Module::Hal, Module::Ntoskrnl]
+    } else if is_one_of(&["wmilib.sys"]) {
+        &[Module::Wmilib]
+    } else {
+        &[]
     }
 }
 
@@ -183,7 +179,13 @@ fn generate(module: Module, base: Va) -> Result<KernelImage, driver_image::Image
     let exports: Vec<(&str, Rva)> = routines.chain(data).collect();
     builder.exports(module.name(), &exports);
     let image = Arc::new(Image::parse(builder.build())?);
-    Ok(KernelImage { module, base, image, rows, stubs })
+    let address = |target: &ExportTarget| match target {
+        ExportTarget::Rva(rva) => Some(base + *rva),
+        _ => None,
+    };
+    let exports = image.exports()?;
+    let by_name = exports.named().filter_map(|(name, target)| Some((name.to_owned(), address(target)?))).collect();
+    Ok(KernelImage { module, base, image, rows, stubs, by_name })
 }
 
 /// Which export has its stub where. The first places are the kernel's own.

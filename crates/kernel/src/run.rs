@@ -219,7 +219,7 @@ impl Machine {
         let export = EXPORTS[index];
         self.note_passed(export, call);
         self.check_objects_of_call(index, call);
-        let failure = self.choose_failure(export.name, call)?;
+        let failure = self.choose_failure(index, call)?;
         Some(self.check_service_irql(export, call).and_then(|()| match failure {
             Some(failure) => self.fail(export, failure),
             None => (export.handler)(self, call),

@@ -135,7 +135,7 @@ impl Machine {
     pub(crate) fn wake_all_on(&mut self, on: &WaitOn) {
         let waiting: Vec<ThreadId> = self
             .threads
-            .iter()
+            .live()
             .filter(|thread| matches!(&thread.state, ThreadState::Waiting { wait, .. } if wait.on == *on))
             .map(|thread| thread.id)
             .collect();
@@ -165,7 +165,7 @@ impl Machine {
             ThreadState::Waiting { wait: Wait { on: WaitOn::PageReads(tickets), .. }, .. } => tickets.contains(&ticket),
             _ => false,
         };
-        self.threads.iter().find(|thread| waits(&thread.state)).map(|thread| thread.id)
+        self.threads.live().find(|thread| waits(&thread.state)).map(|thread| thread.id)
     }
 
     /// Looks at the machine as if the active processor ran this thread, which is not running: for reports about it.
@@ -191,10 +191,8 @@ impl Machine {
             return self.stack_locked_at_exit();
         }
         self.record(EventKind::ThreadEnded { ended: id });
-        let thread = self.thread();
-        thread.state = ThreadState::Ended(status);
-        thread.frames.clear();
-        let object = thread.object;
+        self.threads.end(id, status);
+        let object = self.thread().object;
         self.thread_object_signalled(object);
         self.wake_all_on(&WaitOn::Thread(id));
         self.attention = true;
@@ -221,9 +219,7 @@ impl Machine {
 
     /// The ready thread with the highest priority, round robin after the current one.
     pub(crate) fn next_ready(&self) -> Option<ThreadId> {
-        let count = self.threads.len();
-        let first = self.processors[self.active].current.0 as usize + 1;
-        let order = (first..first + count).map(|index| &self.threads[index % count]);
+        let order = self.threads.live_from(self.processors[self.active].current.0 + 1);
         let ready = order.filter(|thread| self.can_run_here(thread));
         ready.rev().max_by_key(|thread| thread.priority).map(|thread| thread.id)
     }
@@ -237,7 +233,7 @@ impl Machine {
     }
 
     fn is_outranked(&self, current: ThreadId) -> bool {
-        let mut urgent = self.threads.iter().filter(|thread| thread.priority >= REAL_TIME);
+        let mut urgent = self.threads.live().filter(|thread| thread.priority >= REAL_TIME);
         urgent.any(|thread| self.outranks(thread.id, current) && self.can_run_here(thread))
     }
 
@@ -264,9 +260,8 @@ impl Machine {
         let index = self.active;
         let current = self.processors[index].current;
         if current != next {
-            let cpu = self.processors[index].cpu.clone();
             let thread = &mut self.threads[current.0 as usize];
-            *thread.context = cpu;
+            thread.context.as_mut().clone_from(&self.processors[index].cpu);
             if matches!(thread.state, ThreadState::Running) {
                 thread.state = ThreadState::Ready;
             }

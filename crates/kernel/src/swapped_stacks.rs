@@ -27,8 +27,7 @@ impl Thread {
 impl Machine {
     /// The thread that has not ended and whose stack holds this address.
     pub fn thread_on_stack(&self, address: Va) -> Option<&Thread> {
-        let lives = |thread: &Thread| !matches!(thread.state, ThreadState::Ended(_));
-        self.threads.iter().find(|thread| thread.has_on_stack(address) && lives(thread))
+        self.threads.live().find(|thread| thread.has_on_stack(address))
     }
 
     /// A thread has given up its processor: its stack may leave if it waits in user mode.

@@ -142,7 +142,11 @@ impl Thread {
 
 /// All threads of a machine by number, those that have ended included. A fork shares those that neither side changes.
 #[derive(Default, Debug)]
-pub(crate) struct Threads(Vec<Kept>);
+pub(crate) struct Threads {
+    all: Vec<Kept>,
+    /// Those that have not ended, in ascending order.
+    live: Vec<u32>,
+}
 
 /// A thread of this machine alone, or one that forks share: a change of the former costs no atomic operation.
 #[derive(Debug)]
@@ -182,31 +186,51 @@ impl Kept {
 impl Threads {
     /// The same threads for a second machine.
     pub(crate) fn fork(&mut self) -> Threads {
-        Threads(self.0.iter_mut().map(Kept::share).collect())
+        Threads { all: self.all.iter_mut().map(Kept::share).collect(), live: self.live.clone() }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub(crate) fn push(&mut self, thread: Thread) {
-        self.0.push(Kept::Own(Box::new(thread)));
+        self.live.push(self.all.len() as u32);
+        self.all.push(Kept::Own(Box::new(thread)));
+    }
+
+    /// A thread ends.
+    pub(crate) fn end(&mut self, id: ThreadId, status: NtStatus) {
+        self.live.retain(|live| *live != id.0);
+        let thread = &mut self[id.0 as usize];
+        thread.state = ThreadState::Ended(status);
+        thread.frames.clear();
+    }
+
+    /// Those that have not ended, in ascending order.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Thread> {
+        self.live.iter().map(|index| self.all[*index as usize].get())
+    }
+
+    /// The same, those from number `first` on before the others.
+    pub(crate) fn live_from(&self, first: u32) -> impl DoubleEndedIterator<Item = &Thread> {
+        let (before, after) = self.live.split_at(self.live.partition_point(|index| *index < first));
+        after.iter().chain(before).map(|index| self.all[*index as usize].get())
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Thread> {
-        self.0.get(index).map(Kept::get)
+        self.all.get(index).map(Kept::get)
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Thread> {
-        self.0.get_mut(index).map(Kept::get_mut)
+        self.all.get_mut(index).map(Kept::get_mut)
     }
 
     pub(crate) fn last_mut(&mut self) -> Option<&mut Thread> {
-        self.0.last_mut().map(Kept::get_mut)
+        self.all.last_mut().map(Kept::get_mut)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Thread> {
-        self.0.iter().map(Kept::get)
+        self.all.iter().map(Kept::get)
     }
 }
 
@@ -214,13 +238,13 @@ impl Index<usize> for Threads {
     type Output = Thread;
 
     fn index(&self, index: usize) -> &Thread {
-        self.0[index].get()
+        self.all[index].get()
     }
 }
 
 impl IndexMut<usize> for Threads {
     fn index_mut(&mut self, index: usize) -> &mut Thread {
-        self.0[index].get_mut()
+        self.all[index].get_mut()
     }
 }
 

@@ -1,7 +1,10 @@
 //! Which routines may find no memory, and what they do then, as their documentation has it.
 
+use std::sync::LazyLock;
+
 use nt_types::{NtStatus, Va, constants as c};
 
+use super::EXPORTS;
 use crate::call::Call;
 use crate::choice::ChoicePoints;
 use crate::deed::Deed;
@@ -84,28 +87,36 @@ const OTHERS: &[(&str, Says)] = &[
     ("PsCreateSystemThread", Says::Status(INSUFFICIENT)),
 ];
 
+/// What each row of the export table says, and whether the low resources simulation has it do so.
+static ROWS: LazyLock<Vec<Option<(Says, bool)>>> = LazyLock::new(|| {
+    let simulated = |name: &str| find(LOW_RESOURCES, name).map(|says| (says, true));
+    let says = |name: &str| simulated(name).or_else(|| find(OTHERS, name).map(|says| (says, false)));
+    EXPORTS.iter().map(|export| says(export.name)).collect()
+});
+
 fn find(rows: &[(&str, Says)], routine: &str) -> Option<Says> {
     rows.iter().find(|(name, _)| *name == routine).map(|(_, says)| *says)
 }
 
 impl Machine {
-    /// Asks whether this call finds memory: what it does if not. `None` while that is undecided.
-    pub(crate) fn choose_failure(&mut self, routine: &str, call: &Call) -> Option<Option<Failure>> {
+    /// Asks whether this call of the export in this row finds memory: what it does if not. `None` while that is undecided.
+    pub(crate) fn choose_failure(&mut self, row: usize, call: &Call) -> Option<Option<Failure>> {
         if !self.options.choices.has(ChoicePoints::FAIL) {
-            return Some(self.low_on_resources(routine, call));
+            return Some(self.low_on_resources(row, call));
         }
-        let says = find(LOW_RESOURCES, routine).or_else(|| find(OTHERS, routine));
+        let says = ROWS[row].map(|(says, _)| says);
         let Some(failure) = says.and_then(|says| self.failure_of(says, call)) else { return Some(None) };
         self.choose(|_| vec![Deed::Fail]).map(|deed| deed.map(|_| failure))
     }
 
     /// Lets chance decide whether this call finds memory, where the verifier simulates low resources (R188).
-    fn low_on_resources(&mut self, routine: &str, call: &Call) -> Option<Failure> {
+    fn low_on_resources(&mut self, row: usize, call: &Call) -> Option<Failure> {
         let low = self.options.low_resources?;
         if self.look_at_time() < low.delay_ns {
             return None;
         }
-        let failure = self.failure_of(find(LOW_RESOURCES, routine)?, call)?;
+        let (says, _) = ROWS[row].filter(|(_, simulated)| *simulated)?;
+        let failure = self.failure_of(says, call)?;
         (self.rtl.random.next() % 10_000 < u64::from(low.chances)).then_some(failure)
     }
 

@@ -64,8 +64,7 @@ impl Names {
     /// The longest prefix of a name, ending at a backslash or at its end, that is an entry.
     fn longest_known<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a str)> {
         let ends = name.match_indices('\\').map(|(index, _)| index).skip(1).chain([name.len()]);
-        let heads: Vec<usize> = ends.filter(|end| self.entries.contains_key(&name[..*end])).collect();
-        heads.last().map(|end| name.split_at(*end))
+        ends.filter(|end| self.entries.contains_key(&name[..*end])).last().map(|end| name.split_at(end))
     }
 
     pub(crate) fn add_device(&mut self, name: &str, device: Va) -> bool {

@@ -70,7 +70,8 @@ impl Machine {
 /// Another ready thread gets the processor; without one the caller is told so.
 fn ZwYieldExecution(m: &mut Machine) -> Outcome {
     const NO_YIELD_PERFORMED: u64 = 0x4000_0024;
-    let others = m.threads().any(|thread| !thread.idle && matches!(thread.state, crate::thread::ThreadState::Ready));
+    let others =
+        m.threads.live().any(|thread| !thread.idle && matches!(thread.state, crate::thread::ThreadState::Ready));
     if !others {
         return Ok(Next::Return(NO_YIELD_PERFORMED));
     }

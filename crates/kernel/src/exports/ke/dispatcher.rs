@@ -355,7 +355,7 @@ impl Machine {
     /// Threads that wait for this object, in the order in which they began to.
     fn waiters_of(&self, object: Va) -> Vec<ThreadId> {
         let mut waiters: Vec<(u64, ThreadId)> = Vec::new();
-        for thread in self.threads.iter() {
+        for thread in self.threads.live() {
             if let ThreadState::Waiting { wait: Wait { on: WaitOn::Objects { objects, .. }, .. }, since, .. } =
                 &thread.state
                 && objects.contains(&object)

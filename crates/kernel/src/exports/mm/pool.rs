@@ -83,20 +83,22 @@ impl Machine {
 
     /// The same; `side` says where in its page a block of special pool lies.
     pub(crate) fn pool_allocate_at(&mut self, block: Block, side: Side) -> Option<Va> {
-        if let Some(address) = self.special_place(&block, side) {
-            self.mm.pool.blocks.insert(address.0, block);
-            return Some(address);
+        let (kind, bytes) = (block.kind, block.bytes);
+        let address = self.place_block(block, side)?;
+        if kind == PoolKind::NonPaged && !is_special(address) {
+            self.memory.poke_all(address, FRESH, bytes).ok()?;
         }
-        let kind = block.kind;
-        let address = match size_class(block.bytes) {
-            Some(class) => self.take_place(kind, class)?,
-            None => self.pool_pages(kind, block.bytes.div_ceil(PAGE_SIZE))?,
+        Some(address)
+    }
+
+    /// The same, and the block holds anything.
+    fn place_block(&mut self, block: Block, side: Side) -> Option<Va> {
+        let address = match (self.special_place(&block, side), size_class(block.bytes)) {
+            (Some(special), _) => special,
+            (None, Some(class)) => self.take_place(block.kind, class)?,
+            (None, None) => self.pool_pages(block.kind, block.bytes.div_ceil(PAGE_SIZE))?,
         };
-        let bytes = block.bytes;
         self.mm.pool.blocks.insert(address.0, block);
-        if kind == PoolKind::NonPaged {
-            self.memory.poke(address, &vec![FRESH; bytes as usize]).ok()?;
-        }
         Some(address)
     }
 
@@ -119,8 +121,9 @@ impl Machine {
 
     /// Nonpaged memory for the kernel's own objects, zeroed.
     pub(crate) fn kernel_object(&mut self, bytes: u64, tag: [u8; 4]) -> Option<Va> {
-        let address = self.pool_allocate(Block { bytes, kind: PoolKind::NonPaged, tag, site: Va::NULL })?;
-        self.memory.poke(address, &vec![0; bytes as usize]).ok()?;
+        let block = Block { bytes, kind: PoolKind::NonPaged, tag, site: Va::NULL };
+        let address = self.place_block(block, Side::End)?;
+        self.memory.poke_all(address, 0, bytes).ok()?;
         Some(address)
     }
 

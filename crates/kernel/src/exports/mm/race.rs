@@ -41,7 +41,7 @@ impl Machine {
             Then::Mm(mm::Then::Paging(then)) => then.pages_entirely(image),
             _ => false,
         };
-        self.threads.iter().any(|thread| thread.frames.iter().any(inside))
+        self.threads.live().any(|thread| thread.frames.iter().any(inside))
     }
 
     /// The driver at `image` has connected its interrupt.

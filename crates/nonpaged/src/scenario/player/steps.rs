@@ -144,8 +144,8 @@ impl Player {
     }
 
     fn open(&mut self, m: &mut Machine, step: &Step, device: Option<&str>, handle: &str) -> Result<(), PlayError> {
-        let first = m.openable_names(self.base).into_iter().next();
-        let name = device.map(str::to_owned).or(first);
+        let first = |m: &mut Machine| m.openable_names(self.base).into_iter().next();
+        let name = device.map(str::to_owned).or_else(|| first(m));
         let name = name.ok_or_else(|| impossible(step, "the driver has no device that can be opened"))?;
         self.send(m, step, Request::Open { name }, Some(handle.to_owned()))
     }
