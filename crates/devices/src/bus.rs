@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use thiserror::Error;
 
@@ -59,7 +60,7 @@ enum Space {
 }
 
 /// The devices of a machine and how they are wired.
-#[derive(Clone, Default, Hash, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Bus {
     devices: BTreeMap<DeviceId, Box<dyn Device>>,
     next_id: u32,
@@ -68,6 +69,8 @@ pub struct Bus {
     lines: BTreeMap<u32, InterruptLine>,
     /// Devices that are parts of another, by the other.
     parts: BTreeMap<DeviceId, DeviceId>,
+    /// Before this time nothing happens by itself, and lines are what they are; 0 where that is to be found out.
+    quiet_until_ns: u64,
 }
 
 impl Bus {
@@ -81,6 +84,7 @@ impl Bus {
         let id = DeviceId(self.next_id);
         self.next_id += 1;
         self.devices.insert(id, device);
+        self.quiet_until_ns = 0;
         id
     }
 
@@ -146,6 +150,7 @@ impl Bus {
 
     /// The function in this slot of PCI bus 0.
     pub fn pci_function(&mut self, slot: u32) -> Option<&mut PciFunction> {
+        self.quiet_until_ns = 0;
         let devices = self.devices.values_mut().map(|device| &mut **device as &mut dyn Any);
         devices.filter_map(|device| device.downcast_mut::<PciFunction>()).find(|function| function.slot() == slot)
     }
@@ -163,6 +168,7 @@ impl Bus {
 
     /// A device as what it is, to change it from outside; call [`advance`](Bus::advance) afterwards.
     pub fn device_mut<T: Device>(&mut self, id: DeviceId) -> Option<&mut T> {
+        self.quiet_until_ns = 0;
         let device: &mut dyn Any = &mut **self.devices.get_mut(&id)?;
         device.downcast_mut()
     }
@@ -211,20 +217,33 @@ impl Bus {
         self.write(Space::Memory, address, width, value, now_ns);
     }
 
-    /// True where there is no device.
-    pub fn is_empty(&self) -> bool {
-        self.devices.is_empty()
+    /// Feeds a hasher everything that can influence what the devices will do and where they are: see [`Device::hash_at`].
+    pub fn hash_at(&self, now_ns: u64, state: &mut impl Hasher) {
+        let Bus { devices, next_id, ports, memory, lines, parts, quiet_until_ns: _ } = self;
+        state.write_usize(devices.len());
+        for (id, device) in devices {
+            id.hash(state);
+            device.hash_at(now_ns, state);
+        }
+        (next_id, ports, memory, lines, parts).hash(state);
     }
 
     /// Lets everything happen that is due until `now_ns`.
     pub fn advance(&mut self, now_ns: u64) {
+        if now_ns < self.quiet_until_ns {
+            return;
+        }
         self.devices.values_mut().for_each(|device| device.advance(now_ns));
         self.sample_lines();
+        self.quiet_until_ns = self.next_deadline().unwrap_or(u64::MAX);
     }
 
     /// When a device will next do something by itself.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.devices.values().filter_map(|device| device.next_deadline()).min()
+        match self.quiet_until_ns {
+            0 => self.devices.values().filter_map(|device| device.next_deadline()).min(),
+            until_ns => Some(until_ns).filter(|until_ns| *until_ns < u64::MAX),
+        }
     }
 
     /// Does this line ask for service?
@@ -254,6 +273,7 @@ impl Bus {
     }
 
     fn sample_lines(&mut self) {
+        self.quiet_until_ns = 0;
         for line in self.lines.values_mut() {
             let asserts = |id: &DeviceId| self.devices.get(id).is_some_and(|device| device.interrupt());
             let asserted = line.devices.iter().any(asserts);

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 
 use crate::mishap::Mishap;
 
@@ -46,17 +46,13 @@ pub trait Device: Any + Debug + Send + Sync {
 
     /// The world outside does this to it; what is not among its mishaps changes nothing.
     fn befall(&mut self, _mishap: Mishap) {}
-    /// Feeds a hasher everything that can influence what the device will do.
-    fn hash_state(&self, state: &mut dyn Hasher);
+
+    /// Feeds a hasher everything that can influence what the device will do from `now_ns` on, with how long it is to each
+    /// moment, not when that is: two that feed the same at different times go on alike.
+    fn hash_at(&self, now_ns: u64, state: &mut dyn Hasher);
 
     /// A copy that shares nothing with this one.
     fn clone_box(&self) -> Box<dyn Device>;
-}
-
-impl Hash for dyn Device {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.hash_state(state);
-    }
 }
 
 impl Clone for Box<dyn Device> {

@@ -1,6 +1,7 @@
 //! The cable at a serial port, and what is at its other end.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 /// What travels along one wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,7 +55,7 @@ pub enum FlowControl {
 }
 
 /// A signal that the port sent, and when its last bit ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transmitted {
     /// Virtual time in nanoseconds.
     pub at_ns: u64,
@@ -88,7 +89,7 @@ enum FarEnd {
 }
 
 /// The cable of one port.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SerialLine {
     far_end: FarEnd,
     flow_control: FlowControl,
@@ -105,6 +106,14 @@ impl SerialLine {
     fn with_far_end(far_end: FarEnd) -> SerialLine {
         let (script, sent) = (VecDeque::new(), Vec::new());
         SerialLine { far_end, flow_control: FlowControl::None, script, sent, lost: 0 }
+    }
+
+    /// What tells its state at this time, for whoever takes what was sent without asking when.
+    pub(crate) fn hash_at(&self, now_ns: u64, state: &mut impl Hasher) {
+        let SerialLine { far_end, flow_control, script, sent, lost } = self;
+        (far_end, flow_control, script.len(), sent.len(), lost).hash(state);
+        script.iter().for_each(|(at_ns, event)| (at_ns.saturating_sub(now_ns), event).hash(state));
+        sent.iter().for_each(|Transmitted { at_ns: _, signal }| signal.hash(state));
     }
 
     /// No cable: nothing arrives, no modem line is active.

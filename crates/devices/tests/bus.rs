@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use devices::{Bus, BusError, Device, Resources, Trigger};
+use devices::{Bus, BusError, Device, FlowControl, Resources, SerialLine, Trigger, Uart16550};
 use proptest::prelude::{any, prop, proptest};
 
 /// Remembers each cycle; asserts its line while its first byte is not zero, until it is read.
@@ -43,7 +43,7 @@ impl Device for Recorder {
             self.asserted = value & 0xff != 0;
         }
     }
-    fn hash_state(&self, mut state: &mut dyn Hasher) {
+    fn hash_at(&self, _now_ns: u64, mut state: &mut dyn Hasher) {
         self.hash(&mut state);
     }
 
@@ -224,4 +224,33 @@ proptest! {
         bus.port_write(address as u16, width, value, 0);
         bus.port_read(address as u16, width, 0);
     }
+}
+
+/// Before its next deadline a device is left alone, unless somebody has touched it.
+#[test]
+fn what_changes_a_device_is_seen_at_the_next_advance() {
+    let mut bus = Bus::new();
+    let id = bus.attach(recorder());
+    bus.claim_ports(id, 0x100, 8, 1).unwrap();
+    bus.connect(id, 4, Trigger::Level).unwrap();
+    bus.advance(1);
+    bus.device_mut::<Recorder>(id).unwrap().asserted = true;
+    bus.advance(2);
+    assert!(bus.pending(4), "changed from outside");
+    bus.port_read(0x100, 1, 3);
+    assert!(!bus.pending(4), "changed by an access");
+    let cable = SerialLine::peer(FlowControl::None);
+    let port = Uart16550::install(&mut bus, cable, 0x3f8, 3).unwrap();
+    bus.advance(4);
+    assert_eq!(bus.next_deadline(), None);
+    bus.device_mut::<Uart16550>(port).unwrap().line_mut().send_bytes(9, b"x");
+    assert_eq!(bus.next_deadline(), Some(9));
+    bus.advance(5);
+    bus.advance(9);
+    let character_ns = bus.device::<Uart16550>(port).unwrap().character_ns().unwrap();
+    assert_eq!(bus.next_deadline(), Some(9 + character_ns));
+    bus.advance(8 + character_ns);
+    assert_eq!(bus.port_read(0x3fd, 1, 8 + character_ns) & 1, 0, "not all of it has come");
+    bus.advance(9 + character_ns);
+    assert_eq!(bus.port_read(0x3fd, 1, 9 + character_ns) & 1, 1, "it has come");
 }

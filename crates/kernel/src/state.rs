@@ -112,17 +112,14 @@ impl Machine {
         } = self;
         let (step, now_ns) = (*steps, steps.saturating_add(*skipped_ns));
         memory.hash_state(state);
-        (&*bus, active).hash(state);
-        // What devices know of time is no distance from now.
-        if !bus.is_empty() {
-            now_ns.hash(state);
-        }
+        bus.hash_at(now_ns, state);
+        active.hash(state);
         processors.iter().for_each(|processor| processor.hash_at(step, state));
         deadlines.hash_at(now_ns, state);
         state.write_usize(threads.len());
         threads.iter().for_each(|thread| thread.hash(state));
         let mut waiting: Vec<_> =
-            threads.iter().filter_map(|thread| Some((thread.waiting_since()?, thread.id))).collect();
+            threads.live().filter_map(|thread| Some((thread.waiting_since()?, thread.id))).collect();
         waiting.sort_unstable();
         waiting.into_iter().for_each(|(_, id)| id.hash(state));
         let slice_left = slice_end.map(|end| end.saturating_sub(step));

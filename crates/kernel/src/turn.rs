@@ -79,8 +79,12 @@ impl Machine {
             },
             Deadline::Dpcs(_) => return Some(None),
         };
-        let seen = |m: &Machine| m.due_after_first().is_some_and(|due_ns| due_ns <= late_ns) || m.has_work_anywhere();
+        let is_read = matches!(turn, Turn::LateRead(_));
+        let seen = |m: &Machine| is_read || m.sees_tick(late_ns, m.due_after_first());
         let late = self.choose_turn(|m| if seen(m) { vec![turn] } else { Vec::new() })?;
+        if late.is_some() && !is_read {
+            self.look_at_time();
+        }
         Some(late.map(|_| late_ns))
     }
 
@@ -91,18 +95,31 @@ impl Machine {
             return Some(None);
         }
         let late_ns = self.next_tick_ns();
-        let seen = |m: &Machine| m.next_due().is_some_and(|due_ns| due_ns <= late_ns) || m.has_work_anywhere();
+        let seen = |m: &Machine| m.sees_tick(late_ns, m.next_due());
         let late = self.choose_turn(|m| if seen(m) { vec![Turn::LateDpc(dpc)] } else { Vec::new() })?;
+        if late.is_some() {
+            self.look_at_time();
+        }
         Some(late.map(|_| late_ns))
+    }
+
+    /// True where somebody can notice that something comes with this tick only: something runs, or is due by then. Where
+    /// something runs, it makes no difference when the tick is.
+    fn sees_tick(&self, tick_ns: u64, next_due_ns: Option<u64>) -> bool {
+        let is_before = |due_ns: u64| {
+            self.look_at_time();
+            due_ns <= tick_ns
+        };
+        self.has_work_anywhere() || next_due_ns.is_some_and(is_before)
     }
 
     fn due_after_first(&self) -> Option<u64> {
         [self.deadlines.second_ns(), self.bus.next_deadline()].into_iter().flatten().min()
     }
 
-    /// When the clock will interrupt next, in nanoseconds.
+    /// When the clock will interrupt next, in nanoseconds. It is no look at the time as long as nothing depends on it.
     fn next_tick_ns(&self) -> u64 {
         let tick_ns = TICK_100NS * 100;
-        (self.look_at_time() / tick_ns).saturating_add(1).saturating_mul(tick_ns)
+        (self.now_ns() / tick_ns).saturating_add(1).saturating_mul(tick_ns)
     }
 }

@@ -73,12 +73,16 @@ fn compare(name: &str, search: &Explore, campaign: &Campaign) -> Outcome {
 
 #[test]
 fn every_kind_of_deed_once_counts_and_finds_the_same() {
-    let names = ["null/null", "beep/beep", "broken/x08-page-entire-race", "broken/x33-lock-leak-on-error"];
-    for name in names.into_iter().chain(["broken/x34-two-closers", "broken/x25-foreign-unlock-fixed"]) {
+    let names = ["null/null", "beep/beep", "serial/serial", "broken/x08-page-entire-race"];
+    let more = ["broken/x33-lock-leak-on-error", "broken/x34-two-closers", "broken/x25-foreign-unlock-fixed"];
+    let late = ["broken/x41-late-timer", "broken/x43-low-importance-fixed", "broken/x46-late-read"];
+    for name in names.into_iter().chain(more).chain(late) {
         compare(name, &Explore::new(sample(name).with_extension("sys")), &whole(1, 1));
     }
     let two = Explore::new(sample("broken/x08-page-entire-race.sys")).cpus(2);
     compare("two processors", &two, &whole(1, 2));
+    let device = Explore::new(sample("serial/serial.sys")).choices(ChoicePoints::DEVICE.and(ChoicePoints::TIME));
+    compare("a device", &device, &whole(1, 2));
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Device for PciFunction {
         }
     }
 
-    fn hash_state(&self, mut state: &mut dyn Hasher) {
+    fn hash_at(&self, _now_ns: u64, mut state: &mut dyn Hasher) {
         self.hash(&mut state);
     }
 

@@ -1,6 +1,7 @@
 //! The receiver: buffer register or FIFO, error bits, trigger level and timeout.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use super::FIFO_DEPTH;
 use super::registers::lsr;
@@ -10,7 +11,7 @@ use crate::serial_line::Signal;
 /// A character and the error bits (of the line status register) that belong to it.
 type Entry = (u8, u8);
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Receiver {
     entries: VecDeque<Entry>,
     fifo_mode: bool,
@@ -28,6 +29,14 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
+    /// What tells its state at this time.
+    pub(super) fn hash_at(&self, now_ns: u64, state: &mut impl Hasher) {
+        let Receiver { entries, fifo_mode, trigger, errors, last, timeout_ns, timed_out, shifting } = self;
+        (entries, fifo_mode, trigger, errors, last, timed_out).hash(state);
+        timeout_ns.map(|at_ns| at_ns.saturating_sub(now_ns)).hash(state);
+        shifting.map(|(signal, end_ns)| (signal, end_ns.saturating_sub(now_ns))).hash(state);
+    }
+
     pub(super) fn new() -> Receiver {
         Receiver {
             entries: VecDeque::new(),

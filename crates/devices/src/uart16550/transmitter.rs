@@ -1,12 +1,13 @@
 //! The transmitter: holding register or FIFO, shift register, and when it says that it is empty.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use super::FIFO_DEPTH;
 use super::registers::lsr;
 use super::timing::Format;
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Transmitter {
     entries: VecDeque<u8>,
     fifo_mode: bool,
@@ -23,6 +24,14 @@ pub(super) struct Transmitter {
 }
 
 impl Transmitter {
+    /// What tells its state at this time.
+    pub(super) fn hash_at(&self, now_ns: u64, state: &mut impl Hasher) {
+        let Transmitter { entries, fifo_mode, shifting, holding_empty, holding_empty_ns, was_filled, interrupt } = self;
+        (entries, fifo_mode, holding_empty, was_filled, interrupt).hash(state);
+        holding_empty_ns.map(|at_ns| at_ns.saturating_sub(now_ns)).hash(state);
+        shifting.map(|(byte, end_ns)| (byte, end_ns.saturating_sub(now_ns))).hash(state);
+    }
+
     pub(super) fn new() -> Transmitter {
         Transmitter {
             entries: VecDeque::new(),

@@ -1,6 +1,6 @@
 //! What counts as a difference of states, and what does not.
 
-use devices::Bus;
+use devices::{Bus, FlowControl, SerialLine, Uart16550};
 use memory::{Backing, MemoryConfig, Protection, Region, TrimReason};
 use nt_types::Va;
 
@@ -133,15 +133,35 @@ fn deadlines_tell_by_how_far_away_they_are() {
     assert_ne!(base.state_hash(), too_soon.state_hash());
 }
 
-/// Devices keep times of their own, so with devices the time counts.
+/// What a device will do tells by how far away it is, and what it did not at all.
 #[test]
-fn with_devices_the_time_tells() {
-    let mut bus = Bus::new();
-    devices::Uart16550::install(&mut bus, devices::SerialLine::unconnected(), 0x3F8, 4).expect("the ports are free");
+fn devices_tell_by_how_long_it_is_to_what_they_will_do() {
+    let (mut bus, cable) = (Bus::new(), SerialLine::peer(FlowControl::None));
+    let port = Uart16550::install(&mut bus, cable, 0x3F8, 4).expect("the ports are free");
     let mut base = Machine::boot(Options::default(), MemoryConfig::default(), bus).expect("it boots");
     let mut later = base.fork();
-    later.skipped_ns += 1;
-    assert_ne!(base.state_hash(), later.state_hash());
+    later.skipped_ns += 1_000;
+    assert_eq!(base.state_hash(), later.state_hash(), "nothing will happen");
+    let say = |machine: &mut Machine, at_ns: u64| {
+        machine.bus.device_mut::<Uart16550>(port).expect("it is there").line_mut().send_bytes(at_ns, b"x");
+    };
+    let mut too_soon = later.fork();
+    say(&mut base, 50_000);
+    say(&mut later, 51_000);
+    say(&mut too_soon, 50_000);
+    assert_eq!(base.state_hash(), later.state_hash(), "a character is on its way");
+    assert_ne!(base.state_hash(), too_soon.state_hash());
+    let pass = |machine: &mut Machine, more_ns: u64| {
+        machine.skipped_ns += more_ns;
+        machine.state_hash()
+    };
+    assert_ne!(pass(&mut base.fork(), 1), base.state_hash(), "it is nearer");
+    for machine in [&mut base, &mut later] {
+        machine.skipped_ns += 50_000;
+        machine.bus.advance(machine.now_ns());
+    }
+    assert_eq!(base.state_hash(), later.state_hash(), "it is being received");
+    assert_eq!(pass(&mut base, 700_000), pass(&mut later, 700_000), "a little of it is left");
 }
 
 /// Whatever tells a driver the time is counted, in each fork, and also where its page was read before.
