@@ -202,28 +202,27 @@ impl Machine {
 
     fn export_call(&mut self, index: usize, service: Va) {
         let rsp = self.cpu().get(Gpr::Rsp);
-        let outcome = match self.read_u64(Va(rsp)) {
-            Ok(return_address) => {
-                let call = Call { service, rsp, return_address: Va(return_address) };
-                self.attempt(&call);
-                let Some(outcome) = self.checked_call(index, &call) else { return };
-                outcome
-            }
-            Err(trap) => Err(trap),
+        let call = match self.read_u64(Va(rsp)) {
+            Ok(return_address) => Call { service, rsp, return_address: Va(return_address) },
+            Err(trap) => return self.trap(trap, service),
+        };
+        self.attempt(&call);
+        let export = EXPORTS[index];
+        let outcome = match self.judge_call(index, export, &call) {
+            Ok(None) => (export.handler)(self, &call),
+            Ok(Some(failure)) => self.fail(export, failure),
+            Err(trap) => return self.trap(trap, service),
         };
         self.finish(outcome, rsp, service);
     }
 
-    /// Judges the call, and makes it or has it fail; `None` while that is undecided.
-    fn checked_call(&mut self, index: usize, call: &Call) -> Option<Outcome> {
-        let export = EXPORTS[index];
+    /// Judges the call: how it is to fail, if it is to.
+    fn judge_call(&mut self, index: usize, export: &'static Export, call: &Call) -> Result<Option<Failure>, Trap> {
         self.note_passed(export, call);
         self.check_objects_of_call(index, call);
-        let failure = self.choose_failure(index, call)?;
-        Some(self.check_service_irql(export, call).and_then(|()| match failure {
-            Some(failure) => self.fail(export, failure),
-            None => (export.handler)(self, call),
-        }))
+        let failure = self.choose_failure(index, call).ok_or(Trap::Undecided)?;
+        self.check_service_irql(export, call)?;
+        Ok(failure)
     }
 
     fn fail(&mut self, export: &Export, failure: Failure) -> Outcome {
