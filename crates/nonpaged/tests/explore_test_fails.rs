@@ -45,7 +45,8 @@ fn a_test_that_fails_says_what_happened_and_how_to_see_it_again() {
     let (output, text) = run_the_test_that_fails(None);
     assert!(!output.status.success());
     assert!(text.contains("by schedule, `"), "who failed is part of the report: {text}");
-    assert!(text.contains(" cargo test a_test_that_fails\n"), "{text}");
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    assert!(text.contains(&format!(" cargo test{release} a_test_that_fails\n")), "{text}");
     assert!(text.contains("shown: all "), "{text}");
     // Schedules that fail print nothing themselves.
     assert_eq!(text.matches("panicked at").count(), 1, "{text}");

@@ -13,6 +13,9 @@ use crate::session::SessionError;
 /// Names the token that a test is to replay, or a file that has it.
 const REPLAY: &str = "NONPAGED_REPLAY";
 
+/// What `cargo test` was given, so that nothing is built anew for a replay.
+const PROFILE: &str = if cfg!(debug_assertions) { "" } else { " --release" };
+
 impl Explore {
     /// Has the driver used by this test in every schedule: see [`Machine`].
     ///
@@ -120,7 +123,7 @@ impl Explore {
                 // The harness names the thread of a test after it, unless there is only one thread.
                 let thread = std::thread::current();
                 let test = thread.name().filter(|name| *name != "main").map(|name| format!(" {name}"));
-                format!("to replay: {REPLAY}={token} cargo test{}\n", test.unwrap_or_default())
+                format!("to replay: {REPLAY}={token} cargo test{PROFILE}{}\n", test.unwrap_or_default())
             }
         }
     }
