@@ -132,7 +132,8 @@ fn tests_in_rust_count_and_find_the_same() {
     let found = race.choices(ChoicePoints::SWITCH.and(ChoicePoints::TRIM)).test(|m| {
         let first = m.open();
         let (closes, opens) = (m.thread("first").close(&first), m.thread("second").open());
-        (m.wait(&closes), m.wait(&opens));
+        m.wait(&closes);
+        m.wait(&opens);
         assert!(!m.findings().contains(&"K03"), "told in some schedules");
     });
     let failures = compare("found", &found, &whole(1, 1)).failures;
