@@ -4,7 +4,7 @@ use super::locks::{call_site, kept};
 use super::{Collector, FindingKind, LeftBy};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
-use crate::reach::{Place, unlocked};
+use crate::reach::Place;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     // Who unlocks by the handle of another field forgets the right one: that is told once.
@@ -20,7 +20,9 @@ fn never_unlocked(collector: &mut Collector<'_, '_>) {
     let (model, reach) = (collector.model, collector.reach);
     let unloads: Vec<usize> =
         reach.roots.iter().filter(|root| root.role == Role::Unload).map(|root| root.function).collect();
-    let Some(unlocked) = unlocked(model, &reach.objects).filter(|_| !unloads.is_empty()) else { return };
+    if unloads.is_empty() {
+        return;
+    }
     // Where `Unload` unlocks nothing at all, that is told of what DriverEntry locked.
     let unload_unlocks = unloads.iter().any(|&unload| call_site(model, reach, unload, Does::Unlock).is_some());
     for (function, event) in model.all_events() {
@@ -31,7 +33,10 @@ fn never_unlocked(collector: &mut Collector<'_, '_>) {
             stays && (unload_unlocks || !root.role.is_initialisation())
         };
         let leaves = reach.of(function).any(|(_, context)| left(context.root));
-        if leaves && model.summaries[function].held.gained.has(Facts::section(section)) && !unlocked.contains(&place) {
+        if leaves
+            && model.summaries[function].held.gained.has(Facts::section(section))
+            && reach.kept.is_never_unlocked(place)
+        {
             kept(collector, section, LeftBy::Handle, event.at, |locker, _| locker == function);
         }
     }
@@ -62,19 +67,12 @@ fn thrown_away(collector: &mut Collector<'_, '_>) {
         if left
             && is_request
             && pageable
-            && !is_unlockable(collector, section)
+            && !reach.kept.is_unlockable(section)
             && !model.events.of(function).iter().any(keeps)
         {
             kept(collector, section, LeftBy::Nobody, event.at, |locker, _| locker == function);
         }
     }
-}
-
-/// May a call that unlocks be given a handle of a section that another routine kept?
-pub(super) fn is_unlockable(collector: &Collector<'_, '_>, section: usize) -> bool {
-    let reach = collector.reach;
-    let may_be = |place| reach.kept.section(place).is_none_or(|it| it == section);
-    unlocked(collector.model, &reach.objects).is_none_or(|places| places.into_iter().any(may_be))
 }
 
 /// The place where an event stores the handle of a section, and the section.

@@ -153,7 +153,7 @@ fn error_paths(collector: &mut Collector<'_, '_>) {
             _ => continue,
         };
         // Where the way does not fail, somebody else may be meant to unlock.
-        let meant = |section: &usize| left_by == LeftBy::OnePath && super::handles::is_unlockable(collector, *section);
+        let meant = |section: &usize| left_by == LeftBy::OnePath && collector.reach.kept.is_unlockable(*section);
         let mut left = sections(collector, event.held.gained);
         left.retain(|section| !meant(section));
         for section in left {

@@ -1,6 +1,6 @@
 //! Where handles of sections are kept, and which section's handle a place holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::{Objects, Place};
 use crate::ddi::Does;
@@ -14,11 +14,13 @@ pub(crate) struct Kept {
     places: BTreeMap<Place, Facts>,
     /// Handles that go where they are not followed, and so may come to any place.
     elsewhere: Facts,
+    /// The places whose handles the driver gives to the routine that unlocks; `None` if it is not known of each call.
+    unlocked: Option<BTreeSet<Place>>,
 }
 
 impl Kept {
     pub(super) fn find(model: &Model<'_>, objects: &Objects) -> Kept {
-        let mut kept = Kept::default();
+        let mut kept = Kept { unlocked: unlocked(model, objects), ..Kept::default() };
         for (function, event) in model.all_events() {
             let EventKind::KeepsHandle { place, sections } = event.kind else { continue };
             match objects.place(function as u32, place.pointee()) {
@@ -38,6 +40,17 @@ impl Kept {
         here.only_section()
     }
 
+    /// Does no call that unlocks take a handle from this place?
+    pub(crate) fn is_never_unlocked(&self, place: Place) -> bool {
+        self.unlocked.as_ref().is_some_and(|places| !places.contains(&place))
+    }
+
+    /// May a call that unlocks be given a handle of a section that another routine kept?
+    pub(crate) fn is_unlockable(&self, section: usize) -> bool {
+        let may_be = |place: &Place| self.section(*place).is_none_or(|it| it == section);
+        self.unlocked.as_ref().is_none_or(|places| places.iter().any(may_be))
+    }
+
     /// Nothing is ever stored at the place, as far as is known.
     pub(crate) fn is_never_set(&self, place: Place) -> bool {
         self.elsewhere.is_empty() && !self.places.contains_key(&place)
@@ -55,13 +68,12 @@ pub(super) fn calls(model: &Model<'_>, objects: &Objects) -> Vec<(usize, u32, us
     known.collect()
 }
 
-/// The places whose handles the driver gives to the routine that unlocks; `None` if it is not known of each call.
-pub(crate) fn unlocked(model: &Model<'_>, objects: &Objects) -> Option<Vec<Place>> {
-    let mut places = Vec::new();
+fn unlocked(model: &Model<'_>, objects: &Objects) -> Option<BTreeSet<Place>> {
+    let mut places = BTreeSet::new();
     for (function, _, _, arguments) in model.import_calls().filter(|(_, _, id, _)| model.does(*id, Does::Unlock)) {
         match arguments.first().copied().unwrap_or_default() {
             Value::Handle(_) => {}
-            handle => places.push(objects.place(function as u32, handle)?),
+            handle => drop(places.insert(objects.place(function as u32, handle)?)),
         }
     }
     Some(places)

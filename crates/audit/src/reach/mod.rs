@@ -8,7 +8,6 @@ mod path;
 mod roots;
 
 pub(crate) use contexts::{Context, ContextId, Reach, Way};
-pub(crate) use handles::unlocked;
 pub(crate) use objects::{Meaning, Object, Place};
 pub(crate) use path::path;
 pub use path::{Step, StepKind};
