@@ -71,6 +71,9 @@ pub struct Extent {
     pub instructions: u64,
 }
 
+/// Most addresses that are named one by one.
+const NAMED: usize = 8;
+
 /// What could not be looked at. Findings may be missing for each.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Incomplete {
@@ -80,6 +83,8 @@ pub struct Incomplete {
     pub long_functions: u32,
     /// Addresses that are taken of what may be code or data.
     pub doubtful_addresses: u32,
+    /// The first of them.
+    pub doubtful: [Option<Rva>; NAMED],
     /// Jumps through tables that are not understood.
     pub unresolved_jumps: u32,
     /// Functions whose values were given up to come to an end.
@@ -148,10 +153,12 @@ fn interpret<'a>(image: &'a Image, names: &[Rva]) -> Result<Model<'a>, ImageErro
 }
 
 fn incomplete(model: &Model<'_>, reach: &Reach) -> Incomplete {
+    let mut doubtful = model.functions.doubtful.iter().copied().map(Rva);
     Incomplete {
         undecoded_functions: model.functions.cut,
         long_functions: model.functions.too_long,
         doubtful_addresses: model.functions.doubtful.len() as u32,
+        doubtful: std::array::from_fn(|_| doubtful.next()),
         unresolved_jumps: model.functions.unresolved_jumps,
         given_up_functions: model.gave_up.len() as u32,
         unfollowed_functions: model.unfollowed.len() as u32,

@@ -84,6 +84,8 @@ pub(crate) struct Program<'a> {
     framework: Option<(u32, BTreeMap<u64, ImportId>)>,
     /// Methods of interrupt sync objects, by offset, where the driver makes such.
     interrupt_sync: Vec<(u32, ImportId)>,
+    /// What the tables of DMA adapters hold, by offset, where the driver has such.
+    dma_operations: Vec<(u32, ImportId)>,
     /// Interrupts of the driver may be handled at PASSIVE_LEVEL by the framework.
     passive_interrupts: bool,
     pageable: PageRanges,
@@ -107,6 +109,7 @@ impl<'a> Program<'a> {
             slots: BTreeMap::new(),
             framework: None,
             interrupt_sync: Vec::new(),
+            dma_operations: Vec::new(),
             passive_interrupts: false,
             pageable: load_map(headers, sections),
             paging: paging(image),
@@ -115,7 +118,8 @@ impl<'a> Program<'a> {
         };
         program.add_imports();
         program.add_framework();
-        program.add_interrupt_sync();
+        program.interrupt_sync = program.methods("PcNewInterruptSync", ddi::INTERRUPT_SYNC);
+        program.dma_operations = program.methods("IoGetDmaAdapter", ddi::DMA_OPERATIONS);
         Ok(program)
     }
 
@@ -135,13 +139,20 @@ impl<'a> Program<'a> {
         self.framework = framework.by_pointer.then_some((framework.table, entries));
     }
 
-    /// Methods of interrupt sync objects are like imports.
-    fn add_interrupt_sync(&mut self) {
-        if self.imports.iter().any(|import| import.name == "PcNewInterruptSync") {
-            let methods = ddi::INTERRUPT_SYNC.iter();
-            let methods = methods.filter_map(|&(offset, name)| Some((offset, self.add_import(name.to_owned())?)));
-            self.interrupt_sync = methods.collect();
-        }
+    /// Methods of objects that an import makes are like imports, by their offsets.
+    fn methods(&mut self, maker: &str, methods: &[(u32, &str)]) -> Vec<(u32, ImportId)> {
+        let made = self.imports.iter().any(|import| import.name == maker);
+        let methods = methods.iter().filter(|_| made);
+        methods.filter_map(|&(offset, name)| Some((offset, self.add_import(name.to_owned())?))).collect()
+    }
+
+    pub(crate) fn has_dma_adapters(&self) -> bool {
+        !self.dma_operations.is_empty()
+    }
+
+    /// The routine that lies so many bytes from the start of the table of a DMA adapter.
+    pub(crate) fn dma_operation(&self, offset: u64) -> Option<ImportId> {
+        self.dma_operations.iter().find(|(operation, _)| u64::from(*operation) == offset).map(|(_, id)| *id)
     }
 
     /// The method of an interrupt sync object that lies so many bytes from the start of its table.

@@ -7,7 +7,7 @@ mod table;
 
 pub(crate) use lists::{is_apc_or_below, shows_below_dispatch};
 pub(crate) use roles::Role;
-pub(crate) use table::{FRAMEWORK, INTERRUPT_SYNC};
+pub(crate) use table::{DMA_OPERATIONS, FRAMEWORK, INTERRUPT_SYNC};
 
 /// Number of a parameter, from 1 as the documentation counts.
 pub(crate) type Parameter = u8;
@@ -131,8 +131,10 @@ pub(crate) struct Unless {
     pub(crate) role: Role,
 }
 
-/// `WDF_OBJECT_ATTRIBUTES.ExecutionLevel`, in bytes from its start, and `WdfExecutionLevelPassive`.
+/// `WDF_OBJECT_ATTRIBUTES.ExecutionLevel`, in bytes from its start, `WdfExecutionLevelInheritFromParent` and
+/// `WdfExecutionLevelPassive`.
 pub(crate) const EXECUTION_LEVEL: i32 = 0x18;
+pub(crate) const INHERITED: u8 = 1;
 pub(crate) const PASSIVE: u8 = 2;
 
 /// An object of KMDF whose execution level others inherit.
@@ -141,6 +143,7 @@ pub(crate) enum Parent {
     Driver,
     /// Its parent is the driver.
     Device,
+    Queue,
 }
 
 /// What lies in a structure.
@@ -207,7 +210,7 @@ mod tests {
     fn routines_of_the_framework_are_known() {
         assert!(FRAMEWORK.iter().all(|(_, name)| find(name).is_some()));
         assert!(FRAMEWORK.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(INTERRUPT_SYNC.iter().all(|(_, name)| find(name).is_some()));
+        assert!(INTERRUPT_SYNC.iter().chain(DMA_OPERATIONS).all(|(_, name)| find(name).is_some()));
     }
 
     #[test]

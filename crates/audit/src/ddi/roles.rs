@@ -37,6 +37,10 @@ pub(crate) enum Role {
     SystemCallback,
     /// Of an object of KMDF that inherits the execution level of its device: if that is not passive, up to DISPATCH_LEVEL.
     OfParent,
+    /// Of a timer of KMDF whose attributes name no execution level: a DPC, unless an object of the driver is passive.
+    TimerOfParent,
+    /// For power requests to a device with DO_POWER_PAGABLE, which come at PASSIVE_LEVEL.
+    PagablePower,
     /// At PASSIVE_LEVEL, in the call that names it.
     Passive,
     BugCheck,
@@ -56,14 +60,13 @@ impl Role {
     pub(crate) const fn irql(self) -> Range {
         use Role::*;
         match self {
-            DriverEntry | Reinitialize | AddDevice | Unload | WorkItem | Thread | Notification | Passive => {
-                Range::new(0, 0)
-            }
+            DriverEntry | Reinitialize | AddDevice | Unload | WorkItem | Thread | Notification | Passive
+            | PagablePower => Range::new(0, 0),
             KernelApc => Range::new(1, 1),
             NormalApc | ApcNotification => Range::new(0, 1),
             Dispatch(major) => dispatch(major),
             StartIo | Cancel | Dpc | IoTimer | AtDispatch => Range::new(2, 2),
-            Completion | UpToDispatch | OfParent | SystemCallback | ThreadedDpc => Range::new(0, 2),
+            Completion | UpToDispatch | OfParent | TimerOfParent | SystemCallback | ThreadedDpc => Range::new(0, 2),
             HwStartIo | HwTimer => Range::new(2, 15),
             Isr | SynchCritSection => Range::new(3, 15),
             Ipi => Range::new(14, 14),
@@ -75,7 +78,7 @@ impl Role {
     /// Does it run because the driver arranged for it before? Then a lock that it needs was taken elsewhere, if at all.
     pub(crate) const fn is_asynchronous(self) -> bool {
         use Role::*;
-        !matches!(self, DriverEntry | Reinitialize | AddDevice | Unload | Dispatch(_) | Passive)
+        !matches!(self, DriverEntry | Reinitialize | AddDevice | Unload | Dispatch(_) | PagablePower | Passive)
     }
 
     /// Does it run while the driver is being initialised, before anything is discarded?
@@ -91,7 +94,7 @@ impl Role {
             Reinitialize => "`Reinitialize` routine",
             AddDevice => "`AddDevice` routine",
             Unload => "`Unload` routine",
-            Dispatch(_) => "dispatch routine",
+            Dispatch(_) | PagablePower => "dispatch routine",
             StartIo => "`StartIo` routine",
             Cancel => "`Cancel` routine",
             Completion => "completion routine",
@@ -102,9 +105,8 @@ impl Role {
             KernelApc | NormalApc => "APC routine",
             WorkItem => "work item routine",
             Thread => "thread routine",
-            Notification | ApcNotification | UpToDispatch | OfParent | SystemCallback | Passive | AtDispatch => {
-                "callback routine"
-            }
+            Notification | ApcNotification | UpToDispatch | OfParent | TimerOfParent | SystemCallback | Passive
+            | AtDispatch => "callback routine",
             BugCheck => "bug check callback routine",
             Ipi => "`IpiBroadcast` routine",
             HwStartIo => "`HwStorStartIo` routine",

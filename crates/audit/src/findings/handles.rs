@@ -60,7 +60,7 @@ fn thrown_away(collector: &mut Collector<'_, '_>) {
         let request = |root: u32| {
             let root = &reach.roots[root as usize];
             let stays = model.summaries[root.function].held.perhaps.has(Facts::section(section));
-            stays && matches!(root.role, Role::Dispatch(_) | Role::AddDevice)
+            stays && matches!(root.role, Role::Dispatch(_) | Role::PagablePower | Role::AddDevice)
         };
         let is_request = reach.of(function).any(|(_, context)| request(context.root));
         let pageable = model.program.image.sections()[section].is_pageable_by_name();

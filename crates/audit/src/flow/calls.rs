@@ -11,7 +11,7 @@ use super::irql::{IrqlSet, Range};
 use super::state::State;
 use super::summary::Summary;
 use super::value::{CREATED, Value};
-use crate::code::{Functions, Program};
+use crate::code::{Functions, ImportId, Program};
 use crate::ddi::{Parameter, Role};
 
 /// Parameters looked at.
@@ -37,6 +37,8 @@ pub(super) struct Calls<'s, 'p> {
     pub(super) unlocked: bool,
     /// The handle of a lock was kept since this was last reset.
     pub(super) kept: bool,
+    /// What the instruction at hand calls through the table of a DMA adapter.
+    pub(super) of_adapter: Option<ImportId>,
     /// The last call does not return.
     pub(super) stopped: bool,
     pub(super) here: Here,
@@ -71,6 +73,7 @@ impl<'s, 'p> Calls<'s, 'p> {
             locks,
             unlocked: false,
             kept: false,
+            of_adapter: None,
             stopped: false,
             here,
         }
@@ -164,6 +167,9 @@ impl<'s, 'p> Calls<'s, 'p> {
 
     /// What is called; `None` for a check by control-flow guard, which does nothing.
     fn target(&self, state: &State, instruction: &Instruction) -> Option<Target> {
+        if let Some(id) = self.of_adapter {
+            return Some(Target::Import(id));
+        }
         let value = match instruction.op0_kind() {
             OpKind::NearBranch64 => Value::Image(instruction.near_branch_target() as u32),
             OpKind::Register => state.get(instruction.op0_register()),

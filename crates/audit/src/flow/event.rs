@@ -50,6 +50,8 @@ pub(crate) enum EventKind {
     Register { role: Role, code: u32 },
     /// An object of KMDF is created with this execution level, 0 where it inherits one; `None` where it is not known.
     ExecutionLevel { of: Parent, level: Option<u8> },
+    /// DO_POWER_PAGABLE is set in a device object that was just created, or cleared in another one.
+    PowerPagable { sets: bool },
     /// The address of code goes where it is not followed.
     Escapes { code: u32 },
     /// A handle of a section is used as an address.

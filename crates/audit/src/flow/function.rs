@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 
+use super::adapter;
 use super::calls::Calls;
 use super::events::Events;
 use super::handles::Handles;
@@ -257,8 +258,12 @@ impl Walk<'_, '_> {
         let graph = self.graph;
         let stays = !graph.successors(block).is_empty();
         self.stepper.switched = None;
-        for instruction in graph.instructions(block) {
+        let code = graph.instructions(block);
+        for (at, instruction) in code.iter().enumerate() {
             let leaves = !stays && is_jump(instruction);
+            let called = instruction.flow_control() == FlowControl::IndirectCall;
+            let of_adapter = || adapter::routine(self.stepper.calls.program, &code[..at], instruction);
+            self.stepper.calls.of_adapter = called.then(of_adapter).flatten();
             self.stepper.step(state, instruction, leaves);
             if self.stepper.calls.stopped {
                 return After::Stops;

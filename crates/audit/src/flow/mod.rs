@@ -3,6 +3,7 @@
 //! One pass over each function, callees first, records [`Event`]s whose IRQL and locks are relative to the entry.
 //! [`crate::reach`] then puts in what callers bring along; no function is interpreted twice.
 
+mod adapter;
 mod balance;
 mod branches;
 mod calls;

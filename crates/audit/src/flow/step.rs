@@ -11,8 +11,12 @@ use super::irql::IrqlSet;
 use super::levels::{self, computed, has_no_sign, is_set_by_condition};
 use super::operand::{self, Place};
 use super::state::{Compared, State};
-use super::value::Value;
+use super::value::{CREATED, Value};
 use crate::ddi::Role;
+
+/// `DEVICE_OBJECT.Flags`, in bytes from its start, and the number of a bit of it (wdm.h).
+const DEVICE_FLAGS: i32 = 0x30;
+const DO_POWER_PAGABLE: u64 = 13;
 
 /// Interprets instructions and, if asked to, records what they do.
 pub(super) struct Stepper<'s, 'p> {
@@ -59,6 +63,10 @@ impl Stepper<'_, '_> {
             Mnemonic::Xadd => self.xadd(state, instruction),
             Mnemonic::Xchg => self.xchg(state, instruction),
             Mnemonic::Cmp | Mnemonic::Test => self.compare(state, instruction),
+            Mnemonic::Bts | Mnemonic::Btr => {
+                self.device_flags(state, instruction);
+                self.other(state, instruction);
+            }
             Mnemonic::Stosq => self.fill(state, instruction),
             _ => self.other(state, instruction),
         }
@@ -171,11 +179,34 @@ impl Stepper<'_, '_> {
             (Mnemonic::And, _, Value::Number(0)) => Value::Number(0),
             (Mnemonic::Or, Value::Number(one), Value::Number(other)) => Value::Number(one | other),
             (Mnemonic::Or, _, Value::Number(number)) if is_all_ones(instruction, number) => Value::Number(number),
+            // The flags of a device that was just created stay what they are, whatever else is set in them.
+            (Mnemonic::And | Mnemonic::Or, flags @ Value::Field(CREATED, DEVICE_FLAGS, 0), Value::Number(_))
+            | (Mnemonic::And | Mnemonic::Or, Value::Number(_), flags @ Value::Field(CREATED, DEVICE_FLAGS, 0)) => flags,
             _ => computed(instruction, one, other),
         };
+        self.device_flags(state, instruction);
         let level = self.level(state, instruction, one, other);
         self.assign(state, instruction, value);
         state.compared = level.or(one.is_memory().then_some(Compared::Memory(one)));
+    }
+
+    /// `DEVICE_OBJECT.Flags`: is DO_POWER_PAGABLE set in a device that was just created, or cleared in another one?
+    fn device_flags(&mut self, state: &State, instruction: &Instruction) {
+        let (one, other) = (self.operand(state, instruction, 0), self.operand(state, instruction, 1));
+        let (Value::Field(device, DEVICE_FLAGS, 0), Value::Number(number)) = (one, other) else { return };
+        let sets = match instruction.mnemonic() {
+            Mnemonic::Or => number >> DO_POWER_PAGABLE & 1 != 0,
+            Mnemonic::Bts => number == DO_POWER_PAGABLE,
+            _ => false,
+        };
+        let clears = match instruction.mnemonic() {
+            Mnemonic::And => number >> DO_POWER_PAGABLE & 1 == 0,
+            Mnemonic::Btr => number == DO_POWER_PAGABLE,
+            _ => false,
+        };
+        if sets && device == CREATED || clears && device != CREATED {
+            self.calls.record(EventKind::PowerPagable { sets });
+        }
     }
 
     fn xchg(&mut self, state: &mut State, instruction: &Instruction) {

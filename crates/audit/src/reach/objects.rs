@@ -124,8 +124,17 @@ impl Objects {
     pub(super) fn of_roots(model: &Model<'_>, roots: &[Root]) -> Objects {
         let entry = roots.iter().filter(|root| root.role == Role::DriverEntry || root.role == Role::AddDevice);
         let drivers = entry.map(|root| ((root.function as u32, 0), Object::Driver));
-        let device =
-            |role| matches!(role, Role::Dispatch(_) | Role::StartIo | Role::Cancel | Role::Completion | Role::IoTimer);
+        let device = |role| {
+            matches!(
+                role,
+                Role::Dispatch(_)
+                    | Role::PagablePower
+                    | Role::StartIo
+                    | Role::Cancel
+                    | Role::Completion
+                    | Role::IoTimer
+            )
+        };
         let devices = roots.iter().filter(|root| device(root.role));
         let devices = devices.map(|root| ((root.function as u32, 0), Object::Device));
         let seeds: Vec<_> = drivers.chain(devices).collect();

@@ -31,12 +31,22 @@ mod driver_object {
     pub(super) const ADD_DEVICE: i32 = 8;
 }
 
+const IRP_MJ_POWER: u8 = 0x16;
+
 /// Finds the routines that the system calls, those with a known role first.
 pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
     let Named { mut roots, .. } = named(model);
     if devices_are_passive(model) {
         let inherits = roots.iter_mut().filter(|root| root.role == Role::OfParent);
         inherits.for_each(|root| root.role = Role::Notification);
+    }
+    if nothing_is_passive(model) {
+        let timers = roots.iter_mut().filter(|root| root.role == Role::TimerOfParent);
+        timers.for_each(|root| root.role = Role::Dpc);
+    }
+    if power_is_pagable(model) {
+        let power = roots.iter_mut().filter(|root| root.role == Role::Dispatch(Some(IRP_MJ_POWER)));
+        power.for_each(|root| root.role = Role::PagablePower);
     }
     let known: BTreeSet<usize> = roots.iter().map(|root| root.function).collect();
     // Filters and termination handlers are among those whose purpose is not known: they run at the level of what failed.
@@ -182,6 +192,20 @@ fn devices_are_passive(model: &Model<'_>) -> bool {
         levels(parent).next().is_some() && levels(parent).all(is_passive)
     };
     passive(Parent::Device, passive(Parent::Driver, false))
+}
+
+/// Is the execution level of no object passive, as far as objects name one?
+fn nothing_is_passive(model: &Model<'_>) -> bool {
+    model.all_events().all(|(_, event)| match event.kind {
+        EventKind::ExecutionLevel { level, .. } => level.is_some_and(|level| level != PASSIVE),
+        _ => true,
+    })
+}
+
+/// Does the driver set DO_POWER_PAGABLE in a device object that it creates, and never clear it later?
+fn power_is_pagable(model: &Model<'_>) -> bool {
+    let sets = |sets: bool| model.all_events().any(|(_, event)| event.kind == EventKind::PowerPagable { sets });
+    sets(true) && !sets(false)
 }
 
 fn moved(structure: u32, offset: i32) -> u32 {

@@ -158,6 +158,37 @@ fn objects_that_inherit_their_execution_level() {
     }
 }
 
+/// EvtTimerFunc: a DPC, unless the timer is passive. What it inherits is certain where nothing is passive.
+#[test]
+fn timers_of_a_framework_driver() {
+    let of = |driver: u8, device: u8, timer: u8| {
+        let image = framework(9, move |places| {
+            let mut entry = places.entry();
+            for (level, attributes, function) in [(driver, R9, DRIVER_CREATE), (device, R8, DEVICE_CREATE)] {
+                set_level(&mut entry, level);
+                entry.lea_stack(attributes, ATTRIBUTES).call(places.data + TABLE + function);
+            }
+            fill(&mut entry, places, &[(1, 0x08)]);
+            set_level(&mut entry, timer);
+            entry.lea_stack(R8, ATTRIBUTES).lea_stack(RDX, CONFIG).call(places.data + TABLE + TIMER_CREATE);
+            entry
+        });
+        entries(&image)
+    };
+    let (inherits, passive, dispatch) = (1, 2, 3);
+    let cases = [
+        (inherits, inherits, inherits, "1 DPC routine 2-2"),
+        (dispatch, inherits, inherits, "1 DPC routine 2-2"),
+        (inherits, passive, inherits, "1 callback routine 0-2"),
+        (passive, inherits, inherits, "1 callback routine 0-2"),
+        (passive, passive, dispatch, "1 DPC routine 2-2"),
+        (dispatch, dispatch, passive, "1 callback routine 0-0"),
+    ];
+    for (driver, device, timer, expected) in cases {
+        assert_eq!(of(driver, device, timer), [expected], "driver {driver}, device {device}, timer {timer}");
+    }
+}
+
 /// A preprocess callback runs at the level of the requests that it is for, and a synchronised routine at that of the
 /// interrupt.
 #[test]

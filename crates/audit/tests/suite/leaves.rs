@@ -94,7 +94,9 @@ fn what_the_system_is_told_of_is_code() {
 fn doubtful_addresses_are_told() {
     let source = |bytes: &'static [u8]| {
         let source = Source::new(&[]).text(|r| r.ret()).leaf(Section::Text, |r| r.db(bytes)).pointer(0, 1);
-        audit(&source).incomplete.doubtful_addresses
+        let incomplete = audit(&source).incomplete;
+        assert_eq!(incomplete.doubtful[0].map_or(0, |_| 1), incomplete.doubtful_addresses, "it is named");
+        incomplete.doubtful_addresses
     };
     assert_eq!(source(&[0x85, 0xc9, 0x74, 0x01, 0xc3]), 1);
     assert_eq!(source(b"\\Device\\Serial0\0"), 0);

@@ -1,5 +1,6 @@
 //! The audit, judged by the sample drivers and by images that mean harm.
 
+mod adapters;
 mod advice;
 mod assembled;
 mod broken;

@@ -87,6 +87,7 @@ pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
         undecoded_functions,
         long_functions,
         doubtful_addresses,
+        doubtful,
         unresolved_jumps,
         given_up_functions,
         unfollowed_functions,
@@ -97,10 +98,14 @@ pub(crate) fn incomplete(incomplete: Incomplete) -> Option<Diagnostic> {
         unreadable_function_table,
         empty_code_sections,
     } = incomplete;
+    let named: Vec<String> = doubtful.iter().flatten().map(|rva| format!("rva {rva}")).collect();
+    let others = u64::from(doubtful_addresses).saturating_sub(named.len() as u64);
+    let others = if others > 0 { format!(" and {}", plural(others, "other")) } else { String::new() };
+    let to_doubtful = format!("to what may be code or data: {}{others}", named.join(", "));
     let counted = [
         (undecoded_functions, "function", "with bytes that are no instructions, or with too many"),
         (long_functions, "function", "longer than 1 MiB"),
-        (doubtful_addresses, "pointer", "to what may be code or data"),
+        (doubtful_addresses, "pointer", &to_doubtful),
         (unresolved_jumps, "jump", "through tables that are not understood"),
         (given_up_functions, "function", "too involved to follow every value"),
         (unfollowed_functions, "function", "too involved to follow at all"),

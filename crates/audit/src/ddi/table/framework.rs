@@ -1,7 +1,7 @@
 //! Routines of KMDF; their first parameter is that of the headers, the globals of the driver.
 
 use super::prelude::*;
-use crate::ddi::{EXECUTION_LEVEL, PASSIVE};
+use crate::ddi::{EXECUTION_LEVEL, INHERITED, PASSIVE};
 
 /// `WDF_OBJECT_ATTRIBUTES.ExecutionLevel` of the object is `WdfExecutionLevelPassive`, or `WdfExecutionLevelDispatch`.
 const fn execution_level(parameter: Parameter, level: u8, role: Role) -> Unless {
@@ -42,7 +42,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("WdfInterruptCreate", &[RegistersUnless(3, &[(0x18, Isr), (0x28, SynchCritSection), (0x30, SynchCritSection)], &[Unless { parameter: 3, offset: 0x58, holds: Holds::Number(1), role: Notification }]), RegistersIn(3, &[(0x20, Dpc), (0x38, WorkItem)])]),
     r("WdfInterruptReleaseLock", &[LowerToSaved(2)]),
     r("WdfInterruptSynchronize", &[RegistersSynchronized(3)]),
-    r("WdfIoQueueCreate", &[RegistersUnless(3, QUEUE, &[execution_level(4, PASSIVE, Notification), execution_level(4, 3, UpToDispatch)])]),
+    r("WdfIoQueueCreate", &[ExecutionLevel(Parent::Queue, 4), RegistersUnless(3, QUEUE, &[execution_level(4, PASSIVE, Notification), execution_level(4, 3, UpToDispatch)])]),
     r("WdfIoQueueDrain", &[Registers(3, UpToDispatch)]),
     r("WdfIoQueuePurge", &[Registers(3, UpToDispatch)]),
     r("WdfIoQueueReadyNotify", &[Registers(3, UpToDispatch)]),
@@ -56,7 +56,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("WdfRequestSetCompletionRoutine", &[Registers(3, UpToDispatch)]),
     r("WdfSpinLockAcquire", &[Raise(DISPATCH)]),
     r("WdfSpinLockRelease", &[LowerToSaved(2)]),
-    r("WdfTimerCreate", &[RegistersUnless(2, &[(0x08, UpToDispatch)], &[execution_level(3, PASSIVE, Notification)])]),
+    r("WdfTimerCreate", &[RegistersUnless(2, &[(0x08, UpToDispatch)], &[execution_level(3, PASSIVE, Notification), execution_level(3, INHERITED, TimerOfParent), execution_level(3, 3, Dpc)])]),
     r("WdfUsbTargetPipeConfigContinuousReader", &[RegistersIn(3, &[(0x30, UpToDispatch), (0x40, Notification)])]),
     r("WdfWaitLockAcquire", &[Enter, WaitsUnlessTimed(3)]),
     r("WdfWaitLockRelease", &[Leave]),

@@ -1,5 +1,6 @@
 //! The routines by area, each sorted by name. Facts are those of each routine's reference page.
 
+mod dma;
 mod framework;
 mod kernel;
 mod media;
@@ -8,12 +9,13 @@ mod storage;
 
 use super::Routine;
 
+pub(crate) use dma::DMA_OPERATIONS;
 pub(crate) use framework::FRAMEWORK;
 pub(crate) use media::INTERRUPT_SYNC;
 
 /// The tables.
-pub(super) const TABLES: [&[Routine]; 5] =
-    [kernel::ROUTINES, storage::ROUTINES, network::ROUTINES, framework::ROUTINES, media::ROUTINES];
+pub(super) const TABLES: [&[Routine]; 6] =
+    [kernel::ROUTINES, storage::ROUTINES, network::ROUTINES, framework::ROUTINES, media::ROUTINES, dma::ROUTINES];
 
 /// What the tables are written with.
 mod prelude {
