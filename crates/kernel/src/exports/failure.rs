@@ -38,13 +38,6 @@ enum Says {
     NewString,
 }
 
-/// `NonPagedPoolMustSucceed` (ddi: POOL_TYPE).
-const MUST_SUCCEED: u64 = 0x2;
-const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u64 = 0x8;
-const POOL_RAISE_IF_ALLOCATION_FAILURE: u64 = 0x10;
-/// `POOL_FLAG_RAISE_ON_FAILURE` (ddi: POOL_FLAGS).
-const POOL_FLAG_RAISE: u64 = 0x20;
-
 const INSUFFICIENT: NtStatus = NtStatus::INSUFFICIENT_RESOURCES;
 
 /// What the low resources simulation lets fail (R188; docs: devtest/low-resources-simulation). The section locks are not
@@ -129,10 +122,10 @@ impl Machine {
             Says::Nothing => null,
             Says::Status(status) => Failure::Returns(status.0.into()),
             Says::Raises(status) => Failure::Raises(status),
-            Says::PoolType if argument(0)? & MUST_SUCCEED != 0 => return None,
-            Says::PoolType if argument(0)? & POOL_RAISE_IF_ALLOCATION_FAILURE == 0 => null,
-            Says::PoolFlags if argument(0)? & POOL_FLAG_RAISE == 0 => null,
-            Says::Quota if argument(0)? & POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => null,
+            Says::PoolType if argument(0)? & u64::from(c::NON_PAGED_POOL_MUST_SUCCEED) != 0 => return None,
+            Says::PoolType if argument(0)? & u64::from(c::POOL_RAISE_IF_ALLOCATION_FAILURE) == 0 => null,
+            Says::PoolFlags if argument(0)? & u64::from(c::POOL_FLAG_RAISE_ON_FAILURE) == 0 => null,
+            Says::Quota if argument(0)? & u64::from(c::POOL_QUOTA_FAIL_INSTEAD_OF_RAISE) != 0 => null,
             Says::PoolType | Says::PoolFlags | Says::Quota => raises,
             Says::Mapping if argument(1)? as u8 == c::USER_MODE as u8 => raises,
             Says::Mapping if argument(4)? as u32 == 0 => null,

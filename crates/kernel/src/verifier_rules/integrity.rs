@@ -1,7 +1,7 @@
 //! Code integrity checks: no memory is both writable and executable (docs: devtest/code-integrity-checking).
 
 use driver_image::{Directory, Image, Section, SectionFlags};
-use nt_types::{BugCheck, BugCheckCode, PAGE_SIZE, Va};
+use nt_types::{BugCheck, BugCheckCode, PAGE_SIZE, Va, constants as c};
 
 use super::Broken;
 use crate::call::{Call, Trap};
@@ -17,7 +17,6 @@ const MDL: &str = "an MDL is mapped with `MdlMappingNoExecute`";
 const PAGE_EXECUTE: u64 = 0xF0;
 const NO_EXECUTE: u64 = 0x4000_0000;
 const PAGED_OR_NX: u64 = 0x201;
-const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 0x80;
 
 /// What an image has that the checks do not allow: the subcode, what about it, and the section.
 fn of_image(image: &Image) -> Option<(u64, ImageFlaw, usize)> {
@@ -70,7 +69,7 @@ impl Machine {
             {
                 broken(0x2000, kind, call.raw(self, 2)? & 0xFFFF_FFFF, POOL)
             }
-            "ExAllocatePool2" if first & POOL_FLAG_NON_PAGED_EXECUTE != 0 => {
+            "ExAllocatePool2" if first & u64::from(c::POOL_FLAG_NON_PAGED_EXECUTE) != 0 => {
                 broken(0x2000, first, call.raw(self, 2)? & 0xFFFF_FFFF, POOL)
             }
             "MmMapLockedPagesSpecifyCache" => {

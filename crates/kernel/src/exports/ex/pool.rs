@@ -1,7 +1,7 @@
 //! Pool allocation as drivers call it (ddi: ExAllocatePoolWithTag, ExAllocatePool2, ExFreePoolWithTag).
 
 use memory::Region;
-use nt_types::{BugCheck, BugCheckCode, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, NtStatus, Va, constants as c};
 
 use crate::call::{Call, Next, Outcome, Trap};
 use crate::event::EventKind;
@@ -24,17 +24,9 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, ExFreePoolWithTag(address: Va, tag: u32; ..), DISPATCH),
 ];
 
-/// `POOL_TYPE` bit 0: paged. Bit 3: raise on failure of a quota allocation unless set.
-const PAGED_POOL_BIT: u32 = 1;
-const POOL_QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
-const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
 /// `EX_POOL_PRIORITY`: the usual one, and the bits of those that ask for special pool at the start of its page.
 const NORMAL_POOL_PRIORITY: u32 = 16;
 const SPECIAL_POOL_UNDERRUN: u32 = 9;
-/// `POOL_FLAG_*` of ExAllocatePool2.
-const POOL_FLAG_UNINITIALIZED: u64 = 0x2;
-const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
-const POOL_FLAG_PAGED: u64 = 0x100;
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
 fn ExAllocatePool(m: &mut Machine, call: &Call, kind: u32, bytes: u64) -> Outcome {
@@ -56,7 +48,7 @@ fn ExAllocatePoolWithTagPriority(
     let side = if priority & SPECIAL_POOL_UNDERRUN == SPECIAL_POOL_UNDERRUN { Side::Start } else { Side::End };
     match allocate(m, call, kind_of(kind), [bytes, tag.into()], |m, block| Ok(m.pool_allocate_at(block, side)))? {
         Some(address) => Ok(Next::pointer(address)),
-        None if kind & POOL_RAISE_IF_ALLOCATION_FAILURE != 0 => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
+        None if kind & c::POOL_RAISE_IF_ALLOCATION_FAILURE != 0 => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
         None => Ok(Next::pointer(Va::NULL)),
     }
 }
@@ -64,21 +56,21 @@ fn ExAllocatePoolWithTagPriority(
 fn ExAllocatePoolWithQuotaTag(m: &mut Machine, call: &Call, kind: u32, bytes: u64, tag: u32) -> Outcome {
     match allocate(m, call, kind_of(kind), [bytes, tag.into()], |m, block| Ok(m.pool_allocate(block)))? {
         Some(address) => Ok(Next::pointer(address)),
-        None if kind & POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => Ok(Next::pointer(Va::NULL)),
+        None if kind & c::POOL_QUOTA_FAIL_INSTEAD_OF_RAISE != 0 => Ok(Next::pointer(Va::NULL)),
         None => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
     }
 }
 
 fn ExAllocatePool2(m: &mut Machine, call: &Call, flags: u64, bytes: u64, tag: u32) -> Outcome {
-    let kind = if flags & POOL_FLAG_PAGED != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
-    let zeroed = flags & POOL_FLAG_UNINITIALIZED == 0;
+    let kind = if flags & u64::from(c::POOL_FLAG_PAGED) != 0 { PoolKind::Paged } else { PoolKind::NonPaged };
+    let zeroed = flags & u64::from(c::POOL_FLAG_UNINITIALIZED) == 0;
     // What is to be zeroed has to be in memory.
     let found = allocate(m, call, kind, [bytes, tag.into()], |m, block| match zeroed {
         true => m.pool_allocate_resident(block),
         false => Ok(m.pool_allocate(block)),
     })?;
     let Some(address) = found else {
-        return match flags & POOL_FLAG_RAISE_ON_FAILURE {
+        return match flags & u64::from(c::POOL_FLAG_RAISE_ON_FAILURE) {
             0 => Ok(Next::pointer(Va::NULL)),
             _ => Err(Trap::Raise(NtStatus::INSUFFICIENT_RESOURCES)),
         };
@@ -90,7 +82,7 @@ fn ExAllocatePool2(m: &mut Machine, call: &Call, flags: u64, bytes: u64, tag: u3
 }
 
 fn kind_of(pool_type: u32) -> PoolKind {
-    if pool_type & PAGED_POOL_BIT != 0 { PoolKind::Paged } else { PoolKind::NonPaged }
+    if pool_type & c::PAGED_POOL != 0 { PoolKind::Paged } else { PoolKind::NonPaged }
 }
 
 /// Finds a block of so many bytes with this tag.

@@ -1,7 +1,7 @@
 //! Completion: back up through the stack locations, routine by routine (ddi: IofCompleteRequest).
 
 use nt_types::layout::{io_stack_location, irp};
-use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va, constants as c};
 
 use super::irp::{Owner, SL_PENDING_RETURNED};
 use crate::call::{Call, Next, Outcome, Then, Trap};
@@ -15,10 +15,6 @@ use crate::stop::{Cause, RequestMisuse, StopKind};
 pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IofCompleteRequest(request: Va, boost: u8; ..), DISPATCH),
 ];
-
-const SL_INVOKE_ON_CANCEL: u8 = 0x20;
-const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
-const SL_INVOKE_ON_ERROR: u8 = 0x80;
 
 /// A completion routine was called on the way up.
 #[derive(Clone, Copy, Hash, Debug)]
@@ -87,8 +83,8 @@ fn climb(m: &mut Machine, how: Completing) -> Outcome {
 fn invokes(m: &mut Machine, request: Va, control: u8) -> Result<bool, Trap> {
     let status = NtStatus(m.read_u32(irp::IO_STATUS_STATUS.at(request))?);
     let cancelled = m.read_u8(irp::CANCEL.at(request))? != 0;
-    let by_status = if status.is_success() { SL_INVOKE_ON_SUCCESS } else { SL_INVOKE_ON_ERROR };
-    Ok(control & by_status != 0 || (cancelled && control & SL_INVOKE_ON_CANCEL != 0))
+    let by_status = if status.is_success() { c::SL_INVOKE_ON_SUCCESS as u8 } else { c::SL_INVOKE_ON_ERROR as u8 };
+    Ok(control & by_status != 0 || (cancelled && control & c::SL_INVOKE_ON_CANCEL as u8 != 0))
 }
 
 fn finish(m: &mut Machine, how: Completing) -> Outcome {

@@ -1,7 +1,7 @@
 //! Device objects and stacks of them (ddi: IoCreateDevice, IoAttachDeviceToDeviceStack).
 
 use nt_types::layout::{device_object, driver_object};
-use nt_types::{NtStatus, Va};
+use nt_types::{NtStatus, Va, constants as c};
 
 use crate::call::{Next, Outcome, Trap};
 use crate::export;
@@ -18,10 +18,6 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, IoGetAttachedDeviceReference = IoGetAttachedDevice(device: Va), DISPATCH),
 ];
 
-const IO_TYPE_DEVICE: u16 = 3;
-const DO_DEVICE_HAS_NAME: u32 = 0x40;
-const DO_DEVICE_INITIALIZING: u32 = 0x80;
-const DO_EXCLUSIVE: u32 = 0x8;
 /// What follows a DEVICE_OBJECT before the driver's extension: room for DEVOBJ_EXTENSION.
 const AFTER_DEVICE: u64 = 0x50;
 /// Longest chain of devices that is followed: a driver may have made it circular.
@@ -44,8 +40,8 @@ fn IoCreateDevice(
     if taken {
         return Ok(Next::status(NtStatus::OBJECT_NAME_COLLISION));
     }
-    let named = if name.is_some() { DO_DEVICE_HAS_NAME } else { 0 };
-    let flags = DO_DEVICE_INITIALIZING | named | if exclusive { DO_EXCLUSIVE } else { 0 };
+    let named = if name.is_some() { c::DO_DEVICE_HAS_NAME } else { 0 };
+    let flags = c::DO_DEVICE_INITIALIZING | named | if exclusive { c::DO_EXCLUSIVE } else { 0 };
     let new = NewDevice { driver, extension_size, kind, characteristics, flags };
     let Some(object) = m.new_device(&new)? else { return Ok(Next::status(NtStatus::INSUFFICIENT_RESOURCES)) };
     if let Some(name) = name {
@@ -167,7 +163,7 @@ impl Machine {
         let first = self.read_u64(driver_object::DEVICE_OBJECT.at(new.driver))?;
         let Some(device) = self.kernel_object(size, *b"Devi") else { return Ok(None) };
         let reported = (device_object::SIZEOF as u32).wrapping_add(new.extension_size) as u16;
-        self.write_u16(device_object::TYPE.at(device), IO_TYPE_DEVICE)?;
+        self.write_u16(device_object::TYPE.at(device), c::IO_TYPE_DEVICE as u16)?;
         self.write_u16(device_object::SIZE.at(device), reported)?;
         self.write_u64(device_object::DRIVER_OBJECT.at(device), new.driver.0)?;
         self.write_u64(device_object::NEXT_DEVICE.at(device), first)?;
@@ -198,7 +194,7 @@ impl Machine {
     pub(crate) fn devices_initialized(&mut self, driver: Va) -> Result<(), Trap> {
         for device in self.devices_of(driver)? {
             let flags = self.read_u32(device_object::FLAGS.at(device))?;
-            self.write_u32(device_object::FLAGS.at(device), flags & !DO_DEVICE_INITIALIZING)?;
+            self.write_u32(device_object::FLAGS.at(device), flags & !c::DO_DEVICE_INITIALIZING)?;
         }
         Ok(())
     }

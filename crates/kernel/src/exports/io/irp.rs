@@ -25,7 +25,6 @@ pub(super) const EXPORTS: &[Export] = &[
     export!(Ntoskrnl, PoStartNextPowerIrp(request: Va), DISPATCH),
 ];
 
-const IO_TYPE_IRP: u16 = 6;
 /// `SL_PENDING_RETURNED` in `IO_STACK_LOCATION.Control`.
 pub(super) const SL_PENDING_RETURNED: u8 = 1;
 
@@ -108,7 +107,7 @@ impl Machine {
         self.fill_bytes(request, 0, u64::from(size))?;
         let list = irp::THREAD_LIST_ENTRY.at(request);
         let past_last = request.0 + irp::SIZEOF + u64::from(stack_size) * io_stack_location::SIZEOF;
-        self.write_u16(irp::TYPE.at(request), IO_TYPE_IRP)?;
+        self.write_u16(irp::TYPE.at(request), c::IO_TYPE_IRP as u16)?;
         self.write_u16(irp::SIZE.at(request), size)?;
         self.write_u8(irp::STACK_COUNT.at(request), stack_size)?;
         self.write_u8(irp::CURRENT_LOCATION.at(request), stack_size.wrapping_add(1))?;

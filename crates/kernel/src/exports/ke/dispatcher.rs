@@ -3,7 +3,7 @@
 //! An object is its memory in the guest: nothing about its state is kept elsewhere. Waiters are found in the threads.
 
 use nt_types::layout::{dispatcher_header, kmutant, ksemaphore};
-use nt_types::{Irql, NtStatus, Va};
+use nt_types::{Irql, NtStatus, Va, constants as c};
 
 use crate::call::{Call, Next, Outcome, Then, Trap};
 use crate::export;
@@ -41,9 +41,6 @@ mod object_type {
     pub(super) const SEMAPHORE: u8 = 5;
     pub(super) const SYNCHRONIZATION_TIMER: u8 = 9;
 }
-
-/// Most objects of one wait (`MAXIMUM_WAIT_OBJECTS`).
-const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
 fn KeInitializeEvent(m: &mut Machine, event: Va, kind: u32, state: bool) -> Outcome {
     let kind = if kind == 0 { object_type::NOTIFICATION_EVENT } else { object_type::SYNCHRONIZATION_EVENT };
@@ -159,15 +156,14 @@ fn KeWaitForMultipleObjects(
     timeout: Va,
     _blocks: Va,
 ) -> Outcome {
-    const WAIT_ALL: u32 = 0;
-    if count == 0 || count > MAXIMUM_WAIT_OBJECTS {
+    if count == 0 || count > c::MAXIMUM_WAIT_OBJECTS {
         return Ok(Next::status(NtStatus::INVALID_PARAMETER));
     }
     let mut list = Vec::new();
     for index in 0..u64::from(count) {
         list.push(m.read_va(objects + 8 * index)?);
     }
-    m.wait_for(call, list, kind == WAIT_ALL, Manner::of(mode, alertable), timeout)
+    m.wait_for(call, list, kind == c::WAIT_ALL, Manner::of(mode, alertable), timeout)
 }
 
 impl Machine {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use nt_types::layout::kdpc;
-use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va};
+use nt_types::{BugCheck, BugCheckCode, Irql, NtStatus, Va, constants as c};
 
 use crate::call::{Next, Outcome, Then, Trap};
 use crate::event::EventKind;
@@ -34,10 +34,10 @@ pub(super) const EXPORTS: &[Export] = &[
 const DPC_OBJECT: u8 = 19;
 /// Stands for `ThreadedDpcObject`, whose number no header gives.
 pub(super) const THREADED_DPC_OBJECT: u8 = 0x80 | DPC_OBJECT;
-/// `MediumImportance` and `HighImportance` of `KDPC_IMPORTANCE`.
-const LOW_IMPORTANCE: u8 = 0;
-const MEDIUM_IMPORTANCE: u8 = 1;
-const HIGH_IMPORTANCE: u8 = 2;
+/// `KDPC_IMPORTANCE`, as `KDPC.Importance` holds it.
+const LOW_IMPORTANCE: u8 = c::LOW_IMPORTANCE as u8;
+const MEDIUM_IMPORTANCE: u8 = c::MEDIUM_IMPORTANCE as u8;
+const HIGH_IMPORTANCE: u8 = c::HIGH_IMPORTANCE as u8;
 /// KeSetTargetProcessorDpc stores the number above this.
 const TARGET_BIAS: u16 = 0x800;
 

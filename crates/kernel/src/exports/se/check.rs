@@ -1,6 +1,6 @@
 //! Access checks (ddi: SeAccessCheck, SeValidSecurityDescriptor, IoGetFileObjectGenericMapping).
 
-use nt_types::{NtStatus, Va};
+use nt_types::{NtStatus, Va, constants as c};
 
 use crate::call::{Next, Outcome};
 use crate::export;
@@ -19,7 +19,6 @@ const FILE_MAPPING: [u32; 4] = [0x0012_0089, 0x0012_0116, 0x0012_00A0, 0x001F_01
 const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
 /// GENERIC_READ to GENERIC_ALL, in the order of the mapping.
 const GENERIC: [u32; 4] = [0x8000_0000, 0x4000_0000, 0x2000_0000, 0x1000_0000];
-const KERNEL_MODE: u8 = 0;
 
 /// Kernel mode is granted everything. Who would ask in user mode is a program, and there is none.
 #[expect(clippy::too_many_arguments, reason = "the documented parameters")]
@@ -36,7 +35,7 @@ fn SeAccessCheck(
     granted: Va,
     status: Va,
 ) -> Outcome {
-    if mode != KERNEL_MODE {
+    if mode != c::KERNEL_MODE as u8 {
         return Err(m.refuse("SeAccessCheck", "`AccessMode` UserMode"));
     }
     let mut access = desired & !GENERIC.iter().fold(MAXIMUM_ALLOWED, |all, bit| all | bit) | granted_before;

@@ -70,12 +70,9 @@ impl Player {
         device: &DeviceName,
         state: u8,
     ) -> Result<(), PlayError> {
-        /// `DevicePowerState` of POWER_STATE_TYPE, and the number of D0 in DEVICE_POWER_STATE.
-        const DEVICE_POWER_STATE: u32 = 1;
-        const POWER_DEVICE_D0: u32 = 1;
         let device = self.device(m, step, device)?;
-        let (minor, state) = (c::IRP_MN_SET_POWER as u8, POWER_DEVICE_D0 + u32::from(state));
-        let id = self.act(m, "power", Request::Power { device, minor, kind: DEVICE_POWER_STATE, state })?;
+        let (minor, state) = (c::IRP_MN_SET_POWER as u8, c::POWER_DEVICE_D0 + u32::from(state));
+        let id = self.act(m, "power", Request::Power { device, minor, kind: c::DEVICE_POWER_STATE, state })?;
         self.before([Task::Wait(id, Some(PATIENCE_NS)), Task::Outcome(Named { id, handle: None })]);
         Ok(())
     }

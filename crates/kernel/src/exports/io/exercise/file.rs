@@ -11,8 +11,6 @@ use crate::machine::Machine;
 use crate::request::RequestId;
 use crate::wait::{Wait, WaitOn};
 
-const DO_BUFFERED_IO: u32 = 0x4;
-const DO_DIRECT_IO: u32 = 0x10;
 /// What GENERIC_READ | GENERIC_WRITE mean for a file.
 const PROGRAM_ACCESS: u32 = 0x0012_019F;
 
@@ -58,9 +56,9 @@ pub(super) fn transfer(
     let flags = m.read_u32(device_object::FLAGS.at(draft.device))?;
     let length = if major == c::IRP_MJ_READ { read_length } else { data.len() as u32 };
     let buffer = buffer_with(m, data, length)?;
-    match flags & (DO_BUFFERED_IO | DO_DIRECT_IO) {
-        DO_BUFFERED_IO => m.write_u64(irp::ASSOCIATED_IRP_SYSTEM_BUFFER.at(draft.request), buffer.0)?,
-        DO_DIRECT_IO => set_mdl(m, draft.request, buffer, length)?,
+    match flags & (c::DO_BUFFERED_IO | c::DO_DIRECT_IO) {
+        c::DO_BUFFERED_IO => m.write_u64(irp::ASSOCIATED_IRP_SYSTEM_BUFFER.at(draft.request), buffer.0)?,
+        c::DO_DIRECT_IO => set_mdl(m, draft.request, buffer, length)?,
         _ => m.write_u64(irp::USER_BUFFER.at(draft.request), buffer.0)?,
     }
     m.write_u32(io_stack_location::PARAMETERS_READ_LENGTH.at(draft.stack), length)?;
