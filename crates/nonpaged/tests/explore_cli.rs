@@ -121,6 +121,7 @@ fn a_word_that_is_no_token_is_a_wrong_argument() {
     for (word, problem) in [
         ("serial.sys", "a token begins with"),
         ("np1-AAAA", "numbers choices differently"),
+        ("drivers", "is a folder; name the file in it that has the token"),
         ("np2-AAAAAAAA", "is damaged"),
     ] {
         let output = nonpaged(&["replay", word]);

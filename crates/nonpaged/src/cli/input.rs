@@ -44,7 +44,7 @@ pub(crate) fn scenario(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
 /// A word that names no schedule.
 pub(crate) fn no_token(error: WordError) -> Box<Diagnostic> {
     match error {
-        WordError::Word(_) => refuse(Input::Arguments { problem: error.to_string() }),
+        WordError::Word(_) | WordError::Folder { .. } => refuse(Input::Arguments { problem: error.to_string() }),
         WordError::Read { path, source } => unreadable(&path, "token", &source),
         WordError::File { path, source } => {
             let (line, column, text, problem) = (None, None, None, source.to_string());

@@ -18,6 +18,12 @@ pub enum WordError {
     /// It is no token, and no file has that name.
     #[error("no token, and no file of that name: {0}")]
     Word(TokenError),
+    /// It is a folder, such as that of a search.
+    #[error("`{}` is a folder; name the file in it that has the token, such as `failure-1.token`", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file cannot be read.
     #[error("token `{}` cannot be read: {source}", path.display())]
     Read {
@@ -46,6 +52,9 @@ pub fn named(word: &str) -> Result<(Token, Option<PathBuf>), WordError> {
         Err(problem) => problem,
     };
     let path = PathBuf::from(word);
+    if path.is_dir() {
+        return Err(WordError::Folder { path });
+    }
     if !path.is_file() {
         return Err(WordError::Word(problem));
     }
