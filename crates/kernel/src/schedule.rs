@@ -16,6 +16,9 @@ use nt_types::{BugCheck, BugCheckCode};
 /// Pages of a kernel stack (24 KiB on x64).
 const STACK_PAGES: u64 = 6;
 
+/// Modelled frames that the thread of a request usually has at most.
+const USUAL_FRAMES: usize = 4;
+
 /// The lowest of the real-time priorities (`LOW_REALTIME_PRIORITY`).
 const REAL_TIME: u8 = 16;
 
@@ -45,7 +48,8 @@ impl Machine {
         context.rip = self.kernel_images.return_stub.0;
         context.cr8 = Irql::PASSIVE.level();
         context.rflags = engine::Rflags::FIXED | engine::Rflags::IF;
-        let frames = if new.idle { Vec::new() } else { vec![Frame { then: new.then, rsp: top, service: Va::NULL }] };
+        let mut frames = Vec::with_capacity(USUAL_FRAMES);
+        frames.extend((!new.idle).then_some(Frame { then: new.then, rsp: top, service: Va::NULL }));
         self.threads.push(Thread {
             id,
             name: new.name,
