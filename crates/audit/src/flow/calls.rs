@@ -8,6 +8,7 @@ use super::events::Events;
 use super::facts::{Facts, Held};
 use super::handles::Handles;
 use super::irql::{IrqlSet, Range};
+use super::registers::Registers;
 use super::state::State;
 use super::summary::Summary;
 use super::value::{CREATED, Value};
@@ -218,7 +219,7 @@ impl<'s, 'p> Calls<'s, 'p> {
         self.record_call(target, arguments);
         state.sync = None;
         forget_written(state, arguments);
-        state.forget_volatile();
+        state.forget_volatile(Registers::default());
     }
 
     fn function(&mut self, state: &mut State, index: u32, arguments: &[Value]) {
@@ -252,7 +253,7 @@ impl<'s, 'p> Calls<'s, 'p> {
         }
         state.sync = None;
         forget_written(state, arguments);
-        state.forget_volatile();
+        state.forget_volatile(summary.keeps);
         state.set(Register::RAX, result);
         if let Some(parameter) = summary.creates {
             self.creates(state, arguments.get(usize::from(parameter)).copied().unwrap_or_default());

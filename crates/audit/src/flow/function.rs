@@ -11,6 +11,7 @@ use super::events::Events;
 use super::handles::Handles;
 use super::irql::IrqlSet;
 use super::levels;
+use super::registers::{self, Registers};
 use super::state::{Compared, State};
 use super::step::{self, Stepper};
 use super::summary::Summary;
@@ -102,7 +103,8 @@ impl<'p> Interpreter<'p> {
         self.steps -= limit - walk.steps;
         events.end_function(index, mark);
         self.events = events;
-        self.summaries[index] = summary;
+        let keeps = registers::kept(&self.graph, (function, self.functions), &self.summaries, &mut self.info);
+        self.summaries[index] = Summary { keeps, ..summary };
         if gave_up { Followed::WithoutValues } else { Followed::Wholly }
     }
 }
@@ -332,6 +334,7 @@ impl Walk<'_, '_> {
                 held: end.held,
                 balance: end.balance,
                 result: result(end.get(Register::RAX)),
+                keeps: Registers::default(),
                 never_returns: false,
                 registers,
                 creates: calls.created,

@@ -6,6 +6,7 @@ use super::calls::{Calls, forget_written};
 use super::event::{EventKind, Target};
 use super::facts::Facts;
 use super::irql::{IrqlSet, Range};
+use super::registers::Registers;
 use super::state::State;
 use super::value::Value;
 use crate::code::{ImportId, Program};
@@ -20,9 +21,9 @@ impl Calls<'_, '_> {
         }
         let Some(routine) = import.routine else {
             forget_written(state, arguments);
-            return state.forget_volatile();
+            return state.forget_volatile(Registers::default());
         };
-        state.forget_volatile();
+        state.forget_volatile(Registers::default());
         let before = state.irql;
         for does in routine.does {
             self.apply(state, id, before, *does, arguments);

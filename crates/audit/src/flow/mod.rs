@@ -19,6 +19,7 @@ mod irql;
 mod levels;
 mod locks;
 mod operand;
+mod registers;
 mod state;
 mod step;
 mod summary;

@@ -7,6 +7,7 @@ use super::computed::Form;
 use super::facts::Held;
 use super::flags::Flags;
 use super::irql::{IrqlSet, Levels};
+use super::registers::Registers;
 use super::value::Value;
 
 /// Most places of the stack that are followed.
@@ -144,10 +145,9 @@ impl State {
         inside.map(|(_, value)| *value).filter(|value| matches!(value, Value::Handle(_)))
     }
 
-    /// Forgets the registers that a call does not keep.
-    pub(crate) fn forget_volatile(&mut self) {
-        use Register::{R8, R9, R10, R11, RAX, RCX, RDX};
-        for register in [RAX, RCX, RDX, R8, R9, R10, R11] {
+    /// Forgets the registers that a call need not keep, apart from those that it does.
+    pub(crate) fn forget_volatile(&mut self, kept: Registers) {
+        for register in Registers::VOLATILE.into_iter().filter(|register| !kept.has(*register)) {
             self.set(register, Value::Unknown);
         }
         self.compared = None;

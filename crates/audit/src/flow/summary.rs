@@ -3,6 +3,7 @@
 use super::balance::Balance;
 use super::facts::{Facts, Held};
 use super::irql::IrqlSet;
+use super::registers::Registers;
 use super::value::Value;
 use crate::ddi::Role;
 
@@ -16,6 +17,8 @@ pub(crate) struct Summary {
     pub(crate) balance: Balance,
     /// Its result, where that is a level, a handle or pool.
     pub(crate) result: Value,
+    /// Registers that it keeps although it need not.
+    pub(crate) keeps: Registers,
     /// No way through it comes to an end.
     pub(crate) never_returns: bool,
     /// Parameters, from 0, that it hands to the system as routines.
@@ -34,6 +37,7 @@ impl Default for Summary {
             held: Held::default(),
             balance: Balance::default(),
             result: Value::Unknown,
+            keeps: Registers::default(),
             never_returns: false,
             registers: Vec::new(),
             creates: None,

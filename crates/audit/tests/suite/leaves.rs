@@ -184,3 +184,56 @@ fn r5_what_a_call_through_a_pointer_may_reach_stays() {
     assert_eq!(source(true, false), (Some(Destination::Page), None));
     assert_eq!(source(false, true), (Some(Destination::Page), None));
 }
+
+/// The start of a driver keeps its parameters where the routine that it calls first leaves them, as a compiler that sees both does.
+#[test]
+fn registers_that_a_callee_keeps() {
+    let dispatch = |cookie: Step| {
+        let source = Source::new(&[PROBE]).text(|a| {
+            a.sub(rsp, 0x28)?;
+            a.mov(r8, rdx)?;
+            a.mov(r9, rcx)?;
+            a.routine(Section::Text, 1)?;
+            a.mov(rdx, r8)?;
+            a.mov(rcx, r9)?;
+            a.add(rsp, 0x28)?;
+            a.jump_to(Section::Text, 2)
+        });
+        let source = source.text(cookie).text(|a| {
+            a.address(rax, Section::Text, 3)?;
+            a.mov(qword_ptr(rcx + 0x70), rax)?;
+            a.ret()
+        });
+        audit(&source.text(|a| a.ret())).entries.iter().filter(|entry| entry.role == "dispatch routine").count()
+    };
+    let keeps: [Step; 2] = [
+        |a| {
+            a.mov(rcx, rax)?;
+            a.xor(rcx, rdx)?;
+            a.data(rdx, 0)?;
+            a.mov(qword_ptr(rdx), rcx)?;
+            a.ret()
+        },
+        |a| {
+            a.cmp(r9, rcx)?;
+            a.ret()
+        },
+    ];
+    assert_eq!(keeps.map(dispatch), [1, 1]);
+    let changes: [Step; 4] = [
+        |a| {
+            a.mov(r9d, 1)?;
+            a.ret()
+        },
+        |a| {
+            a.bsf(r9, rcx)?;
+            a.ret()
+        },
+        |a| {
+            a.call(rax)?;
+            a.ret()
+        },
+        |a| a.jmp(rax),
+    ];
+    assert_eq!(changes.map(dispatch), [0; 4]);
+}
