@@ -88,7 +88,10 @@ fn too_few_unlocks(collector: &mut Collector<'_, '_>) {
             kept(collector, section, LeftBy::Count, event.at, initialises);
         }
         for section in sections(collector, once.without(by_others).without(by_unload.once)) {
-            kept(collector, section, LeftBy::Unload, model.functions.all[*last].entry, initialises);
+            // Who keeps the handle is told that nobody takes it.
+            if !reach.kept.holds(section) {
+                kept(collector, section, LeftBy::Unload, model.functions.all[*last].entry, initialises);
+            }
         }
         let on_a_way = by_unload.once.without(by_unload.twice).without(always);
         for section in sections(collector, once.without(by_others).and(on_a_way)) {

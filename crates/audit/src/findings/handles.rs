@@ -33,10 +33,8 @@ fn never_unlocked(collector: &mut Collector<'_, '_>) {
             stays && (unload_unlocks || !root.role.is_initialisation())
         };
         let leaves = reach.of(function).any(|(_, context)| left(context.root));
-        if leaves
-            && model.summaries[function].held.gained.has(Facts::section(section))
-            && reach.kept.is_never_unlocked(place)
-        {
+        let locks = |event: &Event| matches!(event.kind, EventKind::Locks { once, .. } if once.has_section(section));
+        if leaves && model.events.of(function).iter().any(locks) && reach.kept.is_never_unlocked(place) {
             kept(collector, section, LeftBy::Handle, event.at, |locker, _| locker == function);
         }
     }

@@ -117,7 +117,7 @@ fn lies_in(
             Class::Pageable { section, leaves: true } => Some(collector.target(section, rva)),
             _ => return,
         },
-        Value::Pool { paged: true } => None,
+        Value::Pool { paged: true, .. } => None,
         _ => return,
     };
     if target.is_some() && !collector.objects.insert((object, target.clone())) {

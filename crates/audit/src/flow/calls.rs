@@ -246,6 +246,9 @@ impl<'s, 'p> Calls<'s, 'p> {
             {
                 Value::Computed(before, Form::Somehow)
             }
+            // Each caller of a routine that allocates has a block of its own.
+            Value::Pool { paged, by, at: 0 } if by != 0 => Value::Pool { paged, by: self.here.at, at: 0 },
+            Value::Pool { paged, .. } => Value::Pool { paged, by: 0, at: 0 },
             result => result,
         };
         for &(parameter, role) in &summary.registers {

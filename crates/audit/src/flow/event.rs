@@ -42,6 +42,8 @@ pub(crate) enum EventKind {
     /// In a driver that locks sections: a handle of one of these, or a value of which nothing is known if there are none, is
     /// stored at an address; if that is not known either, the handle goes where it is not followed.
     KeepsHandle { place: Value, sections: Facts },
+    /// The address of the block of pool that the call at an offset allocates is stored at an address.
+    KeepsBlock { place: Value, by: u32 },
     /// In a driver that locks sections: something that is no handle is stored at an address.
     Sets { place: Value },
     /// In a driver that locks sections: what lies in memory decided the way to a call.

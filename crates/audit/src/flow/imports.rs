@@ -80,12 +80,18 @@ impl Calls<'_, '_> {
                 Value::Parameter(parameter, at) => state.sync = Some((parameter, at)),
                 _ => {}
             },
-            Does::Allocates(n) => state.set(Register::RAX, pool(argument(n), 1)),
-            Does::AllocatesByFlags(n) => state.set(Register::RAX, pool(argument(n), 0x100)),
+            Does::Allocates(n) => state.set(Register::RAX, self.pool(argument(n), 1)),
+            Does::AllocatesByFlags(n) => state.set(Register::RAX, self.pool(argument(n), 0x100)),
             Does::CreatesDevice(n) => self.creates(state, argument(n)),
             Does::NeverReturns => self.stopped = true,
             does => self.hold(state, does, argument(1)),
         }
+    }
+
+    /// Pool of the type, or with the flags, that a parameter says.
+    fn pool(&self, kind: Value, paged_bit: u64) -> Value {
+        let by = if self.handles.any { self.here.at } else { 0 };
+        kind.number().map_or(Value::Unknown, |kind| Value::Pool { paged: kind & paged_bit != 0, by, at: 0 })
     }
 
     /// The execution level that the attributes of an object of KMDF name; 0 where they name none, or there are no attributes.
@@ -161,9 +167,4 @@ fn raised(
         Does::RaiseInterrupt => Some(to(Level::Device)),
         _ => None,
     }
-}
-
-/// Pool of the type, or with the flags, that a parameter says.
-fn pool(kind: Value, paged_bit: u64) -> Value {
-    kind.number().map_or(Value::Unknown, |kind| Value::Pool { paged: kind & paged_bit != 0 })
 }

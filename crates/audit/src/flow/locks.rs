@@ -51,6 +51,11 @@ impl Calls<'_, '_> {
             }
             _ => {}
         }
+        if let Value::Pool { by, at: 0, .. } = value
+            && by != 0
+        {
+            self.record(EventKind::KeepsBlock { place, by });
+        }
         match place {
             _ if !handle => {}
             Value::Field(CREATED, DEVICE_EXTENSION, _) => {

@@ -55,11 +55,16 @@ pub(crate) enum Value {
     Computed(IrqlSet, Form),
     /// The handle of a section; which one is not always known.
     Handle(Option<u8>),
-    /// The address of a block of pool.
+    /// The address of a block of pool plus so many bytes.
     Pool {
         /// Paged pool.
         paged: bool,
+        /// The offset of the call that allocates it, in a driver that locks sections; 0 where it is not known.
+        by: u32,
+        at: i32,
     },
+    /// What lies so many bytes from the start of the block of pool that the call at an offset allocates.
+    InPool(u32, i32),
 }
 
 impl Value {
@@ -69,6 +74,9 @@ impl Value {
             (one, other) if one == other => one,
             (Value::Irql(one), Value::Irql(other)) => Value::Irql(one.join(other)),
             (Value::Handle(_), Value::Handle(_)) => Value::Handle(None),
+            (Value::Pool { paged, .. }, Value::Pool { paged: other, .. }) if paged == other => {
+                Value::Pool { paged, by: 0, at: 0 }
+            }
             (one @ (Value::Image(_) | Value::Among(_)), other) | (other, one @ (Value::Image(_) | Value::Among(_))) => {
                 other
                     .all_packed()
@@ -153,6 +161,8 @@ impl Value {
             Value::Inner(n, field, inner, at) => {
                 moved(at).map_or(Value::Unknown, |at| Value::Inner(n, field, inner, at))
             }
+            Value::Pool { by: 0, .. } => self,
+            Value::Pool { paged, by, at } => moved(at).map_or(Value::Unknown, |at| Value::Pool { paged, by, at }),
             Value::SyncMethods(at) => moved_rva(at).map_or(Value::Unknown, Value::SyncMethods),
             Value::StackLocation(at) => moved(at).map_or(Value::Unknown, Value::StackLocation),
             Value::Computed(level, form) => Value::computed(level, form.plus(offset)),
@@ -170,13 +180,17 @@ impl Value {
             Value::Parameter(n, at) => Value::Field(n, at, 0),
             Value::Field(n, field, at) => Value::Inner(n, field, at, 0),
             Value::Inner(n, field, inner, at) => Value::Deep(n, field, inner, at),
+            Value::Pool { by, at, .. } if by != 0 => Value::InPool(by, at),
             _ => Value::Unknown,
         }
     }
 
     /// Does it lie in memory that outlives the function?
     pub(crate) fn is_memory(self) -> bool {
-        matches!(self, Value::Global(_) | Value::Field(_, _, 0) | Value::Inner(_, _, _, 0) | Value::Deep(..))
+        matches!(
+            self,
+            Value::Global(_) | Value::Field(_, _, 0) | Value::Inner(_, _, _, 0) | Value::Deep(..) | Value::InPool(..)
+        )
     }
 
     /// A number that follows from a level.

@@ -51,6 +51,11 @@ impl Kept {
         self.unlocked.as_ref().is_none_or(|places| places.iter().any(may_be))
     }
 
+    /// Is the handle of a section kept where it can be taken again?
+    pub(crate) fn holds(&self, section: usize) -> bool {
+        self.places.values().any(|here| here.only_section() == Some(section))
+    }
+
     /// Nothing is ever stored at the place, as far as is known.
     pub(crate) fn is_never_set(&self, place: Place) -> bool {
         self.elsewhere.is_empty() && !self.places.contains_key(&place)

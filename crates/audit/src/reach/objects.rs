@@ -50,6 +50,9 @@ pub(crate) struct Objects {
     kept: BTreeMap<i32, BTreeSet<usize>>,
     /// Parameters that are an object in some calls and something else in others.
     mixed: BTreeSet<(u32, u8)>,
+    /// Blocks of pool, by the call that allocates one: where in a device extension its address lies; `None` where it lies elsewhere
+    /// as well.
+    blocks: BTreeMap<u32, Option<i32>>,
     /// All devices have the same extension.
     alike: bool,
 }
@@ -122,22 +125,18 @@ impl Objects {
 
     /// As [`Objects::follow`], from the routines that the system calls, with what device extensions hold.
     pub(super) fn of_roots(model: &Model<'_>, roots: &[Root]) -> Objects {
-        let entry = roots.iter().filter(|root| root.role == Role::DriverEntry || root.role == Role::AddDevice);
-        let drivers = entry.map(|root| ((root.function as u32, 0), Object::Driver));
-        let device = |role| {
-            matches!(
-                role,
-                Role::Dispatch(_)
-                    | Role::PagablePower
-                    | Role::StartIo
-                    | Role::Cancel
-                    | Role::Completion
-                    | Role::IoTimer
-            )
+        let first = |root: &Root| {
+            let object = match root.role {
+                Role::DriverEntry | Role::AddDevice | Role::Unload => Object::Driver,
+                Role::Dispatch(_) | Role::PagablePower | Role::StartIo => Object::Device,
+                Role::Cancel | Role::Completion | Role::IoTimer => Object::Device,
+                _ => return None,
+            };
+            Some(((root.function as u32, 0), object))
         };
-        let devices = roots.iter().filter(|root| device(root.role));
-        let devices = devices.map(|root| ((root.function as u32, 0), Object::Device));
-        let seeds: Vec<_> = drivers.chain(devices).collect();
+        // A routine that is both `Unload` and something else is taken for that.
+        let (unloads, others): (Vec<&Root>, Vec<&Root>) = roots.iter().partition(|root| root.role == Role::Unload);
+        let seeds: Vec<_> = others.into_iter().chain(unloads).filter_map(first).collect();
         let mut objects = Objects::follow(model, seeds.iter().copied());
         let contexts = objects.contexts(model);
         if !contexts.is_empty() {
@@ -149,6 +148,7 @@ impl Objects {
         }
         if model.program.locks_sections() {
             objects.mixed = objects.mixed(model);
+            objects.blocks = objects.blocks(model);
         }
         objects
     }
@@ -198,6 +198,21 @@ impl Objects {
             }
         }
         mixed
+    }
+
+    /// Where the addresses of blocks of pool lie.
+    fn blocks(&self, model: &Model<'_>) -> BTreeMap<u32, Option<i32>> {
+        let mut blocks = BTreeMap::new();
+        for (function, event) in model.all_events() {
+            let EventKind::KeepsBlock { place, by } = event.kind else { continue };
+            let kept = match self.place(function as u32, place.pointee()) {
+                Some(Place::Extension(offset)) => Some(offset),
+                _ => None,
+            };
+            let known = blocks.entry(by).or_insert(kept);
+            *known = known.filter(|known| Some(*known) == kept);
+        }
+        blocks
     }
 
     /// Notes the functions whose addresses are stored in device extensions.
@@ -271,6 +286,9 @@ impl Objects {
         }
         if !self.alike || !self.is_certain(function, value) {
             return None;
+        }
+        if let Value::InPool(by, offset) = value {
+            return self.blocks.get(&by).copied().flatten().map(|block| Place::Block(block, offset));
         }
         match self.meaning(function, value)? {
             Meaning::Kept(offset) => Some(Place::Extension(offset)),

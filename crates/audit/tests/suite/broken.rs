@@ -80,6 +80,7 @@ broken! {
     x11_a01_unlock_twice_by_extension "x11-unlock-twice-by-extension" ["LockClosed: UnlockWithoutLock"]
     x14_unlocks_an_empty_field "x14-unlocks-an-empty-field" ["LockClosed: NullHandle"]
     x18_k13_locks_by_the_other_handle "x18-locks-by-the-other-handle" ["LockRequest: PageableCode"]
+    k05_left_in_block "k05-left-in-block" ["DriverEntry: UnloadWithLocks"]
     x10_k05_locked_twice "x10-locked-twice" ["DriverEntry: UnloadWithLocks"]
     x11_a01_unlock_twice_in_close "x11-unlock-twice-in-close" ["BalanceClose: TooManyUnlocks"]
     x11_a01_unlock_twice_in_request "x11-unlock-twice-in-request" ["BalanceRequest: TooManyUnlocks"]

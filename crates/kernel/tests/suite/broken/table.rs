@@ -67,6 +67,7 @@ const ROWS: &[Row] = &[
     ("x11-unlock-twice-in-close", ANY, Some((0x1A, [P::Is(0x1010), P::Handle, P::Is(6), P::Within("BalanceClose")])), &[]),
     ("x11-unlock-twice-in-request", ANY, Some((0x1A, [P::Is(0x1010), P::Handle, P::Is(6), P::Within("BalanceRequest")])), &[]),
     ("x10-locked-twice", ANY, None, &["K05"]),
+    ("k05-left-in-block", ANY, None, &["K05"]),
     ("k05-unload-skips-unlock", ANY, None, &["K05"]),
     ("x33-left-on-one-way", ANY, None, &["K05"]),
     ("x14-unlocks-an-empty-field", ANY, Some((0x1A, [P::Is(0x1010), P::Is(0), P::Is(4), P::Within("LockClose")])), &[]),
