@@ -128,8 +128,12 @@ impl Objects {
         let first = |root: &Root| {
             let object = match root.role {
                 Role::DriverEntry | Role::AddDevice | Role::Unload => Object::Driver,
-                Role::Dispatch(_) | Role::PagablePower | Role::StartIo => Object::Device,
-                Role::Cancel | Role::Completion | Role::IoTimer => Object::Device,
+                Role::Dispatch(_)
+                | Role::PagablePower
+                | Role::StartIo
+                | Role::Cancel
+                | Role::Completion
+                | Role::IoTimer => Object::Device,
                 _ => return None,
             };
             Some(((root.function as u32, 0), object))
