@@ -2,7 +2,9 @@
 //
 //   CLOSE_TWICE    a close unlocks twice what the open locked once      0x1A (0x1010, the handle, 6, ..., BalanceClose)
 //   REQUEST_TWICE  a request unlocks twice what it locked once          0x1A (0x1010, the handle, 6, ..., BalanceRequest)
+//   ONE_WAY_TWICE  the same, on one of its ways                         0x1A (0x1010, the handle, 6, ..., BalanceRequest)
 //   LOCKED_TWICE   DriverEntry locks twice, Unload unlocks once         K05, count 1, at unload
+//   OPEN_TWICE     an open locks twice, the close unlocks once          K05, count 1, at unload
 //   SKIPPED        Unload unlocks only after a second request           K05, count 1, at unload
 //   ONE_WAY        a request does not unlock on one of its ways         K05, count 1, at unload
 //   OPEN_FAILS     an open fails as a call did, and forgets the handle  K05, count 1, at unload
@@ -52,8 +54,11 @@ static NTSTATUS BalanceFindBelow(VOID)
 NTSTATUS BalanceCreate(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
-#if defined(CLOSE_TWICE)
+#if defined(CLOSE_TWICE) || defined(OPEN_TWICE)
     BalanceCode = MmLockPagableCodeSection((PVOID)BalanceWork);
+#if defined(OPEN_TWICE) && !defined(FIXED)
+    MmLockPagableSectionByHandle(BalanceCode);
+#endif
 #elif defined(OPEN_FAILS)
     PVOID code = MmLockPagableCodeSection((PVOID)BalanceWork);
     NTSTATUS status = BalanceFindBelow();
@@ -77,7 +82,7 @@ NTSTATUS BalanceClose(PDEVICE_OBJECT Device, PIRP Irp)
 #ifndef FIXED
     MmUnlockPagableImageSection(BalanceCode);
 #endif
-#elif defined(OPEN_FAILS)
+#elif defined(OPEN_FAILS) || defined(OPEN_TWICE)
     MmUnlockPagableImageSection(BalanceCode);
 #endif
     return SampleComplete(Irp, STATUS_SUCCESS, 0);
@@ -86,7 +91,7 @@ NTSTATUS BalanceClose(PDEVICE_OBJECT Device, PIRP Irp)
 NTSTATUS BalanceRequest(PDEVICE_OBJECT Device, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Device);
-#if defined(REQUEST_TWICE) || defined(ONE_WAY)
+#if defined(REQUEST_TWICE) || defined(ONE_WAY) || defined(ONE_WAY_TWICE)
     PVOID code = MmLockPagableCodeSection((PVOID)BalanceWork);
 
     BalanceRequests = BalanceWork(BalanceRequests);
@@ -99,6 +104,17 @@ NTSTATUS BalanceRequest(PDEVICE_OBJECT Device, PIRP Irp)
         return SampleComplete(Irp, STATUS_NO_MORE_ENTRIES, 0);
     }
     MmUnlockPagableImageSection(code);
+#elif defined(ONE_WAY_TWICE)
+    NTSTATUS status = STATUS_SUCCESS;
+
+    if (BalanceRequests < 2) {
+        status = STATUS_NO_MORE_ENTRIES;
+#ifndef FIXED
+        MmUnlockPagableImageSection(code);
+#endif
+    }
+    MmUnlockPagableImageSection(code);
+    return SampleComplete(Irp, status, 0);
 #elif defined(REQUEST_TWICE)
     MmUnlockPagableImageSection(code);
 #ifndef FIXED

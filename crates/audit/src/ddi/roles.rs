@@ -1,5 +1,9 @@
 //! What the system calls a routine of a driver as, and at which IRQL.
 
+use nt_types::constants::{
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_PNP, IRP_MJ_SHUTDOWN, IRP_MJ_SYSTEM_CONTROL,
+};
+
 use crate::flow::Range;
 
 /// What the system calls a routine as. The documented levels are those of the reference page of each kind of routine.
@@ -56,6 +60,11 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Is it a dispatch routine for requests of one of these major functions only?
+    pub(crate) fn is_dispatch_of(self, majors: &[u32]) -> bool {
+        matches!(self, Role::Dispatch(Some(major)) if majors.contains(&u32::from(major)))
+    }
+
     /// The levels at which the system calls it.
     pub(crate) const fn irql(self) -> Range {
         use Role::*;
@@ -119,9 +128,11 @@ impl Role {
 
 /// "Dispatch Routines and IRQLs" of the documentation: which requests come at PASSIVE_LEVEL only.
 const fn dispatch(major: Option<u8>) -> Range {
-    match major {
-        // CREATE, CLOSE, CLEANUP, SHUTDOWN, SYSTEM_CONTROL, PNP.
-        Some(0x00 | 0x02 | 0x10 | 0x12 | 0x17 | 0x1b) => Range::new(0, 0),
+    let Some(major) = major else { return Range::new(0, 2) };
+    match major as u32 {
+        IRP_MJ_CREATE | IRP_MJ_CLOSE | IRP_MJ_SHUTDOWN | IRP_MJ_CLEANUP | IRP_MJ_SYSTEM_CONTROL | IRP_MJ_PNP => {
+            Range::new(0, 0)
+        }
         _ => Range::new(0, 2),
     }
 }

@@ -1,5 +1,7 @@
 //! Locks and unlocks, counted over the whole driver: A01, K05.
 
+use nt_types::constants::{IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE};
+
 use super::locks::{call_site, kept, sections};
 use super::{Collector, FindingKind, LeftBy};
 use crate::ddi::{Does, Role};
@@ -10,6 +12,7 @@ pub(super) fn find(collector: &mut Collector<'_, '_>) {
     if collector.model.unfollowed.is_empty() {
         too_many_unlocks(collector);
         too_few_unlocks(collector);
+        opened_twice(collector);
     }
 }
 
@@ -102,6 +105,32 @@ fn too_few_unlocks(collector: &mut Collector<'_, '_>) {
                     kept(collector, section, LeftBy::UnloadPath, skips.at, initialises);
                 }
             }
+        }
+    }
+}
+
+/// K05: an open locks a section twice, and what comes when a file is closed unlocks it once at most, and nobody else does.
+fn opened_twice(collector: &mut Collector<'_, '_>) {
+    let (model, reach) = (collector.model, collector.reach);
+    let is_only = |function: usize, majors: &[u32]| {
+        let mut roles = reach.roots.iter().filter(|root| root.function == function).map(|root| root.role).peekable();
+        roles.peek().is_some() && roles.all(|role| role.is_dispatch_of(majors))
+    };
+    let open = reach.roots.iter().map(|root| root.function).find(|&function| is_only(function, &[IRP_MJ_CREATE]));
+    let Some(open) = open.filter(|_| reach.roots.iter().any(|root| root.role == Role::Unload)) else { return };
+    let mut unlocked = Times::default();
+    for (function, _) in entered(collector).filter(|(function, role)| *function != open && !role.is_initialisation()) {
+        let balance = model.summaries[function].balance;
+        let times = Times { once: balance.perhaps_below(1), twice: balance.perhaps_below(2) };
+        let closes = is_only(function, &[IRP_MJ_CLOSE, IRP_MJ_CLEANUP]);
+        // Whoever else unlocks may do so again and again.
+        unlocked = unlocked.plus(if closes { times } else { Times { twice: times.once, ..times } });
+    }
+    for event in model.events.of(open) {
+        let EventKind::Locks { twice, .. } = event.kind else { continue };
+        for section in sections(collector, twice.and(unlocked.once).without(unlocked.twice)) {
+            let opens = |_: usize, role: Role| role.is_dispatch_of(&[IRP_MJ_CREATE]);
+            kept(collector, section, LeftBy::Count, event.at, opens);
         }
     }
 }

@@ -9,9 +9,10 @@ use crate::flow::{Event, EventKind, Facts, Value};
 use crate::model::Model;
 use crate::reach::{Meaning, Object, Place, Reach, Step, StepKind, Way, path};
 use nt_types::Rva;
+use nt_types::constants::{IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SHUTDOWN};
 
-/// Requests that end what others began: CLOSE, SHUTDOWN, CLEANUP, POWER, PNP.
-const ENDING: [u8; 5] = [0x02, 0x10, 0x12, 0x16, 0x1b];
+/// Requests that end what others began.
+const ENDING: [u32; 5] = [IRP_MJ_CLOSE, IRP_MJ_SHUTDOWN, IRP_MJ_CLEANUP, IRP_MJ_POWER, IRP_MJ_PNP];
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     let model = collector.model;
@@ -215,9 +216,8 @@ fn unbalanced_requests(collector: &mut Collector<'_, '_>) {
     if !model.anywhere(Does::Unlock) {
         return;
     }
-    let is_ending = |role: Role| matches!(role, Role::Dispatch(Some(major)) if ENDING.contains(&major));
     let requests = reach.roots.iter().filter(|root| matches!(root.role, Role::Dispatch(Some(_))));
-    let (ending, others): (Vec<_>, Vec<_>) = requests.partition(|root| is_ending(root.role));
+    let (ending, others): (Vec<_>, Vec<_>) = requests.partition(|root| root.role.is_dispatch_of(&ENDING));
     let calls = |function: usize, does: Does| call_site(model, reach, function, does).is_some();
     let undone = ending.iter().any(|root| calls(root.function, Does::Unlock));
     let ends = |function: usize| ending.iter().any(|root| root.function == function);

@@ -6,6 +6,7 @@ use crate::ddi::{Does, Kind, Role};
 use crate::flow::{Event, Facts, Value};
 use crate::reach::{Root, Step, StepKind};
 use nt_types::Rva;
+use nt_types::constants::IRP_MJ_POWER;
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     routines(collector);
@@ -87,9 +88,8 @@ fn locked_for_power(collector: &Collector<'_, '_>, at: u32) -> Facts {
 
 /// Functions that run for something else than a power request, or its completion.
 fn reached_otherwise(collector: &Collector<'_, '_>) -> Vec<usize> {
-    const IRP_MJ_POWER: u8 = 0x16;
     let (model, reach) = (collector.model, collector.reach);
-    let others = |root: &&Root| !matches!(root.role, Role::Dispatch(Some(IRP_MJ_POWER)) | Role::Completion);
+    let others = |root: &&Root| !root.role.is_dispatch_of(&[IRP_MJ_POWER]) && root.role != Role::Completion;
     let mut reached = reach.reached_from(model, reach.roots.iter().filter(others).map(|root| root.function));
     loop {
         let named = |root: &&Root| root.named_at.and_then(|at| model.functions.around(at));

@@ -99,7 +99,7 @@ impl<'p> Interpreter<'p> {
         let mark = self.events.mark();
         let (events, summary) = walk.record(std::mem::take(&mut self.events));
         let gave_up = walk.gave_up;
-        let mut events = walk.settle(events, mark);
+        let mut events = walk.settle(events, mark, summary.balance.perhaps_below(1));
         self.steps -= limit - walk.steps;
         events.end_function(index, mark);
         self.events = events;

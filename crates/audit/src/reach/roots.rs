@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use nt_types::Rva;
+use nt_types::constants::IRP_MJ_POWER;
 
 use super::layouts;
 use super::objects::{Object, Objects};
@@ -31,8 +32,6 @@ mod driver_object {
     pub(super) const ADD_DEVICE: i32 = 8;
 }
 
-const IRP_MJ_POWER: u8 = 0x16;
-
 /// Finds the routines that the system calls, those with a known role first.
 pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
     let Named { mut roots, .. } = named(model);
@@ -45,7 +44,7 @@ pub(crate) fn roots(model: &Model<'_>) -> Vec<Root> {
         timers.for_each(|root| root.role = Role::Dpc);
     }
     if power_is_pagable(model) {
-        let power = roots.iter_mut().filter(|root| root.role == Role::Dispatch(Some(IRP_MJ_POWER)));
+        let power = roots.iter_mut().filter(|root| root.role.is_dispatch_of(&[IRP_MJ_POWER]));
         power.for_each(|root| root.role = Role::PagablePower);
     }
     let known: BTreeSet<usize> = roots.iter().map(|root| root.function).collect();

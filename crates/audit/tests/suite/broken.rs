@@ -84,6 +84,8 @@ broken! {
     x10_k05_locked_twice "x10-locked-twice" ["DriverEntry: UnloadWithLocks"]
     x11_a01_unlock_twice_in_close "x11-unlock-twice-in-close" ["BalanceClose: TooManyUnlocks"]
     x11_a01_unlock_twice_in_request "x11-unlock-twice-in-request" ["BalanceRequest: TooManyUnlocks"]
+    x11_a01_unlock_twice_on_one_way "x11-unlock-twice-on-one-way" ["BalanceRequest: TooManyUnlocks"]
+    x10_k05_open_locks_twice "x10-open-locks-twice" ["BalanceCreate: UnloadWithLocks"]
     x26_k05_result_fails "x26-result-fails" ["DriverEntry: UnloadWithLocks"]
     x33_k05_left_on_one_way "x33-left-on-one-way" ["BalanceRequest: UnloadWithLocks"]
     x33_k05_result_fails "x33-result-fails" ["BalanceCreate: UnloadWithLocks"]
