@@ -36,8 +36,10 @@ pub enum WaypointKind {
     },
     /// A call on the way.
     Called,
-    /// The section is locked that stays so.
+    /// The section is locked that the finding is about.
     Locked,
+    /// It is unlocked.
+    Unlocked,
 }
 
 impl WaypointKind {
@@ -54,6 +56,7 @@ impl WaypointKind {
             WaypointKind::Raised { from, to } => format!("through here: IRQL is raised from `{from}` to `{to}`"),
             WaypointKind::Called => "through here: this call leads on".to_owned(),
             WaypointKind::Locked => "through here: the section is locked".to_owned(),
+            WaypointKind::Unlocked => "through here: the section is unlocked".to_owned(),
         }
     }
 
@@ -70,6 +73,7 @@ impl WaypointKind {
             WaypointKind::Raised { .. } => "raised",
             WaypointKind::Called => "called",
             WaypointKind::Locked => "locked",
+            WaypointKind::Unlocked => "unlocked",
         }
     }
 }

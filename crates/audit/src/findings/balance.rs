@@ -1,11 +1,13 @@
 //! Locks and unlocks, counted over the whole driver: A01, K05.
 
+use nt_types::Rva;
 use nt_types::constants::{IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE};
 
 use super::locks::{call_site, kept, sections};
 use super::{Collector, FindingKind, LeftBy};
 use crate::ddi::{Does, Role};
 use crate::flow::{Event, EventKind, Facts, Value};
+use crate::reach::{Step, StepKind, path};
 
 pub(super) fn find(collector: &mut Collector<'_, '_>) {
     // What is not known of one function is not known of the sum.
@@ -60,10 +62,40 @@ fn too_many_unlocks(collector: &mut Collector<'_, '_>) {
         for event in model.events.of(root.function) {
             let EventKind::Unlocks { once, twice } = event.kind else { continue };
             for section in sections(collector, Times { once, twice }.beyond(locked)) {
+                let way = way_to_unlock(collector, root.function, event, section);
                 let section = model.program.section_name(section);
-                collector.add_on_any_way(FindingKind::TooManyUnlocks { section }, root.function, event);
+                collector.add_with(FindingKind::TooManyUnlocks { section }, event.at, way, None);
             }
         }
+    }
+}
+
+/// The way to an unlock, and what else its function locks and unlocks of the same section.
+fn way_to_unlock(collector: &Collector<'_, '_>, function: usize, event: &Event, section: usize) -> Vec<Step> {
+    let (model, reach) = (collector.model, collector.reach);
+    let Some(way) = reach.at(function, event).next() else { return Vec::new() };
+    let mut steps = path(model, reach, way.context, event.at, way.irql);
+    for (caller, call, id, arguments) in model.import_calls() {
+        let is = |does: Does| model.does(id, does);
+        let kind = match () {
+            () if is(Does::LockAddress) || is(Does::LockHandle) => StepKind::Locked,
+            () if is(Does::Unlock) => StepKind::Unlocked,
+            () => continue,
+        };
+        let of = arguments.first().and_then(|argument| section_of(collector, function, *argument));
+        if caller == function && call.at != event.at && of == Some(section) {
+            steps.push(Step { at: Rva(call.at), kind });
+        }
+    }
+    steps
+}
+
+/// The section that an address or a handle stands for.
+fn section_of(collector: &Collector<'_, '_>, function: usize, value: Value) -> Option<usize> {
+    match value {
+        Value::Image(rva) => collector.model.program.section_at(rva),
+        Value::Handle(section) => section.map(usize::from),
+        _ => collector.reach.kept.section(collector.reach.objects.place(function as u32, value)?),
     }
 }
 

@@ -38,6 +38,8 @@ pub enum StepKind {
     Called,
     /// The section is locked.
     Locked,
+    /// The section is unlocked.
+    Unlocked,
 }
 
 /// Longest way that is told.

@@ -102,6 +102,7 @@ pub(super) fn waypoint(kind: &StepKind) -> WaypointKind {
         StepKind::Raised { from, to } => WaypointKind::Raised { from: Irql::new(from), to: Irql::new(to) },
         StepKind::Called => WaypointKind::Called,
         StepKind::Locked => WaypointKind::Locked,
+        StepKind::Unlocked => WaypointKind::Unlocked,
     }
 }
 
