@@ -25,6 +25,9 @@ const MAX_VISITS: u8 = 12;
 const MIN_STEPS: u64 = 1 << 16;
 const STEPS_OF_FUNCTION: u64 = 64;
 const STEPS_OF_ALL: u64 = 16;
+/// Most blocks of a function that is followed: what is known of each takes half a kilobyte. The longest functions of drivers
+/// that others ship have 14,000.
+const MAX_BLOCKS: usize = 1 << 15;
 /// Blocks for which memory is kept from one function to the next.
 const KEPT_POINTS: usize = 1 << 12;
 
@@ -85,6 +88,9 @@ impl<'p> Interpreter<'p> {
     pub(crate) fn run(&mut self, index: usize) -> Followed {
         let function = &self.functions.all[index];
         self.graph.read(self.program, function);
+        if self.graph.blocks.len() > MAX_BLOCKS {
+            return Followed::NotAtAll;
+        }
         self.space.begin(self.graph.blocks.len());
         let calls = Calls::new(self.program, self.functions, &self.summaries, &self.handles);
         let stepper = Stepper { calls, info: &mut self.info, switched: None };
